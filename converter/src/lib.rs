@@ -1,0 +1,3 @@
+//! ONNX to one int8 file.
+
+pub mod metadata;

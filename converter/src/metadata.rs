@@ -1,0 +1,72 @@
+//! What a model must know besides its graph, as our trainer writes it into the ONNX `metadata_props`
+//! under the key [`KEY`] and the converter reads it: labels, front end, provenance.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The key in `ModelProto.metadata_props`; its value is JSON.
+pub const KEY: &str = "escarp";
+
+/// Labels, front end and where the model comes from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// One name for each output, in order; empty if unknown.
+    pub labels: Vec<String>,
+    /// How files become the network's input.
+    pub front_end: FrontEnd,
+    /// Free facts: trainer version, seed, data, accuracy.
+    #[serde(default)]
+    pub provenance: BTreeMap<String, String>,
+}
+
+/// How a file becomes the network's float input, before quantization.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FrontEnd {
+    /// Numbers as they are.
+    #[default]
+    Raw,
+    /// `value = (pixel / 255 - mean) / std` for each channel, as torchvision writes it.
+    Pixels {
+        /// One for each channel, in units of the 0..1 pixel.
+        mean: Vec<f32>,
+        /// One for each channel, in units of the 0..1 pixel.
+        std: Vec<f32>,
+    },
+    /// Log-mel frames of mono PCM; `value = (ln(energy + floor) - mean) / std` for each band.
+    LogMel {
+        /// Hz.
+        sample_rate: u32,
+        /// Samples in a frame (Hann window).
+        frame: u16,
+        /// Samples from one frame to the next.
+        hop: u16,
+        /// Length of the transform, a power of two, at least `frame`.
+        fft: u16,
+        /// Lowest edge of the mel bank, Hz.
+        low_hz: f32,
+        /// Highest edge, Hz.
+        high_hz: f32,
+        /// Added to each band's energy before the logarithm.
+        floor: f32,
+        /// Frames in a decision.
+        frames: u16,
+        /// One for each band.
+        mean: Vec<f32>,
+        /// One for each band.
+        std: Vec<f32>,
+    },
+    /// Sensor samples; `value = (sample - mean) / std` for each channel.
+    Sensor {
+        /// Samples a second.
+        rate: f32,
+        /// Samples in a decision.
+        frames: u16,
+        /// One for each channel.
+        mean: Vec<f32>,
+        /// One for each channel.
+        std: Vec<f32>,
+    },
+}
