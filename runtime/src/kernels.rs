@@ -1,11 +1,9 @@
 //! One table of kernels per instruction set. A table names only what it speeds up; the rest is portable.
 
-use crate::cpu::{Cpu, Isa};
+#![expect(unsafe_code, reason = "kernels trust lengths that the safe entry points below have checked")]
 
-#[cfg(target_arch = "x86_64")]
-mod avx2;
-#[cfg(target_arch = "aarch64")]
-mod neon;
+use crate::{Cpu, Error, Isa};
+
 mod portable;
 
 /// Bytes of one channel block's parameters: 8 x i32 bias, 8 x i32 multiplier, 8 x u8 shift, little endian.
@@ -87,25 +85,71 @@ pub struct Kernels {
 }
 
 const PORTABLE: Kernels = Kernels { conv: portable::conv, gemv: portable::gemv, add: portable::add };
-#[cfg(target_arch = "aarch64")]
-const NEON: Kernels = Kernels { conv: neon::conv, gemv: neon::gemv, add: neon::add };
-#[cfg(target_arch = "x86_64")]
-const AVX2: Kernels = Kernels { conv: avx2::conv, gemv: avx2::gemv, add: avx2::add };
 
 impl Kernels {
     /// The fastest table that `cpu` proves.
     pub const fn for_cpu(cpu: Cpu) -> &'static Kernels {
         match cpu.isa() {
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon => &NEON,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => &AVX2,
-            _ => &PORTABLE,
+            // An ISA that has no table of its own yet runs the definition.
+            Isa::Portable | Isa::Neon | Isa::Avx2 => &PORTABLE,
         }
     }
 
-    // Safe entry points: check the lengths that the kernels rely on (once per strip, so it costs nothing), then call.
-    // pub fn conv(&self, conv: &Conv, out: &mut [i8])    out: [pixels][8 * blocks]
-    // pub fn gemv(&self, x: &[i8], weights: &[i8], acc: &mut [i32])   x: [8 * k8], weights [n8][k8][8][8], acc: [8 * n8], overwritten; no bias
-    // pub fn add(&self, add: &Add, out: &mut [i8], b: &[i8])   out = out + b, in place
+    /// Convolves a strip; `out` is `[pixels][8 * blocks]`.
+    ///
+    /// Every length and every offset is checked here, once per strip, so that the kernels may trust them.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if the slices do not fit together; nothing is written then.
+    pub fn conv(&self, conv: &Conv, out: &mut [i8]) -> Result<(), Error> {
+        let run = 8 * conv.groups;
+        let blocks = conv.params.len() / PARAM_BLOCK;
+        let pixels = conv.offsets.len().checked_div(conv.taps).ok_or(Error::Kernel)?;
+        let steps = blocks.checked_mul(conv.taps).and_then(|n| n.checked_mul(conv.groups)).ok_or(Error::Kernel)?;
+        let last = conv.input.len().checked_sub(run).ok_or(Error::Kernel)?;
+        let fits = conv.groups != 0
+            && blocks != 0
+            && conv.params.len() == blocks * PARAM_BLOCK
+            && conv.offsets.len() == pixels * conv.taps
+            && Some(conv.weights.len()) == steps.checked_mul(WEIGHT_STEP)
+            && Some(out.len()) == pixels.checked_mul(8 * blocks)
+            && conv.zeros.len() >= run
+            && conv.offsets.iter().all(|&offset| offset == PADDING || offset as usize <= last);
+        if !fits {
+            return Err(Error::Kernel);
+        }
+        // SAFETY: `fits` is what a kernel asks of its arguments, and `for_cpu` gave this table to a proven CPU only.
+        unsafe { (self.conv)(conv, out) };
+        Ok(())
+    }
+
+    /// Matrix times vector, sums only: `x` is `[8 * k8]`, `weights` `[n8][k8][8][8]`, `acc` `[8 * n8]` and overwritten.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if the slices do not fit together; nothing is written then.
+    pub fn gemv(&self, x: &[i8], weights: &[i8], acc: &mut [i32]) -> Result<(), Error> {
+        let fits = !x.is_empty()
+            && x.len().is_multiple_of(8)
+            && acc.len().is_multiple_of(8)
+            && Some(weights.len()) == x.len().checked_mul(acc.len());
+        if !fits {
+            return Err(Error::Kernel);
+        }
+        // SAFETY: `fits` is what a kernel asks of its arguments, and `for_cpu` gave this table to a proven CPU only.
+        unsafe { (self.gemv)(x, weights, acc) };
+        Ok(())
+    }
+
+    /// `out = out + b`, element by element and in place.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if the lengths differ; nothing is written then.
+    pub fn add(&self, add: &Add, out: &mut [i8], b: &[i8]) -> Result<(), Error> {
+        if out.len() != b.len() {
+            return Err(Error::Kernel);
+        }
+        // SAFETY: the lengths agree, and `for_cpu` gave this table to a proven CPU only.
+        unsafe { (self.add)(add, out, b) };
+        Ok(())
+    }
 }
