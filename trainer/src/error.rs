@@ -1,0 +1,97 @@
+//! What can go wrong in a training run, and which exit code it means.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A run that cannot start or cannot go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A flag, or a combination of flags, that makes no sense.
+    #[error("{flag}: {reason}")]
+    Usage {
+        /// The flag as the user types it.
+        flag: &'static str,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+    /// The output folder already holds something.
+    #[error("{folder} already exists: continue it with --resume {folder}, or name another folder with --out", folder = .0.display())]
+    RunExists(PathBuf),
+    /// The folder named by `--resume` is no run of ours.
+    #[error("{}: {reason}", folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+        /// What is missing or does not fit.
+        reason: String,
+    },
+    /// A file that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Data that cannot be trained on.
+    #[error("{data}: {reason}")]
+    Data {
+        /// The folder, tar or file, with member and line where there is one.
+        data: String,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+    /// A checkpoint that is damaged or belongs to something else.
+    #[error("{}: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The loss or the gradient left the finite numbers.
+    #[error(
+        "training diverged at epoch {epoch}, step {step}: loss {loss}, gradient norm {norm}{place}; \
+         try a lower --lr (now {rate}) or a lower --clip; the last finite state is kept in the checkpoint"
+    )]
+    Diverged {
+        /// Counted from 1.
+        epoch: u32,
+        /// Steps done before this one.
+        step: u64,
+        /// Mean loss of the batch.
+        loss: f32,
+        /// Norm of all gradients together.
+        norm: f32,
+        /// The first parameter whose gradient is not finite, as `, first in NAME`, or nothing.
+        place: String,
+        /// Learning rate of the step.
+        rate: f32,
+    },
+    /// The network could not be written as ONNX.
+    #[error("model.onnx: {0}")]
+    Export(String),
+}
+
+impl TrainError {
+    /// 2 for wrong usage, 1 for a run that failed.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage { .. } | Self::RunExists(_) | Self::NoRun { .. } => 2,
+            _ => 1,
+        }
+    }
+
+    /// An I/O error with the file it happened to.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+
+    /// Data that cannot be used.
+    pub fn data(data: impl ToString, reason: impl Into<String>) -> Self {
+        Self::Data { data: data.to_string(), reason: reason.into() }
+    }
+}
