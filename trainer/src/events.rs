@@ -108,7 +108,7 @@ fn masked_crc(bytes: &[u8]) -> u32 {
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes
         .iter()
-        .fold(!0u32, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| crc >> 1 ^ 0x82f6_3b78 * (crc & 1)))
+        .fold(!0u32, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0x82f6_3b78 * (crc & 1))))
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ fn inside(class: usize, u: f32, v: f32) -> bool {
     let r2 = u * u + v * v;
     match LABELS[class] {
         // Three stripes with two gaps of the same width between them.
-        "bars" => u.abs() < 0.85 && v.abs() < 0.85 && ((v + 0.85) / 0.34) as u32 % 2 == 0,
+        "bars" => u.abs() < 0.85 && v.abs() < 0.85 && (((v + 0.85) / 0.34) as u32).is_multiple_of(2),
         "crescent" => r2 < 1.0 && (u - 0.5).powi(2) + v * v > 0.64,
         "cross" => u.abs().min(v.abs()) < 0.27 && u.abs().max(v.abs()) < 0.95,
         "disc" => r2 < 0.81,
