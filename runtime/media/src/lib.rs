@@ -1,1 +1,30 @@
-//! Placeholder.
+//! Files into pixels, samples and arrays: the one home of decoding for the trainer, the converter and `escarp-run`.
+//!
+//! The same file must give the same numbers in training, in calibration and on the board. So everything here is integer
+//! arithmetic, or floating point whose every operation is written out (no vector code chosen at run time, no fused
+//! multiply-add), and whoever reads a file reads it through this crate.
+//!
+//! ```text
+//! Folder (directory, tar) -> Sample { name, label, bytes } -> Image | Pcm | Csv | Npy -> network input
+//! ```
+//!
+//! Input is hostile: sizes are capped before memory is taken, and every error says which file, and inside it where.
+#![warn(missing_docs)]
+
+mod csv;
+mod error;
+mod folder;
+mod image;
+mod listing;
+mod npy;
+mod resample;
+mod wav;
+
+pub use csv::Csv;
+pub use error::{Error, read_file};
+pub use folder::{Entry, Folder, Sample};
+pub use image::{Image, MAX_PIXELS};
+pub use listing::Kind;
+pub use npy::{Npy, NpyData};
+pub use resample::resample;
+pub use wav::{MAX_RATE, Pcm};
