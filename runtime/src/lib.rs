@@ -3,6 +3,7 @@
 
 mod cpu;
 mod error;
+pub mod frontend;
 pub mod kernels;
 pub mod quant;
 

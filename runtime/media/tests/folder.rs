@@ -39,8 +39,11 @@ fn archive(names: &[&str]) -> tempfile::NamedTempFile {
     file
 }
 
-/// (name, label) of every sample after checking that its bytes are its own; the same from directory and tar.
-fn list(names: &[&str], kind: Kind) -> Result<(Vec<(String, Option<usize>)>, Vec<String>, usize), Error> {
+/// (name, label) of every sample, class names, number of entries passed over.
+type Listed = (Vec<(String, Option<usize>)>, Vec<String>, usize);
+
+/// What is listed, after checking that its bytes are its own; the same from directory and tar.
+fn list(names: &[&str], kind: Kind) -> Result<Listed, Error> {
     let (directory, tar) = (directory(names), archive(names));
     let read = |path: &Path| {
         let folder = Folder::open(path, kind)?;
@@ -173,7 +176,7 @@ fn hostile_tars() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         std::fs::write(tar.path(), &bytes).unwrap();
         if let Ok(folder) = Folder::open(tar.path(), Kind::Image) {
-            folder.samples().for_each(|sample| drop(sample));
+            folder.samples().for_each(drop);
         }
     }
 }
