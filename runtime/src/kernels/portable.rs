@@ -69,7 +69,7 @@ impl super::Epilogue {
     ///
     /// With a residual, `|t| <= 2^30`, `|(r - zero_point) * multiplier| < 2^29` and the rounding add stay below 2^31.
     #[inline(always)]
-    pub fn apply(&self, acc: &[i32; 8], params: &[u8; PARAM_BLOCK], out: &mut [i8; 8]) {
+    pub(crate) fn apply(&self, acc: &[i32; 8], params: &[u8; PARAM_BLOCK], out: &mut [i8; 8]) {
         let (words, shifts) = params.split_at(64);
         let (words, _) = words.as_chunks::<4>();
         let (bias, multiplier) = words.split_at(8);

@@ -1,0 +1,216 @@
+//! The steps of a model: fixed-size records that say what runs, on which tensors, with which constants.
+//! Each operator is one file: record (parse, emit), sizes, checks, run. To add one: its file, and a line for each match here.
+
+mod add;
+mod check;
+mod conv;
+mod gru;
+mod linear;
+mod pool;
+
+pub use add::AddStep;
+pub use conv::ConvStep;
+pub use gru::GruStep;
+pub use linear::LinearStep;
+pub use pool::PoolStep;
+
+pub(crate) use check::Check;
+
+use crate::Model;
+use crate::arena::Memory;
+use crate::bytes::{put, u8_at};
+use crate::error::{Error, StepError};
+use crate::format::{ARENA_ALIGN, STEP, Tensor};
+use crate::kernels::Kernels;
+
+/// Index of a tensor record.
+pub type TensorId = u16;
+
+/// Where constants start, from the start of their section; their length follows from the step.
+pub type ConstOffset = u32;
+
+/// Largest Q12 multiplier of a residual or an add: a ratio of scales of 512.
+pub const RATIO_MAX: i32 = 1 << 21;
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// 2-D convolution, any kernel, stride, dilation and padding, group 1.
+    Conv(ConvStep),
+    /// Matrix times vector.
+    Linear(LinearStep),
+    /// Element-wise sum.
+    Add(AddStep),
+    /// Maximum or average over windows.
+    Pool(PoolStep),
+    /// One time step of a GRU.
+    Gru(GruStep),
+}
+
+/// The feature bits that this runtime knows, see [`Step::feature`].
+pub const FEATURES: u32 = 0b1_1111;
+
+/// Shapes by number: a slice of tensors, or a [`Model`].
+pub trait Tensors {
+    /// The tensor, if there is one of that number.
+    fn tensor(&self, id: TensorId) -> Option<Tensor>;
+}
+
+impl Tensors for [Tensor] {
+    fn tensor(&self, id: TensorId) -> Option<Tensor> {
+        self.get(id as usize).copied()
+    }
+}
+
+impl Step {
+    /// Reads a record. Only the operator's code can be wrong here; [`Model::parse`] checks the rest against the model.
+    ///
+    /// # Errors
+    /// [`StepError::Kind`].
+    pub fn parse(record: &[u8; STEP]) -> Result<Step, StepError> {
+        match u8_at(record, 0) {
+            0 => Ok(Step::Conv(ConvStep::parse(record))),
+            1 => Ok(Step::Linear(LinearStep::parse(record))),
+            2 => Ok(Step::Add(AddStep::parse(record))),
+            3 => Ok(Step::Pool(PoolStep::parse(record))),
+            4 => Ok(Step::Gru(GruStep::parse(record))),
+            found => Err(StepError::Kind { found }),
+        }
+    }
+
+    /// The record's bytes; reserved ones are zero.
+    pub fn emit(&self) -> [u8; STEP] {
+        let mut record = [0; STEP];
+        put(&mut record, 0, [self.kind()]);
+        match self {
+            Step::Conv(step) => step.emit(&mut record),
+            Step::Linear(step) => step.emit(&mut record),
+            Step::Add(step) => step.emit(&mut record),
+            Step::Pool(step) => step.emit(&mut record),
+            Step::Gru(step) => step.emit(&mut record),
+        }
+        record
+    }
+
+    /// The operator's code in the file.
+    pub const fn kind(&self) -> u8 {
+        match self {
+            Step::Conv(_) => 0,
+            Step::Linear(_) => 1,
+            Step::Add(_) => 2,
+            Step::Pool(_) => 3,
+            Step::Gru(_) => 4,
+        }
+    }
+
+    /// The bit that the header must set if the model has such a step, so that an older runtime refuses the model at once.
+    pub const fn feature(&self) -> u32 {
+        1 << self.kind()
+    }
+
+    /// The operator's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Step::Conv(_) => "conv",
+            Step::Linear(_) => "linear",
+            Step::Add(_) => "add",
+            Step::Pool(_) => "pool",
+            Step::Gru(_) => "gru",
+        }
+    }
+
+    /// The tensor that the step leaves for others.
+    pub const fn output(&self) -> TensorId {
+        match self {
+            Step::Conv(step) => step.output,
+            Step::Linear(step) => step.output,
+            Step::Add(step) => step.output,
+            Step::Pool(step) => step.output,
+            Step::Gru(step) => step.output,
+        }
+    }
+
+    /// Bytes of scratch that the step needs, a multiple of 16: the one formula for planner, loader and session.
+    /// `None` if a tensor does not exist.
+    pub fn scratch_len(&self, tensors: &(impl Tensors + ?Sized)) -> Option<u64> {
+        let len = match self {
+            Step::Conv(step) => step.scratch_len(&tensors.tensor(step.input)?, &tensors.tensor(step.output)?),
+            Step::Linear(step) => step.scratch_len(&tensors.tensor(step.output)?),
+            Step::Gru(step) => step.scratch_len(),
+            Step::Add(_) | Step::Pool(_) => 0,
+        };
+        Some(len.next_multiple_of(ARENA_ALIGN as u64))
+    }
+
+    /// Multiply-accumulates of the step, without padding channels. `None` if a tensor does not exist.
+    pub fn macs(&self, tensors: &(impl Tensors + ?Sized)) -> Option<u64> {
+        Some(match self {
+            Step::Conv(step) => step.macs(&tensors.tensor(step.input)?, &tensors.tensor(step.output)?),
+            Step::Linear(step) => step.macs(&tensors.tensor(step.input)?, &tensors.tensor(step.output)?),
+            Step::Gru(step) => step.macs(&tensors.tensor(step.input)?),
+            Step::Add(_) | Step::Pool(_) => 0,
+        })
+    }
+
+    /// Everything that [`Step::run`] relies on.
+    pub(crate) fn check(&self, check: &mut Check) -> Result<(), StepError> {
+        match self {
+            Step::Conv(step) => step.check(check),
+            Step::Linear(step) => step.check(check),
+            Step::Add(step) => step.check(check),
+            Step::Pool(step) => step.check(check),
+            Step::Gru(step) => step.check(check),
+        }
+    }
+
+    pub(crate) fn run(&self, run: &mut Run) -> Result<(), Error> {
+        match self {
+            Step::Conv(step) => step.run(run),
+            Step::Linear(step) => step.run(run),
+            Step::Add(step) => step.run(run),
+            Step::Pool(step) => step.run(run),
+            Step::Gru(step) => step.run(run),
+        }
+    }
+}
+
+/// What a step runs on. Its methods return [`Error::Kernel`] where a checked model cannot get.
+pub(crate) struct Run<'r, 'm> {
+    pub model: &'r Model<'m>,
+    pub kernels: &'static Kernels,
+    pub memory: Memory<'r>,
+}
+
+impl<'m> Run<'_, 'm> {
+    fn tensor(&self, id: TensorId) -> Result<Tensor, Error> {
+        self.model.tensor(id).ok_or(Error::Kernel)
+    }
+
+    fn consts(&self, offset: ConstOffset, len: u64) -> Result<&'m [u8], Error> {
+        self.model.consts(offset, len).ok_or(Error::Kernel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_their_features() {
+        let mut features = 0;
+        for kind in 0..=u8::MAX {
+            let mut record = [0; STEP];
+            record[0] = kind;
+            match Step::parse(&record) {
+                Ok(step) => {
+                    assert_eq!(step.kind(), kind);
+                    assert_eq!(features & step.feature(), 0, "{} shares its bit", step.name());
+                    features |= step.feature();
+                }
+                Err(error) => assert_eq!(error, StepError::Kind { found: kind }),
+            }
+        }
+        assert_eq!(features, FEATURES);
+    }
+}

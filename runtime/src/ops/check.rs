@@ -1,0 +1,141 @@
+//! What the operators' checks have in common.
+
+use super::{ConstOffset, TensorId, Tensors};
+use crate::Model;
+use crate::bytes::{array_at, u8_at};
+use crate::error::{Field, StepError};
+use crate::format::{Dtype, PARAMS_ALIGN, SECTION_ALIGN, Tensor, saturate};
+use crate::kernels::PARAM_BLOCK;
+use crate::quant::{MULTIPLIER_MIN, SHIFT_MAX};
+
+/// Checks one step after the other against the model.
+pub(crate) struct Check<'c, 'm> {
+    model: &'c Model<'m>,
+    /// Where the constants of the steps so far end. Constants lie in the order of the steps, so that each byte is
+    /// looked at once: a small file cannot make a load long by naming the same constants thousands of times.
+    consts_end: u64,
+}
+
+impl<'c, 'm> Check<'c, 'm> {
+    pub(crate) fn new(model: &'c Model<'m>) -> Check<'c, 'm> {
+        Check { model, consts_end: 0 }
+    }
+
+    fn tensor(&self, id: TensorId) -> Result<Tensor, StepError> {
+        let count = self.model.header().tensors;
+        Tensors::tensor(self.model, id).ok_or(StepError::NoTensor { id, count })
+    }
+
+    /// An int8 tensor that is no state.
+    pub(super) fn activation(&self, id: TensorId) -> Result<Tensor, StepError> {
+        let tensor = self.tensor(id)?;
+        match tensor {
+            Tensor { state: true, .. } => Err(StepError::State { id }),
+            Tensor { dtype: Dtype::I16, .. } => Err(StepError::Dtype { id }),
+            _ => Ok(tensor),
+        }
+    }
+
+    /// An int16 state.
+    pub(super) fn state(&self, id: TensorId) -> Result<Tensor, StepError> {
+        let tensor = self.tensor(id)?;
+        match tensor {
+            Tensor { state: false, .. } => Err(StepError::State { id }),
+            Tensor { dtype: Dtype::I8, .. } => Err(StepError::Dtype { id }),
+            _ => Ok(tensor),
+        }
+    }
+
+    /// Two tensors that share no byte.
+    pub(super) fn apart(&self, a: TensorId, b: TensorId) -> Result<(), StepError> {
+        if self.tensor(a)?.overlaps(&self.tensor(b)?) { Err(StepError::Overlap { a, b }) } else { Ok(()) }
+    }
+
+    fn consts(&mut self, field: Field, offset: ConstOffset, len: u64, align: usize) -> Result<&'m [u8], StepError> {
+        let header = self.model.header();
+        let in_file = |at: u64| saturate(header.consts_at as u64 + at);
+        if !offset.is_multiple_of(align as u32) {
+            return Err(StepError::Unaligned { field, offset });
+        }
+        let end = offset as u64 + len;
+        let bytes = self.model.consts(offset, len).ok_or(StepError::Range {
+            field,
+            end: in_file(end),
+            limit: in_file(header.consts_len as u64),
+        })?;
+        if (offset as u64) < self.consts_end {
+            return Err(StepError::Order { field, start: in_file(offset as u64), previous: in_file(self.consts_end) });
+        }
+        self.consts_end = end;
+        Ok(bytes)
+    }
+
+    /// Packed weights: in the file, aligned, without -128. Two products of -128 and -128 would not fit the int16 lane in
+    /// which the Neon kernels add pairs, so such a weight would make the machines differ.
+    pub(super) fn weights(&mut self, field: Field, offset: ConstOffset, len: u64) -> Result<(), StepError> {
+        let weights = self.consts(field, offset, len, SECTION_ALIGN)?;
+        if weights.contains(&0x80) {
+            let at = weights.iter().position(|&w| w == 0x80).unwrap_or_default() as u64;
+            return Err(StepError::Weight { at: saturate(self.model.header().consts_at as u64 + offset as u64 + at) });
+        }
+        Ok(())
+    }
+
+    /// Parameter blocks: in the file, aligned, multipliers normalized (or zero, for padding), shifts within
+    /// `shift_min..=62`.
+    pub(super) fn params(
+        &mut self,
+        field: Field,
+        offset: ConstOffset,
+        blocks: u64,
+        shift_min: u8,
+    ) -> Result<(), StepError> {
+        let bytes = self.consts(field, offset, blocks * PARAM_BLOCK as u64, PARAMS_ALIGN)?;
+        for (block, params) in bytes.chunks_exact(PARAM_BLOCK).enumerate() {
+            for lane in 0..8 {
+                let channel = (8 * block + lane) as u16;
+                let found = i32::from_le_bytes(array_at(params, 32 + 4 * lane));
+                if found != 0 && found < MULTIPLIER_MIN {
+                    return Err(StepError::Channel { field: Field::Multiplier, channel, found });
+                }
+                let shift = u8_at(params, 64 + lane);
+                if !(shift_min..=SHIFT_MAX).contains(&shift) {
+                    return Err(StepError::Channel { field: Field::Shift, channel, found: shift.into() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The step's scratch fits the scratch that the header states.
+    pub(crate) fn scratch(&self, needed: Option<u64>) -> Result<(), StepError> {
+        let stated = self.model.header().scratch_len;
+        match needed {
+            Some(needed) if needed > stated as u64 => Err(StepError::Scratch { needed: saturate(needed), stated }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A number within its range, or an error that shows it.
+pub(super) fn value(
+    field: Field,
+    found: impl Into<i64>,
+    allowed: core::ops::RangeInclusive<i64>,
+) -> Result<(), StepError> {
+    let found = found.into();
+    if allowed.contains(&found) {
+        return Ok(());
+    }
+    Err(StepError::Value { field, found: found.clamp(i32::MIN as i64, i32::MAX as i64) as i32 })
+}
+
+/// The clamps leave something.
+pub(super) fn clamps(min: i8, max: i8) -> Result<(), StepError> {
+    value(Field::Maximum, max, min as i64..=i8::MAX as i64)
+}
+
+/// Windows along one axis: the last one starts within the input or the padding before it.
+pub(super) fn windows(input: u16, output: u16, stride: u8, pad: u8, id: TensorId) -> Result<(), StepError> {
+    if (output as u32 - 1) * stride as u32 >= input as u32 + pad as u32 { Err(StepError::Shape { id }) } else { Ok(()) }
+}

@@ -1,0 +1,169 @@
+//! Maximum or average over windows.
+
+use super::check::{Check, clamps, value, windows};
+use super::{Run, TensorId};
+use crate::bytes::{array_at, i8_at, i32_at, put, u8_at, u16_at};
+use crate::error::{Error, Field, StepError};
+use crate::format::{STEP, Tensor};
+use crate::quant::{MULTIPLIER_MIN, SHIFT_MAX, SHIFT_MIN_WIDE, requantize};
+
+/// Maximum keeps scale and zero point and leaves out what lies outside the image.
+/// Average: `requantize(sum - count * zero_point, m, s) + zero_point of the output`, with `1 / count` folded into `m / 2^s`;
+/// its windows lie inside the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolStep {
+    /// `[H, W, C]`, int8.
+    pub input: TensorId,
+    /// `[H', W', C]`, int8, apart from the input.
+    pub output: TensorId,
+    /// Window height, width.
+    pub kernel: [u16; 2],
+    /// Rows, columns from one window to the next.
+    pub stride: [u8; 2],
+    /// Padding at top, left; smaller than the window; zero for an average.
+    pub pad: [u8; 2],
+    /// `None`: maximum. `Some((multiplier, shift))`: average, shift 16 to 62.
+    pub average: Option<(i32, u8)>,
+    /// Lower clamp.
+    pub min: i8,
+    /// Upper clamp.
+    pub max: i8,
+}
+
+impl PoolStep {
+    pub(super) fn parse(record: &[u8; STEP]) -> PoolStep {
+        PoolStep {
+            input: u16_at(record, 2),
+            output: u16_at(record, 4),
+            min: i8_at(record, 6),
+            max: i8_at(record, 7),
+            kernel: [u16_at(record, 8), u16_at(record, 10)],
+            stride: array_at(record, 12),
+            pad: array_at(record, 14),
+            average: (u8_at(record, 1) & 1 != 0).then(|| (i32_at(record, 16), u8_at(record, 20))),
+        }
+    }
+
+    pub(super) fn emit(&self, record: &mut [u8; STEP]) {
+        put(record, 1, [self.average.is_some() as u8]);
+        put(record, 2, self.input.to_le_bytes());
+        put(record, 4, self.output.to_le_bytes());
+        put(record, 6, self.min.to_le_bytes());
+        put(record, 7, self.max.to_le_bytes());
+        put(record, 8, self.kernel[0].to_le_bytes());
+        put(record, 10, self.kernel[1].to_le_bytes());
+        put(record, 12, self.stride);
+        put(record, 14, self.pad);
+        if let Some((multiplier, shift)) = self.average {
+            put(record, 16, multiplier.to_le_bytes());
+            put(record, 20, [shift]);
+        }
+    }
+
+    pub(super) fn check(&self, check: &mut Check) -> Result<(), StepError> {
+        let (input, output) = (check.activation(self.input)?, check.activation(self.output)?);
+        check.apart(self.input, self.output)?;
+        if output.channels != input.channels {
+            return Err(StepError::Shape { id: self.output });
+        }
+        for axis in 0..2 {
+            let (from, to) = (input.shape()[axis], output.shape()[axis]);
+            let (kernel, stride, pad) = (self.kernel[axis], self.stride[axis], self.pad[axis]);
+            value(Field::Kernel, kernel, 1..=u16::MAX as i64)?;
+            value(Field::Stride, stride, 1..=255)?;
+            value(Field::Padding, pad, 0..=if self.average.is_some() { 0 } else { kernel as i64 - 1 })?;
+            windows(from, to, stride, pad, self.output)?;
+            if self.average.is_some() && (to as u32 - 1) * stride as u32 + kernel as u32 > from as u32 {
+                return Err(StepError::Shape { id: self.output });
+            }
+        }
+        clamps(self.min, self.max)?;
+        let Some((multiplier, shift)) = self.average else {
+            let kept = output.zero_point == input.zero_point && output.scale == input.scale;
+            return if kept { Ok(()) } else { Err(StepError::Quantization { id: self.output }) };
+        };
+        value(Field::Multiplier, multiplier, MULTIPLIER_MIN as i64..=i32::MAX as i64)?;
+        value(Field::Shift, shift, SHIFT_MIN_WIDE as i64..=SHIFT_MAX as i64)?;
+        // The sum of differences, at most 255 each, fits int32.
+        value(Field::Kernel, self.kernel[0] as i64 * self.kernel[1] as i64, 1..=i32::MAX as i64 / 255)
+    }
+
+    pub(super) fn run(&self, run: &mut Run) -> Result<(), Error> {
+        let (input, output) = (run.tensor(self.input)?, run.tensor(self.output)?);
+        let ([source, target], _) = run.memory.tensors([&input, &output])?;
+        let columns = output.width as usize;
+        for (pixel, out) in target.chunks_exact_mut(output.padded_channels()).enumerate() {
+            let rows = self.window(0, pixel / columns, input.height);
+            let cells = self.window(1, pixel % columns, input.width);
+            for (group, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+                *out = match self.average {
+                    None => self.maximum(Window { source, input: &input, rows, cells, group }),
+                    Some(factor) => {
+                        let sums = Window { source, input: &input, rows, cells, group }.sums();
+                        self.average(sums, factor, output.zero_point)
+                    }
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// First and last + 1 input row (axis 0) or column (axis 1) of an output's window, within the image.
+    fn window(&self, axis: usize, position: usize, limit: u16) -> (usize, usize) {
+        let start = position as i64 * self.stride[axis] as i64 - self.pad[axis] as i64;
+        let end = start + self.kernel[axis] as i64;
+        (start.clamp(0, limit as i64) as usize, end.clamp(0, limit as i64) as usize)
+    }
+
+    fn maximum(&self, window: Window) -> [i8; 8] {
+        let mut max = [i8::MIN; 8];
+        window.each(|values, _| {
+            for (max, &value) in max.iter_mut().zip(values) {
+                *max = value.max(*max);
+            }
+        });
+        max.map(|y| y.max(self.min).min(self.max))
+    }
+
+    fn average(&self, sums: [i32; 8], (multiplier, shift): (i32, u8), zero_point: i8) -> [i8; 8] {
+        sums.map(|sum| {
+            let y = requantize(sum, multiplier, shift).saturating_add(zero_point as i32);
+            y.max(self.min as i32).min(self.max as i32) as i8
+        })
+    }
+}
+
+/// Eight channels of a window.
+#[derive(Clone, Copy)]
+struct Window<'a> {
+    source: &'a [i8],
+    input: &'a Tensor,
+    rows: (usize, usize),
+    cells: (usize, usize),
+    group: usize,
+}
+
+impl Window<'_> {
+    fn each(self, mut take: impl FnMut(&[i8; 8], i32)) {
+        let zero_point = self.input.zero_point as i32;
+        for row in self.rows.0..self.rows.1 {
+            for cell in self.cells.0..self.cells.1 {
+                let at = (row * self.input.width as usize + cell) * self.input.padded_channels() + 8 * self.group;
+                if let Some(values) = self.source.get(at..).and_then(|rest| rest.first_chunk()) {
+                    take(values, zero_point);
+                }
+            }
+        }
+    }
+
+    /// Sums of `q - zero_point`.
+    fn sums(self) -> [i32; 8] {
+        let mut sums = [0i32; 8];
+        self.each(|values, zero_point| {
+            for (sum, &value) in sums.iter_mut().zip(values) {
+                *sum = sum.wrapping_add(value as i32 - zero_point);
+            }
+        });
+        sums
+    }
+}
