@@ -51,6 +51,12 @@ pub enum Error {
     /// Not an NPY array that can be read.
     #[error("NPY: {0}")]
     Npy(String),
+    /// The content is sound, but not what the network takes.
+    #[error("{0}")]
+    Shape(String),
+    /// Settings that a front end refuses.
+    #[error(transparent)]
+    FrontEnd(#[from] escarp_runtime::frontend::Error),
     /// A folder or archive that does not have one of the layouts of [`Folder`](crate::Folder).
     #[error("{0}")]
     Listing(String),

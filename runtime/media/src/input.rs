@@ -1,0 +1,258 @@
+//! From a file of any kind to one decision's network input: the one path for calibration, accuracy and the board.
+
+use escarp_runtime::frontend::{FrontEnd, LogMel, quantize};
+
+use crate::{Csv, Error, Image, Kind, Npy, NpyData, Pcm};
+
+/// What a network takes for one decision: `[steps][height][width][channels]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputShape {
+    /// Time steps of a recurrent network, 1 for a feed-forward one.
+    pub steps: usize,
+    /// Rows of one step's tensor.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Channels, bands or features.
+    pub channels: usize,
+}
+
+impl InputShape {
+    /// Numbers in one decision's input.
+    #[must_use]
+    pub fn elements(&self) -> usize {
+        self.steps * self.height * self.width * self.channels
+    }
+}
+
+/// Reads files as the input of one network.
+///
+/// | file | front end pixels | log-mel | sensor | raw |
+/// |---|---|---|---|---|
+/// | JPEG, PNG | scaled and cropped by [`Image::cover`], one channel by [`Image::to_gray`], normalized | - | - | - |
+/// | WAV | - | resampled, [`LogMel::clip`] | - | - |
+/// | CSV | - | - | the first `frames` rows, normalized | all values as they are |
+/// | NPY | `u8`: pixels; other types: values as they are | `i16`: PCM at the front end's rate; other types: values as they are | values as they are | values as they are |
+/// | other bytes | pixels `[height][width][channels]` | 16-bit little-endian PCM of any length | `f32` samples `[frames][channels]`, normalized | `f32` values, or int8 as the network takes it |
+///
+/// "As they are" means the network's float input, before quantization. The first bytes of a file decide its kind, and where
+/// they say nothing its name's extension.
+#[derive(Clone, Debug)]
+pub struct InputReader<'a> {
+    front_end: FrontEnd<'a>,
+    shape: InputShape,
+    /// Window and filter bank, copied for each clip.
+    mel: Option<Box<LogMel>>,
+}
+
+impl<'a> InputReader<'a> {
+    /// Checks that the front end can make inputs of this shape.
+    ///
+    /// # Errors
+    /// [`Error::FrontEnd`]; [`Error::Shape`] if the two do not agree.
+    pub fn new(front_end: FrontEnd<'a>, shape: InputShape) -> Result<Self, Error> {
+        front_end.check()?;
+        let InputShape { steps, height, width, channels } = shape;
+        let of_frames = |what: &str, frames: u16, features: usize| {
+            // Frames are steps of a recurrent network or rows of a feed-forward one.
+            if shape.elements() == usize::from(frames) * features && (steps == 1 || steps == frames.into()) {
+                return Ok(());
+            }
+            Err(Error::Shape(format!(
+                "the network takes {steps} x [{height}, {width}, {channels}], its front end makes {frames} frames of {features} {what}"
+            )))
+        };
+        let mut mel = None;
+        match front_end {
+            FrontEnd::Raw => {}
+            FrontEnd::Pixels(s) => {
+                if steps != 1 || channels != s.norm.len() || !matches!(channels, 1 | 3) {
+                    return Err(Error::Shape(format!(
+                        "the network takes {steps} x [{height}, {width}, {channels}], its pixel settings have {} channels; \
+                         images are 1 x [height, width, 1 or 3]",
+                        s.norm.len()
+                    )));
+                }
+            }
+            FrontEnd::LogMel(s) => {
+                of_frames("bands", s.frames, s.norm.len())?;
+                mel = Some(Box::new(LogMel::new(&s)?));
+            }
+            FrontEnd::Sensor(s) => of_frames("channels", s.frames, s.norm.len())?,
+        }
+        Ok(InputReader { front_end, shape, mel })
+    }
+
+    /// The kind of files in a folder of samples for this network.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self.front_end {
+            FrontEnd::Raw => Kind::Array,
+            FrontEnd::Pixels(_) => Kind::Image,
+            FrontEnd::LogMel(_) => Kind::Sound,
+            FrontEnd::Sensor(_) => Kind::Table,
+        }
+    }
+
+    /// The network's float input, `[steps][height][width][channels]`.
+    ///
+    /// # Errors
+    /// Those of the decoders, and [`Error::Shape`] if the content does not fit the network. None names the file.
+    pub fn floats(&self, name: &str, bytes: &[u8]) -> Result<Vec<f32>, Error> {
+        match sniff(name, bytes) {
+            Some(Kind::Image) => self.image(&Image::decode(bytes)?),
+            Some(Kind::Sound) => self.sound(Pcm::decode(bytes)?),
+            Some(Kind::Table) => self.table(&Csv::decode(bytes)?),
+            Some(Kind::Array) => {
+                let array = Npy::decode(bytes)?;
+                self.array(&array)
+            }
+            None => self.bytes(bytes),
+        }
+    }
+
+    /// The network's int8 input: [`InputReader::floats`], quantized; bytes of unknown kind for a raw front end are taken
+    /// as int8 already if they are as many as the elements.
+    ///
+    /// # Errors
+    /// As [`InputReader::floats`].
+    pub fn quantized(&self, name: &str, bytes: &[u8], scale: f32, zero_point: i8) -> Result<Vec<i8>, Error> {
+        let ready = self.front_end == FrontEnd::Raw && bytes.len() == self.shape.elements();
+        if ready && sniff(name, bytes).is_none() {
+            return Ok(bytes.iter().map(|&b| b.cast_signed()).collect());
+        }
+        Ok(self.floats(name, bytes)?.into_iter().map(|v| quantize(v, scale, zero_point)).collect())
+    }
+
+    /// All samples of an array `[n, ..]`, or one without the first axis, as float inputs one after the other.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the array does not divide into inputs of the network.
+    pub fn batch(&self, array: &Npy) -> Result<Vec<f32>, Error> {
+        let (each, have) = (self.shape.elements(), array.shape.iter().product::<usize>());
+        if have == 0 || !have.is_multiple_of(each) || (have > each && array.shape[0] != have / each) {
+            return Err(self.misfit(&format!("an array of shape {:?}", array.shape)));
+        }
+        match (&array.data, &self.front_end) {
+            (NpyData::U8(pixels), FrontEnd::Pixels(s)) => {
+                let mut out = vec![0.0; pixels.len()];
+                s.normalize(pixels, &mut out)?;
+                Ok(out)
+            }
+            _ => {
+                let values = array.to_f32();
+                match values.iter().position(|v| !v.is_finite()) {
+                    Some(at) => Err(Error::Npy(format!("element {at} is {}; finite numbers only", values[at]))),
+                    None => Ok(values),
+                }
+            }
+        }
+    }
+
+    fn array(&self, array: &Npy) -> Result<Vec<f32>, Error> {
+        if let (NpyData::I16(samples), FrontEnd::LogMel(_)) = (&array.data, &self.front_end) {
+            return self.clip(samples);
+        }
+        let values = self.batch(array)?;
+        if values.len() == self.shape.elements() {
+            return Ok(values);
+        }
+        Err(self.misfit(&format!("an array of shape {:?}", array.shape)))
+    }
+
+    fn image(&self, image: &Image) -> Result<Vec<f32>, Error> {
+        let FrontEnd::Pixels(settings) = self.front_end else { return Err(self.misfit("an image")) };
+        let image = image.cover(self.shape.width, self.shape.height);
+        let pixels = if self.shape.channels == 1 { image.to_gray() } else { image.pixels };
+        let mut out = vec![0.0; pixels.len()];
+        settings.normalize(&pixels, &mut out)?;
+        Ok(out)
+    }
+
+    fn sound(&self, pcm: Pcm) -> Result<Vec<f32>, Error> {
+        let FrontEnd::LogMel(settings) = self.front_end else { return Err(self.misfit("sound")) };
+        self.clip(&pcm.at_rate(settings.sample_rate)?.samples)
+    }
+
+    fn clip(&self, samples: &[i16]) -> Result<Vec<f32>, Error> {
+        let Some(mut mel) = self.mel.clone() else { return Err(self.misfit("sound")) };
+        let mut out = vec![0.0; self.shape.elements()];
+        mel.clip_f32(samples, &mut out)?;
+        Ok(out)
+    }
+
+    fn table(&self, csv: &Csv) -> Result<Vec<f32>, Error> {
+        let shape = format!("{} rows of {} columns", csv.rows(), csv.channels);
+        match self.front_end {
+            FrontEnd::Raw if csv.values.len() == self.shape.elements() => Ok(csv.values.clone()),
+            FrontEnd::Sensor(s) if csv.channels == s.norm.len() && csv.rows() >= s.frames.into() => {
+                let mut out = vec![0.0; self.shape.elements()];
+                s.normalize(&csv.values[..out.len()], &mut out)?;
+                Ok(out)
+            }
+            _ => Err(self.misfit(&shape)),
+        }
+    }
+
+    fn bytes(&self, bytes: &[u8]) -> Result<Vec<f32>, Error> {
+        let misfit = || self.misfit(&format!("{} bytes of no known format", bytes.len()));
+        let elements = self.shape.elements();
+        let floats = || -> Result<Vec<f32>, Error> {
+            let (values, rest) = bytes.as_chunks::<4>();
+            let values: Vec<f32> = values.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            let fits = rest.is_empty() && values.len() == elements && values.iter().all(|v| v.is_finite());
+            if fits { Ok(values) } else { Err(misfit()) }
+        };
+        match self.front_end {
+            FrontEnd::Raw => floats(),
+            FrontEnd::Sensor(s) => {
+                let mut out = vec![0.0; elements];
+                s.normalize(&floats()?, &mut out)?;
+                Ok(out)
+            }
+            FrontEnd::Pixels(s) if bytes.len() == elements => {
+                let mut out = vec![0.0; elements];
+                s.normalize(bytes, &mut out)?;
+                Ok(out)
+            }
+            FrontEnd::LogMel(_) if !bytes.is_empty() && bytes.len().is_multiple_of(2) => {
+                let (samples, _) = bytes.as_chunks::<2>();
+                self.clip(&samples.iter().map(|b| i16::from_le_bytes(*b)).collect::<Vec<_>>())
+            }
+            _ => Err(misfit()),
+        }
+    }
+
+    /// What was given and what the network takes.
+    fn misfit(&self, given: &str) -> Error {
+        let InputShape { steps, height, width, channels } = self.shape;
+        let n = self.shape.elements();
+        let takes = match self.front_end {
+            FrontEnd::Raw => format!(
+                "an NPY or CSV of {n} numbers ({steps} x [{height}, {width}, {channels}]), {n} int8 bytes or {n} little-endian f32"
+            ),
+            FrontEnd::Pixels(_) => {
+                format!("a JPEG or PNG, an NPY of [{height}, {width}, {channels}], or {n} bytes of pixels")
+            }
+            FrontEnd::LogMel(s) => {
+                format!("a WAV, an NPY of {n} features or of i16 samples, or 16-bit PCM at {} Hz", s.sample_rate)
+            }
+            FrontEnd::Sensor(s) => format!(
+                "a CSV of {} columns and at least {} rows, an NPY of {n} numbers, or {n} little-endian f32",
+                s.norm.len(),
+                s.frames
+            ),
+        };
+        Error::Shape(format!("{given} given; this network takes {takes}"))
+    }
+}
+
+/// The kind of a file by its first bytes, else by its name; `None` for bytes of no known format.
+fn sniff(name: &str, bytes: &[u8]) -> Option<Kind> {
+    match bytes {
+        [0xff, 0xd8, 0xff, ..] | [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some(Kind::Image),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Some(Kind::Sound),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Kind::Array),
+        _ => Kind::of(name),
+    }
+}
