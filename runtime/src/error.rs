@@ -310,6 +310,8 @@ pub enum MetaError {
         /// The code found.
         found: u8,
     },
+    /// A front end that cannot be; `frontend::FrontEnd::parse` says why.
+    FrontEnd,
     /// There are labels, but not one for each output.
     Labels {
         /// How many there are.
@@ -436,6 +438,7 @@ impl fmt::Display for MetaError {
             MetaError::Utf8 => f.write_str("text is not UTF-8"),
             MetaError::Length => f.write_str("content of the wrong length"),
             MetaError::Code { found } => write!(f, "code {found} is unknown"),
+            MetaError::FrontEnd => f.write_str("not a front end that this runtime has"),
             MetaError::Labels { found } => write!(f, "{found} labels, not one for each output"),
         }
     }

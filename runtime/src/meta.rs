@@ -2,6 +2,7 @@
 
 use crate::bytes::{array_at, u8_at, u16_at, u32_at};
 use crate::error::MetaError;
+use crate::frontend::FrontEnd;
 
 /// Bytes before an entry's content: tag (u16), zero (u16), length of the content (u32).
 pub const ENTRY_HEADER: usize = 8;
@@ -14,7 +15,7 @@ pub const ENTRY_ALIGN: usize = 8;
 pub enum Tag {
     /// One name for each output: each a u32 length and UTF-8, see [`emit_label`].
     Labels = 1,
-    /// How raw data become the network's input; the front end's own record.
+    /// How raw data become the network's input, see [`FrontEnd`].
     FrontEnd = 2,
     /// The model's name, UTF-8.
     Name = 3,
@@ -84,6 +85,8 @@ pub(crate) fn check(tag: u16, content: &[u8], outputs: u64) -> Result<(), MetaEr
         if found != 0 && found != outputs {
             return Err(MetaError::Labels { found: found.min(u16::MAX as u64) as u16 });
         }
+    } else if tag == Tag::FrontEnd as u16 {
+        FrontEnd::parse(content).map_err(|_| MetaError::FrontEnd)?;
     } else if tag == Tag::Accuracy as u16 {
         Accuracy::parse(content)?;
     } else if tag == Tag::OutputKind as u16 {
@@ -239,6 +242,8 @@ mod tests {
             assert_eq!(OutputKind::parse(&kind.emit()), Ok(kind));
         }
         assert_eq!(OutputKind::parse(&[3]), Err(MetaError::Code { found: 3 }));
+        assert_eq!(check(Tag::FrontEnd as u16, &[0; 4], 1), Ok(()));
+        assert_eq!(check(Tag::FrontEnd as u16, &[9; 4], 1), Err(MetaError::FrontEnd));
         assert_eq!(check(Tag::Name as u16, &[0xc0], 1), Err(MetaError::Utf8));
     }
 }

@@ -3,6 +3,7 @@
 use crate::bytes::as_u8;
 use crate::error::{Error, Field, MetaError, TensorError};
 use crate::format::{ARENA_ALIGN, ARENA_MAX, Dtype, Header, STEP, TENSOR, Tensor, saturate, section};
+use crate::frontend::FrontEnd;
 use crate::meta::{self, Accuracy, Entries, Labels, OutputKind, Tag};
 use crate::ops::{Check, ConstOffset, FEATURES, Step, TensorId, Tensors};
 
@@ -151,6 +152,11 @@ impl<'a> Model<'a> {
     /// One name for each output, in order; none if the model has none.
     pub fn labels(&self) -> Labels<'a> {
         Labels(self.meta(Tag::Labels).unwrap_or_default())
+    }
+
+    /// How raw data become the input; [`FrontEnd::Raw`] if the model does not say.
+    pub fn front_end(&self) -> FrontEnd<'a> {
+        self.meta(Tag::FrontEnd).and_then(|content| FrontEnd::parse(content).ok()).unwrap_or(FrontEnd::Raw)
     }
 
     /// The model's name, if it has one.

@@ -196,6 +196,115 @@ impl<'m> Run<'_, 'm> {
 mod tests {
     use super::*;
 
+    /// Every field has a value of its own, so that a mixed-up offset shows.
+    const SAMPLES: [Step; 7] = [
+        Step::Conv(ConvStep {
+            input: 0x0102,
+            output: 0x0304,
+            kernel: [5, 6],
+            stride: [7, 8],
+            dilation: [9, 10],
+            pad: [11, 12],
+            weights: 0x0d0e_0f10,
+            params: 0x1112_1314,
+            min: -21,
+            max: 22,
+            residual: Some((-23, 0x0018_191a)),
+        }),
+        Step::Conv(ConvStep {
+            input: 1,
+            output: 2,
+            kernel: [3, 3],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pad: [0, 0],
+            weights: 64,
+            params: 128,
+            min: -128,
+            max: 127,
+            residual: None,
+        }),
+        Step::Linear(LinearStep { input: 0x0102, output: 0x0304, weights: 0x0506_0708, params: 9, min: -10, max: 11 }),
+        Step::Add(AddStep { a: 1, b: 2, output: 3, multipliers: [4, 0x0020_0000], min: -5, max: 6 }),
+        Step::Pool(PoolStep {
+            input: 1,
+            output: 2,
+            kernel: [0x0304, 0x0506],
+            stride: [7, 8],
+            pad: [9, 10],
+            average: Some((0x4b0c_0d0e, 62)),
+            min: -15,
+            max: 16,
+        }),
+        Step::Pool(PoolStep {
+            input: 1,
+            output: 2,
+            kernel: [3, 4],
+            stride: [5, 6],
+            pad: [1, 2],
+            average: None,
+            min: -7,
+            max: 8,
+        }),
+        Step::Gru(GruStep {
+            input: 1,
+            output: 2,
+            state: 3,
+            hidden: 0x0405,
+            reset_after: true,
+            input_weights: 0x0607_0809,
+            input_params: 10,
+            state_weights: 11,
+            state_params: 12,
+        }),
+    ];
+
+    #[test]
+    fn records_round_trip() {
+        for step in SAMPLES {
+            assert_eq!(Step::parse(&step.emit()), Ok(step));
+        }
+        let conv =
+            [0, 1, 2, 1, 4, 3, 235, 22, 5, 6, 7, 8, 9, 10, 11, 12, 16, 15, 14, 13, 20, 19, 18, 17, 26, 25, 24, 0, 233];
+        assert_eq!(SAMPLES[0].emit()[..29], conv);
+        assert_eq!(SAMPLES[0].emit()[29..], [0; 35]);
+        let gru = [4, 1, 1, 0, 2, 0, 0, 0, 3, 0, 5, 4, 9, 8, 7, 6, 10, 0, 0, 0, 11, 0, 0, 0, 12, 0, 0, 0];
+        assert_eq!(SAMPLES[6].emit()[..28], gru);
+    }
+
+    #[test]
+    fn sizes_by_hand() {
+        let shape = |height, width, channels| Tensor {
+            offset: 0,
+            height,
+            width,
+            channels,
+            scale: 1.0,
+            zero_point: 0,
+            dtype: crate::Dtype::I8,
+            state: false,
+        };
+        // The first layer of ResNet-8: a strip of 108 pixels, 9 offsets of 4 bytes for each, 8 zero points.
+        let tensors = [shape(32, 32, 3), shape(32, 32, 16), shape(1, 1, 10), shape(1, 1, 1000)];
+        let Step::Conv(conv) = SAMPLES[1] else { panic!("a convolution") };
+        let first = ConvStep { input: 0, output: 1, ..conv };
+        assert_eq!(Step::Conv(first).scratch_len(&tensors[..]), Some(108 * 36 + 16), "8, rounded up");
+        assert_eq!(Step::Conv(first).macs(&tensors[..]), Some(32 * 32 * 16 * 27));
+        assert_eq!(first.weights_len(&tensors[0], &tensors[1]), 9 * 8 * 16);
+        assert_eq!(first.params_len(&tensors[1]), 2 * 72);
+        let Step::Linear(linear) = SAMPLES[2] else { panic!("a linear step") };
+        let head = LinearStep { input: 2, output: 3, ..linear };
+        assert_eq!(Step::Linear(head).scratch_len(&tensors[..]), Some(64 * 8 * 4));
+        assert_eq!(head.weights_len(&tensors[2], &tensors[3]), 16 * 1000);
+        let Step::Gru(gru) = SAMPLES[6] else { panic!("a GRU step") };
+        let layer = GruStep { input: 2, hidden: 20, reset_after: false, ..gru };
+        assert_eq!(Step::Gru(layer).scratch_len(&tensors[..]), Some((2u64 * 3 * 24 * 4 + 24).next_multiple_of(16)));
+        assert_eq!(Step::Gru(layer).macs(&tensors[..]), Some(3 * 20 * (10 + 20)));
+        assert_eq!(layer.input_weights_len(&tensors[2]), 72 * 16);
+        assert_eq!(layer.state_weights_len(), 72 * 24);
+        assert_eq!(Step::Linear(linear).scratch_len(&tensors[..]), None, "no tensor 0x304");
+    }
+
     #[test]
     fn kinds_are_their_features() {
         let mut features = 0;

@@ -1,0 +1,227 @@
+//! Any bytes as a model: an error, or a clean run. Never a panic, never an access outside.
+
+mod writer;
+
+use escarp_runtime::format::{HEADER, Header, STEP, TENSOR, seal};
+use escarp_runtime::ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step};
+use escarp_runtime::{Cpu, Dtype, Error, Model, Session, Tensor};
+use proptest::prelude::*;
+use writer::{Random, gru_net, residual_net};
+
+/// A model that parses must run: every error of `run` but the input's length would be a hole in the checks.
+/// Returns whether it parsed.
+fn parse_and_run(file: &[u8]) -> bool {
+    const LARGEST: usize = 1 << 22;
+    let Ok(model) = Model::parse(file) else { return false };
+    if model.arena_len() > LARGEST || model.input().elements() > LARGEST as u64 {
+        let (needed, got) = (model.arena_len() as u32, 0);
+        assert_eq!(Session::new(&model, &mut [], Cpu::PORTABLE).err(), Some(Error::Arena { needed, got }));
+        return true;
+    }
+    let mut arena = vec![-0x5b; model.arena_len() + 16];
+    let mut session = Session::new(&model, &mut arena, Cpu::compiled()).unwrap();
+    for seed in 0..2 {
+        let input = Random(seed).activations(model.input().elements() as usize);
+        let output = session.run(&input).unwrap();
+        let (min, max) = match model.steps().last() {
+            Some(step) if step.output() != model.header().output => (i8::MIN, i8::MAX),
+            Some(Step::Conv(ConvStep { min, max, .. }) | Step::Linear(LinearStep { min, max, .. })) => (min, max),
+            Some(Step::Add(AddStep { min, max, .. }) | Step::Pool(PoolStep { min, max, .. })) => (min, max),
+            _ => (i8::MIN, i8::MAX),
+        };
+        assert!(output.iter().all(|y| (min..=max).contains(y)), "outside {min}..={max}: {output:?}");
+    }
+    true
+}
+
+#[test]
+fn every_truncation_and_extension_is_an_error() {
+    for file in [residual_net(), gru_net()] {
+        for len in 0..file.len() {
+            assert!(Model::parse(&file[..len]).is_err(), "{len} bytes of {}", file.len());
+        }
+        let longer = [&file[..], &[0]].concat();
+        assert!(matches!(Model::parse(&longer), Err(Error::Trailing { .. })));
+    }
+}
+
+#[test]
+fn every_bit_flip_is_an_error() {
+    for mut file in [residual_net(), gru_net()] {
+        for bit in 0..8 * file.len() {
+            file[bit / 8] ^= 1 << (bit % 8);
+            assert!(Model::parse(&file).is_err(), "bit {bit}");
+            file[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
+
+#[test]
+fn every_bit_flip_with_a_new_checksum_is_an_error_or_a_clean_run() {
+    for original in [residual_net(), gru_net()] {
+        let mut clean = 0;
+        for bit in 0..8 * original.len() {
+            let mut file = original.clone();
+            file[bit / 8] ^= 1 << (bit % 8);
+            seal(&mut file);
+            clean += parse_and_run(&file) as usize;
+        }
+        assert!(clean > 1000, "weights and the like may differ: {clean} runs");
+    }
+}
+
+/// Several bytes at once in the records, where one flip alone would always be refused.
+#[test]
+fn random_damage_to_header_and_records() {
+    let mut random = Random(30);
+    for original in [residual_net(), gru_net()] {
+        let records = Header::parse(&original).unwrap().consts_at;
+        let mut clean = 0;
+        for _ in 0..60_000 {
+            let mut file = original.clone();
+            for _ in 0..1 + random.below(4) {
+                let at = if random.below(8) == 0 { random.below(HEADER as u32) } else { random.below(records) };
+                let nearby = file[at as usize].wrapping_add(random.below(5) as u8).wrapping_sub(2);
+                file[at as usize] = [random.next() as u8, nearby, 0, 0xff][random.below(4) as usize];
+            }
+            seal(&mut file);
+            clean += parse_and_run(&file) as usize;
+        }
+        assert!(clean > 1000, "{clean} runs");
+    }
+}
+
+/// Where [`random_model`] keeps constants: weights of 0x11, valid parameter blocks, and both once more for a GRU's state.
+const PARAMS: u32 = 8192;
+const STATE_WEIGHTS: u32 = PARAMS + 7232;
+const STATE_PARAMS: u32 = STATE_WEIGHTS + 768;
+const CONSTS: usize = STATE_PARAMS as usize + 8 * 72;
+
+fn random_tensors(random: &mut Random, hidden: u16) -> Vec<Tensor> {
+    let state = Tensor {
+        offset: 0,
+        height: 1,
+        width: 1,
+        channels: hidden,
+        scale: 1.0 / 32768.0,
+        zero_point: 0,
+        dtype: Dtype::I16,
+        state: true,
+    };
+    let activation = |random: &mut Random| Tensor {
+        offset: 32 + 16 * random.below(60),
+        height: [1, 1, 1, 2, 5][random.below(5) as usize],
+        width: [1, 1, 1, 3, 4][random.below(5) as usize],
+        channels: if random.below(5) == 0 { 1 + random.below(20) as u16 } else { hidden },
+        scale: 1.0 / 128.0,
+        zero_point: if random.below(4) == 0 { random.next() as i8 } else { 0 },
+        dtype: Dtype::I8,
+        state: false,
+    };
+    (0..5).map(|_| activation(random)).chain([state]).collect()
+}
+
+fn random_step(random: &mut Random, hidden: u16) -> Step {
+    let (input, output, b) = (random.below(6) as u16, random.below(6) as u16, random.below(6) as u16);
+    let mut two_of = |choices: &[u8]| [(); 2].map(|()| choices[random.below(choices.len() as u32) as usize]);
+    let (kernel, stride) = (two_of(&[1, 1, 1, 2, 3, 0, 255]), two_of(&[1, 1, 1, 2, 0]));
+    let (dilation, pad) = (two_of(&[1, 1, 1, 2, 0]), two_of(&[0, 0, 0, 1, 2]));
+    let (weights, params) = (64 * random.below(40), PARAMS + 72 * random.below(99) + random.below(9) / 8);
+    let (min, max) = (-100, if random.below(20) == 0 { -101 } else { 100 });
+    match random.below(6) {
+        0 => {
+            let residual = (random.below(2) == 0).then_some((5, 5000));
+            let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual };
+            Step::Conv(step)
+        }
+        1 => Step::Linear(LinearStep { input, output, weights, params, min, max }),
+        2 => Step::Add(AddStep { a: input, b, output, multipliers: [4096, 9000], min, max }),
+        3 => {
+            let average = (random.below(2) == 0).then_some((1 << 30, 33));
+            Step::Pool(PoolStep { input, output, kernel: kernel.map(u16::from), stride, pad, average, min, max })
+        }
+        _ => Step::Gru(GruStep {
+            input,
+            output,
+            state: 5,
+            hidden,
+            reset_after: random.below(2) == 0,
+            input_weights: weights,
+            input_params: params,
+            state_weights: STATE_WEIGHTS,
+            state_params: STATE_PARAMS + 72 * random.below(4),
+        }),
+    }
+}
+
+fn random_model(random: &mut Random) -> (Step, Vec<u8>) {
+    let hidden = 1 + random.below(12) as u16;
+    let (tensors, step) = (random_tensors(random, hidden), random_step(random, hidden));
+    let scratch_len = 16 * random.below(120);
+    let consts_at = HEADER + 6 * TENSOR + STEP;
+    let header = Header {
+        checksum: 0,
+        file_len: (consts_at + CONSTS) as u32,
+        features: 31,
+        arena_len: 32 + 16 * random.below(100) + scratch_len,
+        scratch_len,
+        state_len: 32,
+        sequence: 1,
+        input: 0,
+        output: step.output(),
+        tensors: 6,
+        steps: 1,
+        macs: step.macs(&tensors[..]).unwrap(),
+        tensors_at: HEADER as u32,
+        steps_at: (HEADER + 6 * TENSOR) as u32,
+        consts_at: consts_at as u32,
+        consts_len: CONSTS as u32,
+        meta_at: (consts_at + CONSTS) as u32,
+        meta_len: 0,
+    };
+    let mut file = header.emit().to_vec();
+    tensors.iter().for_each(|tensor| file.extend(tensor.emit()));
+    file.extend(step.emit());
+    file.resize(consts_at + CONSTS, 0x11);
+    for (from, to) in [(PARAMS, STATE_WEIGHTS), (STATE_PARAMS, CONSTS as u32)] {
+        for block in file[consts_at + from as usize..consts_at + to as usize].chunks_exact_mut(72) {
+            block[32..64].fill(0x55);
+            block[64..].fill(40);
+        }
+    }
+    seal(&mut file);
+    (step, file)
+}
+
+/// Models drawn at random from small tensors and nearly fitting steps: the checks alone stand between them and memory.
+#[test]
+fn random_models() {
+    let mut random = Random(31);
+    let mut runs = [0; 5];
+    for _ in 0..100_000 {
+        let (step, file) = random_model(&mut random);
+        runs[step.kind() as usize] += parse_and_run(&file) as usize;
+    }
+    assert!(runs.iter().all(|&runs| runs > 100), "clean runs by kind of step: {runs:?}");
+}
+
+proptest! {
+    /// Sections may say anything about themselves.
+    #[test]
+    fn any_header(words in prop::array::uniform28(any::<u32>()), near in prop::array::uniform28(0u8..8)) {
+        let mut file = residual_net();
+        for (i, (word, near)) in words.iter().zip(near).enumerate() {
+            let at = 16 + 4 * i;
+            let field = u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+            let field = match near { 0 => *word, 1 => field.wrapping_add(64), 2 => field.wrapping_sub(64), _ => field };
+            file[at..at + 4].copy_from_slice(&field.to_le_bytes());
+        }
+        seal(&mut file);
+        parse_and_run(&file);
+    }
+
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(Model::parse(&bytes).is_err());
+    }
+}

@@ -1,0 +1,309 @@
+//! A small writer of model files: packs weights and lays tensors out one after the other.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use escarp_runtime::format::{ARENA_ALIGN, HEADER, Header, PARAMS_ALIGN, SECTION_ALIGN, STEP, TENSOR, seal};
+use escarp_runtime::meta::{OutputKind, Tag, emit_entry, emit_label};
+use escarp_runtime::ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step, TensorId};
+use escarp_runtime::{Dtype, Tensor};
+
+/// Numbers that are the same on every machine.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as u32
+    }
+
+    pub fn below(&mut self, limit: u32) -> u32 {
+        self.next() % limit
+    }
+
+    pub fn weight(&mut self) -> i8 {
+        (self.below(255) as i32 - 127) as i8
+    }
+
+    pub fn activations(&mut self, len: usize) -> Vec<i8> {
+        (0..len).map(|_| self.next() as i8).collect()
+    }
+}
+
+/// How one row of weights becomes an output: `requantize(sum + bias, multiplier, shift)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    pub bias: i32,
+    pub multiplier: i32,
+    pub shift: u8,
+}
+
+/// Weights before packing, `[rows][taps][inputs]`.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    pub rows: usize,
+    pub taps: usize,
+    pub inputs: usize,
+    pub weights: Vec<i8>,
+    pub scaling: Vec<Row>,
+}
+
+impl Matrix {
+    /// Random weights; outputs spread over some 100 units at `shift`.
+    pub fn random(random: &mut Random, rows: usize, taps: usize, inputs: usize, shift: u8) -> Matrix {
+        let weights = (0..rows * taps * inputs).map(|_| random.weight()).collect();
+        let scaling = (0..rows)
+            .map(|_| Row {
+                bias: random.below(20_000) as i32 - 10_000,
+                multiplier: (1 << 30) + random.below(1 << 30) as i32,
+                shift,
+            })
+            .collect();
+        Matrix { rows, taps, inputs, weights, scaling }
+    }
+
+    pub fn at(&self, row: usize, tap: usize, input: usize) -> i8 {
+        self.weights[(row * self.taps + tap) * self.inputs + input]
+    }
+
+    /// N8C8: `[blocks][taps][groups][8 rows][8 inputs]`, padding is zero.
+    pub fn packed(&self) -> Vec<i8> {
+        let (blocks, groups) = (self.rows.div_ceil(8), self.inputs.div_ceil(8));
+        let mut packed = vec![0; blocks * self.taps * groups * 64];
+        for row in 0..self.rows {
+            for tap in 0..self.taps {
+                for input in 0..self.inputs {
+                    let step = ((row / 8) * self.taps + tap) * groups + input / 8;
+                    packed[step * 64 + row % 8 * 8 + input % 8] = self.at(row, tap, input);
+                }
+            }
+        }
+        packed
+    }
+
+    /// Rows of several gates, each padded to 8.
+    pub fn gates(gates: [Matrix; 3]) -> Matrix {
+        let [first, ..] = &gates;
+        let (taps, inputs, padded) = (first.taps, first.inputs, first.rows.next_multiple_of(8));
+        let (mut weights, mut scaling) = (Vec::new(), Vec::new());
+        for gate in gates {
+            weights.extend(&gate.weights);
+            weights.resize(weights.len() + (padded - gate.rows) * taps * inputs, 0);
+            scaling.extend(&gate.scaling);
+            scaling.resize(scaling.len() + padded - gate.rows, Row { bias: 0, multiplier: 0, shift: 32 });
+        }
+        Matrix { rows: 3 * padded, taps, inputs, weights, scaling }
+    }
+}
+
+#[derive(Default)]
+pub struct Writer {
+    pub tensors: Vec<Tensor>,
+    pub steps: Vec<Step>,
+    pub consts: Vec<u8>,
+    pub meta: Vec<u8>,
+    pub states_len: u32,
+    pub activations_len: u32,
+}
+
+impl Writer {
+    /// A tensor of its own place.
+    pub fn tensor(&mut self, [height, width, channels]: [u16; 3], scale: f32, zero_point: i8) -> TensorId {
+        let offset = self.activations_len;
+        let tensor = Tensor { offset, height, width, channels, scale, zero_point, dtype: Dtype::I8, state: false };
+        self.activations_len += tensor.bytes().next_multiple_of(ARENA_ALIGN as u64) as u32;
+        self.push(tensor)
+    }
+
+    /// Another tensor at the place of `other`.
+    pub fn alias(&mut self, other: TensorId, scale: f32, zero_point: i8) -> TensorId {
+        self.push(Tensor { scale, zero_point, ..self.tensors[other as usize] })
+    }
+
+    pub fn state(&mut self, channels: u16) -> TensorId {
+        let (dtype, scale, offset) = (Dtype::I16, 1.0 / 32768.0, self.states_len);
+        let tensor = Tensor { offset, height: 1, width: 1, channels, scale, zero_point: 0, dtype, state: true };
+        self.states_len += tensor.bytes().next_multiple_of(ARENA_ALIGN as u64) as u32;
+        self.push(tensor)
+    }
+
+    fn push(&mut self, tensor: Tensor) -> TensorId {
+        self.tensors.push(tensor);
+        self.tensors.len() as TensorId - 1
+    }
+
+    /// Appends packed weights and parameter blocks; returns where they start.
+    pub fn matrix(&mut self, matrix: &Matrix) -> [u32; 2] {
+        self.consts.resize(self.consts.len().next_multiple_of(SECTION_ALIGN), 0);
+        let weights = self.consts.len() as u32;
+        self.consts.extend(matrix.packed().iter().map(|w| w.cast_unsigned()));
+        self.consts.resize(self.consts.len().next_multiple_of(PARAMS_ALIGN), 0);
+        let params = self.consts.len() as u32;
+        for block in matrix.scaling.chunks(8) {
+            let lane = |i: usize| block.get(i).copied().unwrap_or(Row { bias: 0, multiplier: 0, shift: 32 });
+            (0..8).for_each(|i| self.consts.extend(lane(i).bias.to_le_bytes()));
+            (0..8).for_each(|i| self.consts.extend(lane(i).multiplier.to_le_bytes()));
+            (0..8).for_each(|i| self.consts.push(lane(i).shift));
+        }
+        [weights, params]
+    }
+
+    /// The file, with labels `0`, `1`, ... and totals as the format wants them.
+    pub fn finish(mut self, input: TensorId, output: TensorId, sequence: u16) -> Vec<u8> {
+        for tensor in &mut self.tensors {
+            if !tensor.state {
+                tensor.offset += self.states_len;
+            }
+        }
+        let mut labels = Vec::new();
+        (0..self.tensors[output as usize].elements()).for_each(|i| emit_label(&mut labels, &i.to_string()));
+        emit_entry(&mut self.meta, Tag::Labels, &labels);
+        emit_entry(&mut self.meta, Tag::Name, b"test");
+        emit_entry(&mut self.meta, Tag::OutputKind, &OutputKind::Softmax.emit());
+        let tensors = self.tensors.as_slice();
+        let scratch = self.steps.iter().map(|step| step.scratch_len(tensors).unwrap()).max().unwrap_or(0) as u32;
+        let aligned = |at: usize| at.next_multiple_of(SECTION_ALIGN);
+        let tensors_at = HEADER;
+        let steps_at = aligned(tensors_at + self.tensors.len() * TENSOR);
+        let consts_at = aligned(steps_at + self.steps.len() * STEP);
+        let meta_at = aligned(consts_at + self.consts.len());
+        let header = Header {
+            checksum: 0,
+            file_len: (meta_at + self.meta.len()) as u32,
+            features: self.steps.iter().fold(0, |features, step| features | step.feature()),
+            arena_len: self.states_len + self.activations_len + scratch,
+            scratch_len: scratch,
+            state_len: self.states_len,
+            sequence,
+            input,
+            output,
+            tensors: self.tensors.len() as u16,
+            steps: self.steps.len() as u16,
+            macs: self.steps.iter().map(|step| step.macs(tensors).unwrap()).sum(),
+            tensors_at: tensors_at as u32,
+            steps_at: steps_at as u32,
+            consts_at: consts_at as u32,
+            consts_len: self.consts.len() as u32,
+            meta_at: meta_at as u32,
+            meta_len: self.meta.len() as u32,
+        };
+        let mut file = header.emit().to_vec();
+        self.tensors.iter().for_each(|tensor| file.extend(tensor.emit()));
+        file.resize(steps_at, 0);
+        self.steps.iter().for_each(|step| file.extend(step.emit()));
+        file.resize(consts_at, 0);
+        file.extend(&self.consts);
+        file.resize(meta_at, 0);
+        file.extend(&self.meta);
+        seal(&mut file);
+        file
+    }
+}
+
+/// Convolution, convolution with a residual in place, maximum pool, strided convolution, add, average pool, linear.
+pub fn residual_net() -> Vec<u8> {
+    let mut random = Random(1);
+    let mut net = Writer::default();
+    let input = net.tensor([5, 6, 3], 0.5, -3);
+    let x = net.tensor([5, 6, 10], 0.25, -128);
+    let y = net.tensor([5, 6, 10], 0.25, 4);
+    let sum = net.alias(x, 0.25, -100);
+    let pooled = net.tensor([3, 3, 10], 0.25, -100);
+    let narrow = net.tensor([3, 3, 10], 0.5, 7);
+    let added = net.tensor([3, 3, 10], 0.5, 0);
+    let mean = net.tensor([1, 1, 10], 0.5, 1);
+    let logits = net.tensor([1, 1, 4], 1.0, -2);
+
+    let conv = |net: &mut Writer, matrix: &Matrix, step: ConvStep| {
+        let [weights, params] = net.matrix(matrix);
+        net.steps.push(Step::Conv(ConvStep { weights, params, ..step }));
+    };
+    let same = ConvStep {
+        input,
+        output: x,
+        kernel: [3, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad: [1, 1],
+        weights: 0,
+        params: 0,
+        min: -128,
+        max: 127,
+        residual: None,
+    };
+    conv(&mut net, &Matrix::random(&mut random, 10, 9, 3, 41), same);
+    conv(&mut net, &Matrix::random(&mut random, 10, 9, 10, 42), ConvStep { input: x, output: y, min: -100, ..same });
+    let residual = Some((-128, 3000));
+    let fused = Matrix::random(&mut random, 10, 9, 10, 30);
+    conv(&mut net, &fused, ConvStep { input: y, output: sum, min: -100, residual, ..same });
+    net.steps.push(Step::Pool(PoolStep {
+        input: sum,
+        output: pooled,
+        kernel: [3, 3],
+        stride: [2, 2],
+        pad: [1, 1],
+        average: None,
+        min: -128,
+        max: 127,
+    }));
+    let strided = ConvStep { input: y, output: narrow, stride: [2, 2], dilation: [1, 2], pad: [1, 2], max: 90, ..same };
+    conv(&mut net, &Matrix::random(&mut random, 10, 9, 10, 42), strided);
+    net.steps.push(Step::Add(AddStep {
+        a: pooled,
+        b: narrow,
+        output: added,
+        multipliers: [2048, 4096],
+        min: -120,
+        max: 120,
+    }));
+    net.steps.push(Step::Pool(PoolStep {
+        input: added,
+        output: mean,
+        kernel: [3, 3],
+        stride: [1, 1],
+        pad: [0, 0],
+        average: Some((1_908_874_354, 34)),
+        min: -128,
+        max: 127,
+    }));
+    let [weights, params] = net.matrix(&Matrix::random(&mut random, 4, 1, 10, 38));
+    net.steps.push(Step::Linear(LinearStep { input: mean, output: logits, weights, params, min: -120, max: 110 }));
+    net.finish(input, logits, 1)
+}
+
+/// Weights of a GRU layer, gates z, r, n.
+pub fn gru_layer(random: &mut Random, hidden: usize, inputs: usize) -> [Matrix; 2] {
+    [inputs, hidden].map(|inputs| {
+        let gate = |random: &mut Random| Matrix::random(random, hidden, 1, inputs, 33);
+        Matrix::gates([gate(random), gate(random), gate(random)])
+    })
+}
+
+/// Two GRU layers, one of each kind of reset, and a linear head.
+pub fn gru_net() -> Vec<u8> {
+    let mut random = Random(2);
+    let mut net = Writer::default();
+    let input = net.tensor([1, 1, 5], 0.5, -3);
+    let mut below = input;
+    for (hidden, inputs, reset_after) in [(10, 5, true), (9, 10, false)] {
+        let output = net.tensor([1, 1, hidden], 1.0 / 128.0, 0);
+        let state = net.state(hidden);
+        let [w, u] = gru_layer(&mut random, hidden as usize, inputs);
+        let [input_weights, input_params] = net.matrix(&w);
+        let [state_weights, state_params] = net.matrix(&u);
+        net.steps.push(Step::Gru(GruStep {
+            input: below,
+            output,
+            state,
+            hidden,
+            reset_after,
+            input_weights,
+            input_params,
+            state_weights,
+            state_params,
+        }));
+        below = output;
+    }
+    let logits = net.tensor([1, 1, 3], 1.0, 5);
+    let [weights, params] = net.matrix(&Matrix::random(&mut random, 3, 1, 9, 40));
+    net.steps.push(Step::Linear(LinearStep { input: below, output: logits, weights, params, min: -128, max: 127 }));
+    net.finish(input, logits, 8)
+}
