@@ -1,2 +1,139 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: set-up, cross builds, QEMU, the demo, the tests and deploying, in one program that needs nothing but Rust.
+//!
+//! Exit codes: 0 done, 1 something failed, 2 bad usage.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod board;
+mod build;
+mod deploy;
+mod error;
+mod job;
+mod qemu;
+mod rules;
+mod setup;
+mod test;
+mod toolchain;
+
+use board::Board;
+use error::Error;
+use job::Jobs;
+use toolchain::Choice;
+
+/// Tasks of the escarp workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", version)]
+struct Cli {
+    /// Which compiler builds for the boards.
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    toolchain: Choice,
+    /// Install missing system packages through apt (root does so without being asked).
+    #[arg(long, global = true)]
+    install: bool,
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check that this machine can build for the boards and run QEMU.
+    Setup,
+    /// List the board profiles.
+    Boards,
+    /// Build escarp-run for a board: one static program.
+    Build {
+        /// A profile under cross/boards.
+        #[arg(long)]
+        board: String,
+    },
+    /// Run an aarch64 program under QEMU as a board's CPU.
+    Qemu {
+        /// A profile under cross/boards.
+        #[arg(long)]
+        board: String,
+        /// Another of the board's CPUs than its first (QEMU's name).
+        #[arg(long)]
+        cpu: Option<String>,
+        /// The program and its arguments; `escarp-run` means the one that `build` made.
+        #[arg(last = true, required = true)]
+        program: Vec<String>,
+    },
+    /// All that CI runs.
+    Test {
+        /// Leave out what takes minutes: clippy, documentation, all CPUs but two.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Copy escarp-run and a model to a board over ssh and run it there.
+    Deploy {
+        /// A profile under cross/boards.
+        #[arg(long)]
+        board: String,
+        /// The file that escarp-convert wrote.
+        model: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Error> {
+    let root = root();
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+    let boards = root.join("cross/boards");
+    let prepared = |task: &str| -> Result<_, Error> {
+        let mut jobs = Jobs::new(&target, task)?;
+        let toolchain = setup::setup(&mut jobs, &target, cli.toolchain, cli.install)?;
+        Ok((jobs, toolchain))
+    };
+    match &cli.task {
+        Task::Setup => {
+            prepared("setup")?;
+            println!("ready: cargo xtask demo");
+        }
+        Task::Boards => {
+            for key in board::list(&boards)? {
+                let board = Board::read(&boards, &key)?;
+                println!("{key:<16} {:<16} {} ({} MB)", board.name, board.cores(), board.memory_mb);
+            }
+        }
+        Task::Build { board } => {
+            let board = Board::read(&boards, board)?;
+            let (mut jobs, toolchain) = prepared("build")?;
+            let program = build::escarp_run(&mut jobs, &root, &toolchain, &board.target)?;
+            println!("{}: {}", board.name, program.display());
+        }
+        Task::Qemu { board, cpu, program } => {
+            let board = Board::read(&boards, board)?;
+            let cpu = qemu::cpu_of(&board, cpu.as_deref())?;
+            return qemu::exec(&target, cpu, program);
+        }
+        Task::Test { quick } => {
+            let (mut jobs, toolchain) = prepared("test")?;
+            test::test(&mut jobs, &root, &toolchain, *quick)?;
+            println!("all tests passed in {}", jobs.elapsed());
+        }
+        Task::Deploy { board, model } => {
+            let board = Board::read(&boards, board)?;
+            let (mut jobs, toolchain) = prepared("deploy")?;
+            deploy::deploy(&mut jobs, &root, &toolchain, &board, model)?;
+        }
+    }
+    Ok(())
+}
+
+/// The workspace's folder: this package stands two levels below it.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().and_then(Path::parent).unwrap_or(here).into()
+}

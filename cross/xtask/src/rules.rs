@@ -1,0 +1,100 @@
+//! Rules of the house that no compiler checks: how long a file may be, and where `unsafe` may be switched on.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, file};
+
+/// Lines a Rust file may have.
+const LONGEST: usize = 500;
+
+/// The only places where the lint `unsafe_code` may be lifted (each prefix is a file or a folder).
+const UNSAFE: [&str; 8] = [
+    "runtime/src/kernels.rs",
+    "runtime/src/kernels/",
+    "runtime/src/bytes.rs",
+    // `Cpu::assume` is declared here and called there.
+    "runtime/src/cpu.rs",
+    "cross/src/detect.rs",
+    // Start-up code, page table and semihosting of the bare-metal image.
+    "cross/bare/src/machine.rs",
+    // A counting allocator is an `unsafe impl`, and tests may try every instruction set.
+    "runtime/tests/",
+    "tests/tests/no_alloc.rs",
+];
+
+/// Checks every Rust file and every package of the workspace under `root`.
+///
+/// # Errors
+/// Names each file that breaks a rule.
+pub fn check(root: &Path) -> Result<usize, Error> {
+    let mut sources = Vec::new();
+    let mut manifests = Vec::new();
+    walk(root, &mut |path| match path.extension().and_then(|e| e.to_str()) {
+        Some("rs") => sources.push(path),
+        Some("toml") if path.file_name().is_some_and(|n| n == "Cargo.toml") => manifests.push(path),
+        _ => {}
+    })?;
+    let mut broken = Vec::new();
+    for path in &sources {
+        let text = std::fs::read_to_string(path).map_err(file(path))?;
+        let name = path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
+        broken.extend(faults(&name, &text));
+    }
+    for path in &manifests {
+        let text = std::fs::read_to_string(path).map_err(file(path))?;
+        // Without this line a package would not inherit `unsafe_code = "deny"`.
+        if !text.contains("[workspace]") && !text.contains("[lints]\nworkspace = true") {
+            broken.push(format!("{}: [lints] workspace = true is missing", path.display()));
+        }
+    }
+    match broken.is_empty() {
+        true => Ok(sources.len()),
+        false => Err(Error::Rule(broken.join("\n"))),
+    }
+}
+
+/// What is wrong with one file.
+fn faults(name: &str, text: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    let lines = text.lines().count();
+    if lines > LONGEST {
+        faults.push(format!("{name}: {lines} lines; split it by meaning, {LONGEST} is the limit"));
+    }
+    let lifted = ["allow", "expect", "warn"].map(|verb| format!("{verb}(unsafe_code"));
+    for (i, line) in text.lines().enumerate() {
+        if lifted.iter().any(|l| line.contains(l)) && !UNSAFE.iter().any(|u| name.starts_with(u)) {
+            faults.push(format!(
+                "{name}:{}: unsafe code is not allowed here (cross/xtask/src/rules.rs says where)",
+                i + 1
+            ));
+        }
+    }
+    faults
+}
+
+fn walk(folder: &Path, visit: &mut dyn FnMut(PathBuf)) -> Result<(), Error> {
+    for entry in std::fs::read_dir(folder).map_err(file(folder))? {
+        let path = entry.map_err(file(folder))?.path();
+        let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+        if path.is_dir() && !path.is_symlink() && !hidden && !path.ends_with("target") && !path.ends_with("runs") {
+            walk(&path, visit)?;
+        } else if path.is_file() {
+            visit(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_files_and_stray_unsafe_are_found() {
+        assert!(faults("a.rs", &"\n".repeat(LONGEST)).is_empty());
+        assert_eq!(faults("a.rs", &"\n".repeat(LONGEST + 1)).len(), 1);
+        let text = format!("#[{}(unsafe_code)]", "allow");
+        assert!(faults("runtime/src/kernels/neon.rs", &text).is_empty());
+        assert_eq!(faults("runtime/src/session.rs", &text).len(), 1);
+    }
+}

@@ -1,0 +1,53 @@
+//! All that CI runs, in the order in which a mistake shows soonest.
+
+use std::path::Path;
+
+use crate::error::Error;
+use crate::job::{Jobs, is_summary};
+use crate::toolchain::{LINUX, Toolchain, cargo};
+use crate::{build, qemu, rules};
+
+/// The CPUs that everything must agree on, to the bit: both boards' cores, a newer one, and QEMU's everything.
+pub const CPUS: [&str; 5] = ["cortex-a57", "cortex-a72", "cortex-a53", "cortex-a76", "max"];
+
+/// Runs the checks; `quick` leaves out clippy, the documentation and three of the five CPUs.
+pub fn test(jobs: &mut Jobs, root: &Path, toolchain: &Toolchain, quick: bool) -> Result<(), Error> {
+    jobs.run("format", cargo().current_dir(root).args(["fmt", "--all", "--", "--check"]))?;
+    let files = rules::check(root)?;
+    println!("  {files} Rust files: none too long, unsafe only where it is allowed");
+    if !quick {
+        let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        jobs.run("clippy, warnings are errors", cargo().current_dir(root).args(clippy))?;
+    }
+    let program = build::escarp_run(jobs, root, toolchain, LINUX)?;
+    let cpus = if quick { &CPUS[..2] } else { &CPUS[..] };
+
+    let mut tests = cargo();
+    tests.current_dir(root).args(["test", "--workspace", "--no-fail-fast"]);
+    tests.env("ESCARP_RUN_AARCH64", &program).env("ESCARP_QEMU_CPUS", cpus.join(","));
+    let log = jobs.run("cargo test, whole workspace", &mut tests)?;
+    show(&log);
+
+    let runner = qemu::user()?;
+    for cpu in cpus {
+        let mut tests = toolchain.cargo();
+        tests.current_dir(root).args(["test", "--package", "escarp-runtime", "--target", LINUX]);
+        // `cargo test` would also run the library's documentation tests on the host; `--tests` keeps to the board's CPU.
+        tests.arg("--tests").env("ESCARP_ISA", "neon");
+        tests.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", format!("{} -cpu {cpu}", runner.display()));
+        let log = jobs.run(&format!("runtime's tests on {cpu} under QEMU"), &mut tests)?;
+        show(&log);
+    }
+    if !quick {
+        let mut doc = cargo();
+        doc.current_dir(root).args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+        jobs.run("documentation, warnings are errors", &mut doc)?;
+    }
+    Ok(())
+}
+
+fn show(log: &str) {
+    for line in log.lines().filter(|l| is_summary(l)) {
+        println!("    {line}");
+    }
+}
