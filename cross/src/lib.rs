@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The board program as a library: which instructions the CPU has, and a model with its front end at work on files.
+//!
+//! ```text
+//! model file --Model::parse--> Model --Runner::new--> Runner --decide(file)--> Decision
+//! ```
+//!
+//! Everything allocates here, around the session; `Session::run` itself does not.
+#![warn(missing_docs)]
+
+pub mod bench;
+pub mod detect;
+mod error;
+pub mod info;
+mod runner;
+
+pub use error::Error;
+pub use runner::{Decision, Runner, read_input, read_model};

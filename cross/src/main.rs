@@ -1,2 +1,182 @@
-//! Placeholder.
-fn main() {}
+//! `escarp-run`: runs, shows and times a model on an Arm board (or on the host, with the same result to the bit).
+//!
+//! Exit codes: 0 all inputs were decided, 1 a model, an input or the output failed, 2 bad usage.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use escarp_run::{Decision, Error, Runner, bench, detect, info, read_input, read_model};
+use escarp_runtime::{Cpu, Model};
+use serde_json::json;
+
+/// Run an escarp model on files: `escarp-run model.escarp FILE...`
+#[derive(Parser)]
+#[command(version, after_help = "`run` may be left out: escarp-run model.escarp picture.jpg")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Decide on files: labels with scores.
+    Run {
+        #[command(flatten)]
+        common: Common,
+        /// JPEG, PNG, WAV, CSV, NPY, or raw bytes; `-` reads the standard input.
+        #[arg(required = true)]
+        files: Vec<String>,
+        /// How many labels to print.
+        #[arg(long, default_value_t = 3)]
+        top: usize,
+    },
+    /// Show what is in a model file.
+    Info {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Time the model: percentiles for each kind of step and in all.
+    Bench {
+        #[command(flatten)]
+        common: Common,
+        /// How many decisions.
+        #[arg(short = 'n', long = "decisions", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        decisions: u32,
+    },
+}
+
+#[derive(Args)]
+struct Common {
+    /// The file that escarp-convert wrote.
+    model: PathBuf,
+    /// JSON for machines: one object a line.
+    #[arg(long)]
+    json: bool,
+    /// Instruction set: portable, neon or avx2; the best there is if left out.
+    #[arg(long)]
+    isa: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    let known = ["run", "info", "bench", "help"];
+    if let Some(first) = arguments.get(1).and_then(|a| a.to_str())
+        && !first.starts_with('-')
+        && !known.contains(&first)
+    {
+        arguments.insert(1, "run".into());
+    }
+    match start(&Cli::parse_from(arguments)) {
+        Ok(code) => code,
+        // Whoever reads our output has had enough (`| head`): no failure.
+        Err(Error::Output(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn start(cli: &Cli) -> Result<ExitCode, Error> {
+    let (Task::Run { common, .. } | Task::Info { common } | Task::Bench { common, .. }) = &cli.task;
+    let cpu = common.isa.as_deref().map_or_else(|| Ok(detect::detect()), detect::named)?;
+    let file = read_model(&common.model)?;
+    let model = parse(&common.model, &file)?;
+    match &cli.task {
+        Task::Run { files, top, .. } => run(&model, cpu, files, *top, common.json),
+        Task::Info { .. } => {
+            let text = if common.json { info::json(&model)?.to_string() } else { info::text(&model)? };
+            writeln!(std::io::stdout(), "{text}")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Bench { decisions, .. } => time(&model, cpu, *decisions as usize, common.json),
+    }
+}
+
+fn parse<'m>(path: &Path, file: &'m [u8]) -> Result<Model<'m>, Error> {
+    Model::parse(file).map_err(|source| Error::Model { file: path.display().to_string(), source })
+}
+
+/// A file that fails is reported and the others go on; the exit code then is 1.
+fn run(model: &Model, cpu: Cpu, files: &[String], top: usize, json: bool) -> Result<ExitCode, Error> {
+    let mut arena = arena(model);
+    let mut runner = Runner::new(model, &mut arena, cpu)?;
+    let labels: Vec<&str> = model.labels().collect();
+    let mut code = ExitCode::SUCCESS;
+    let mut out = std::io::stdout().lock();
+    for file in files {
+        match read_input(file).and_then(|bytes| runner.decide(file, &bytes)) {
+            Ok(decisions) => {
+                for (index, decision) in decisions.iter().enumerate() {
+                    let name = if decisions.len() == 1 { file.clone() } else { format!("{file}[{index}]") };
+                    let line = if json {
+                        machine(&name, decision, &labels, model, cpu)
+                    } else {
+                        person(&name, decision, &labels, model, top)
+                    };
+                    writeln!(out, "{line}")?;
+                }
+            }
+            Err(error) => {
+                eprintln!("error: {error}");
+                code = ExitCode::from(error.exit_code());
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// Memory for a session, with room to start it at a cache line.
+fn arena(model: &Model) -> Vec<i8> {
+    vec![0; model.arena_len() + 64]
+}
+
+fn label<'l>(labels: &[&'l str], index: usize) -> std::borrow::Cow<'l, str> {
+    labels.get(index).map_or_else(|| format!("output {index}").into(), |l| (*l).into())
+}
+
+fn person(name: &str, decision: &Decision, labels: &[&str], model: &Model, top: usize) -> String {
+    let plain = model.output_kind() == escarp_runtime::meta::OutputKind::Plain;
+    let score = |s: f32| if plain { format!("{s:.3}") } else { format!("{:.1} %", s * 100.0) };
+    let best = decision.ranking().into_iter().take(top);
+    let words: Vec<String> = best.map(|i| format!("{} {}", label(labels, i), score(decision.scores[i]))).collect();
+    format!("{name}: {}", words.join(", "))
+}
+
+fn machine(name: &str, decision: &Decision, labels: &[&str], model: &Model, cpu: Cpu) -> String {
+    let best = decision.ranking().first().copied();
+    json!({
+        "file": name,
+        "index": best,
+        "label": best.map(|i| label(labels, i)),
+        "score": best.map(|i| decision.scores[i]),
+        "scores": decision.scores,
+        "output": decision.output,
+        "model": format!("{:08x}", model.id()),
+        "isa": cpu.isa().name(),
+        "arch": std::env::consts::ARCH,
+    })
+    .to_string()
+}
+
+fn time(model: &Model, cpu: Cpu, decisions: usize, json: bool) -> Result<ExitCode, Error> {
+    let mut arena = arena(model);
+    let rows = bench::bench(model, &mut arena, cpu, decisions)?;
+    let mut out = std::io::stdout().lock();
+    let (isa, arch) = (cpu.isa().name(), std::env::consts::ARCH);
+    if json {
+        let row = |r: &bench::Row| json!({ "name": r.name, "macs": r.macs, "p50_us": r.p50, "p90_us": r.p90, "p99_us": r.p99, "max_us": r.max });
+        let rows: Vec<_> = rows.iter().map(row).collect();
+        let id = format!("{:08x}", model.id());
+        writeln!(out, "{}", json!({ "model": id, "isa": isa, "arch": arch, "decisions": decisions, "rows": rows }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(out, "{decisions} decisions on {arch} with {isa} kernels, one core; microseconds a decision")?;
+    writeln!(out, "{:<18} {:>12} {:>10} {:>10} {:>10} {:>10}", "", "macs", "p50", "p90", "p99", "max")?;
+    for r in &rows {
+        writeln!(out, "{:<18} {:>12} {:>10.1} {:>10.1} {:>10.1} {:>10.1}", r.name, r.macs, r.p50, r.p90, r.p99, r.max)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

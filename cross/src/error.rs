@@ -1,0 +1,57 @@
+//! What can go wrong on the board.
+
+use escarp_media as media;
+
+/// Every error names the file or the flag.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The model file is not usable.
+    #[error("{file}: {source}")]
+    Model {
+        /// The model file.
+        file: String,
+        /// What is wrong in it and where.
+        source: escarp_runtime::Error,
+    },
+    /// The model's front end cannot feed its network.
+    #[error("front end: {0}")]
+    FrontEnd(media::Error),
+    /// An input file; the error names it.
+    #[error(transparent)]
+    Input(#[from] media::Error),
+    /// Not a name of an instruction set.
+    #[error("--isa {given}: unknown instruction set; there are: {allowed}")]
+    UnknownIsa {
+        /// What was asked for.
+        given: String,
+        /// What there is.
+        allowed: String,
+    },
+    /// This CPU cannot do that.
+    #[error("--isa {asked}: this {arch} CPU does not have it; it has: {has}")]
+    NoIsa {
+        /// What was asked for.
+        asked: &'static str,
+        /// The machine's architecture.
+        arch: &'static str,
+        /// What it has.
+        has: String,
+    },
+    /// A run was refused by the runtime.
+    #[error(transparent)]
+    Runtime(#[from] escarp_runtime::Error),
+    /// The output could not be written.
+    #[error("standard output: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl Error {
+    /// 2: the command line asks for what cannot be; 1: a file or a run failed.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::UnknownIsa { .. } | Error::NoIsa { .. } => 2,
+            _ => 1,
+        }
+    }
+}

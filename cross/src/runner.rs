@@ -1,0 +1,190 @@
+//! A model, its front end and a session: from a file's bytes to a decision.
+
+use std::io::Read;
+use std::path::Path;
+
+use escarp_media::{self as media, InputReader, InputShape, Npy, NpyData};
+use escarp_runtime::frontend::{FrontEnd, quantize};
+use escarp_runtime::meta::{OutputKind, Tag};
+use escarp_runtime::{Cpu, Model, Session, Tensor};
+
+use crate::Error;
+
+/// Longest model file, bytes.
+const MODEL_MAX: u64 = 1 << 30;
+/// Longest input file, bytes.
+const INPUT_MAX: u64 = 1 << 28;
+
+/// The bytes of a model file.
+///
+/// # Errors
+/// I/O, or a file beyond 1 GiB.
+pub fn read_model(path: &Path) -> Result<Vec<u8>, Error> {
+    Ok(media::read_file(path, MODEL_MAX)?)
+}
+
+/// The bytes of an input file; `-` is the standard input.
+///
+/// # Errors
+/// I/O, or a file beyond 256 MiB.
+pub fn read_input(name: &str) -> Result<Vec<u8>, Error> {
+    if name != "-" {
+        return Ok(media::read_file(Path::new(name), INPUT_MAX)?);
+    }
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().take(INPUT_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|e| media::Error::from(e).in_file("-"))?;
+    if bytes.len() as u64 > INPUT_MAX {
+        let error = media::Error::Limit { what: "input length in bytes", value: bytes.len() as u64, max: INPUT_MAX };
+        return Err(error.in_file("-").into());
+    }
+    Ok(bytes)
+}
+
+/// What a model says about one input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The network's output as it leaves the session; the same on every machine.
+    pub output: Vec<i8>,
+    /// One for each output: probabilities if the model ends in a softmax or sigmoid, else the values themselves.
+    pub scores: Vec<f32>,
+}
+
+impl Decision {
+    /// The indices of the outputs, best first; of equals the lower index first.
+    pub fn ranking(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.output.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(self.output[i]));
+        order
+    }
+}
+
+/// A session that reads files.
+pub struct Runner<'m, 'a> {
+    session: Session<'m, 'a>,
+    reader: InputReader<'m>,
+    sound: bool,
+    kind: OutputKind,
+}
+
+impl<'m, 'a> Runner<'m, 'a> {
+    /// Joins a model with its front end and its memory.
+    ///
+    /// # Errors
+    /// [`Error::FrontEnd`] if the model's own settings do not fit its network; an arena that is too small.
+    pub fn new(model: &Model<'m>, arena: &'a mut [i8], cpu: Cpu) -> Result<Runner<'m, 'a>, Error> {
+        let front_end = front_end(model)?;
+        let reader = InputReader::new(front_end, input_shape(model)).map_err(Error::FrontEnd)?;
+        let sound = matches!(front_end, FrontEnd::LogMel(_));
+        Ok(Runner { session: Session::new(model, arena, cpu)?, reader, sound, kind: model.output_kind() })
+    }
+
+    /// Decides on one file's content; an NPY array may hold several inputs along its first axis.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with `name` if the content is not what the network takes.
+    pub fn decide(&mut self, name: &str, bytes: &[u8]) -> Result<Vec<Decision>, Error> {
+        let inputs = self.inputs(name, bytes).map_err(|e| e.in_file(name))?;
+        let elements = input_shape(self.session.model()).elements();
+        inputs.chunks_exact(elements).map(|input| self.decide_int8(input)).collect()
+    }
+
+    /// Decides on one decision's worth of int8 inputs, `[steps][height][width][channels]`, from a fresh state.
+    ///
+    /// # Errors
+    /// A wrong length.
+    pub fn decide_int8(&mut self, input: &[i8]) -> Result<Decision, Error> {
+        self.session.reset();
+        let step = self.session.model().input().elements() as usize;
+        let mut output = Vec::new();
+        for input in input.chunks(step) {
+            output.clear();
+            output.extend_from_slice(self.session.run(input)?);
+        }
+        let scores = scores(&output, &self.session.model().output(), self.kind);
+        Ok(Decision { output, scores })
+    }
+
+    /// The int8 inputs in a file, one after the other.
+    fn inputs(&self, name: &str, bytes: &[u8]) -> Result<Vec<i8>, media::Error> {
+        let Tensor { scale, zero_point, .. } = self.session.model().input();
+        if bytes.starts_with(b"\x93NUMPY") {
+            let array = Npy::decode(bytes)?;
+            if !(self.sound && matches!(array.data, NpyData::I16(_))) {
+                let floats = self.reader.batch(&array)?;
+                return Ok(floats.into_iter().map(|v| quantize(v, scale, zero_point)).collect());
+            }
+        }
+        self.reader.quantized(name, bytes, scale, zero_point)
+    }
+}
+
+/// The front end that the model file names; numbers as they are if it names none.
+pub(crate) fn front_end<'m>(model: &Model<'m>) -> Result<FrontEnd<'m>, Error> {
+    match model.meta(Tag::FrontEnd) {
+        None => Ok(FrontEnd::Raw),
+        Some(entry) => FrontEnd::parse(entry).map_err(|e| Error::FrontEnd(e.into())),
+    }
+}
+
+fn input_shape(model: &Model) -> InputShape {
+    let input = model.input();
+    InputShape {
+        steps: model.sequence().into(),
+        height: input.height.into(),
+        width: input.width.into(),
+        channels: input.channels.into(),
+    }
+}
+
+/// Dequantized outputs, through the function that the converter took off the network's end. `libm`'s exponential, so that
+/// every machine prints the same digits.
+fn scores(output: &[i8], tensor: &Tensor, kind: OutputKind) -> Vec<f32> {
+    let value = |q: &i8| f32::from(i16::from(*q) - i16::from(tensor.zero_point)) * tensor.scale;
+    let values = output.iter().map(value);
+    match kind {
+        OutputKind::Plain => values.collect(),
+        OutputKind::Sigmoid => values.map(|v| 1.0 / (1.0 + libm::expf(-v))).collect(),
+        OutputKind::Softmax => {
+            let largest = values.clone().fold(f32::NEG_INFINITY, f32::max);
+            let powers: Vec<f32> = values.map(|v| libm::expf(v - largest)).collect();
+            let sum: f32 = powers.iter().sum();
+            powers.into_iter().map(|p| p / sum).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use escarp_runtime::Dtype;
+
+    use super::*;
+
+    const OUTPUT: Tensor = Tensor {
+        offset: 0,
+        height: 1,
+        width: 1,
+        channels: 3,
+        scale: 0.5,
+        zero_point: -2,
+        dtype: Dtype::I8,
+        state: false,
+    };
+
+    #[test]
+    fn scores_are_what_the_float_model_would_say() {
+        assert_eq!(scores(&[-2, 0, -128], &OUTPUT, OutputKind::Plain), [0.0, 1.0, -63.0]);
+        let softmax = scores(&[-2, 0, 0], &OUTPUT, OutputKind::Softmax);
+        let e = std::f32::consts::E;
+        for (got, expected) in softmax.iter().zip([1.0, e, e].map(|p| p / (1.0 + 2.0 * e))) {
+            assert!((got - expected).abs() < 1e-6, "{got} {expected}");
+        }
+        assert!((scores(&[-1], &OUTPUT, OutputKind::Sigmoid)[0] - 0.622_459_3).abs() < 1e-6);
+    }
+
+    #[test]
+    fn of_equals_the_first_wins() {
+        let decision = Decision { output: vec![3, 7, -1, 7], scores: vec![0.0; 4] };
+        assert_eq!(decision.ranking(), [1, 3, 0, 2]);
+    }
+}
