@@ -32,7 +32,9 @@ fn infer() -> Result<(), Error> {
         step.iter_mut().zip(bytes).for_each(|(value, byte)| *value = byte.cast_signed());
         let output = session.run(step)?;
         write!(Serial, "output").ok();
-        output.iter().for_each(|value| drop(write!(Serial, " {value}")));
+        for value in output {
+            write!(Serial, " {value}").ok();
+        }
         writeln!(Serial).ok();
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::Error;
+use crate::error::{Error, file};
 use crate::job::Jobs;
 use crate::toolchain::{BARE, LINUX, Toolchain};
 
@@ -45,8 +45,9 @@ pub fn bare_image(
         "--target",
         target,
     ]);
+    let absolute = |path: &Path| path.canonicalize().map_err(file(path));
     // Replaces the flags in .cargo/config.toml, which are for programs with a C library.
-    cargo.env("RUSTFLAGS", flags).env("ESCARP_MODEL", model).env("ESCARP_INPUT", input);
+    cargo.env("RUSTFLAGS", flags).env("ESCARP_MODEL", absolute(model)?).env("ESCARP_INPUT", absolute(input)?);
     jobs.run(&format!("link the bare-metal image for {target}"), &mut cargo)?;
     Ok(toolchain.artifact(target, "bare", "escarp-bare"))
 }

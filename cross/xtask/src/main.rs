@@ -61,6 +61,13 @@ enum Task {
         #[arg(last = true, required = true)]
         program: Vec<String>,
     },
+    /// Link the bare-metal image with a model and one raw int8 input, and run it under QEMU without an operating system.
+    Bare {
+        /// The file that escarp-convert wrote.
+        model: PathBuf,
+        /// int8 values as the network takes them.
+        input: PathBuf,
+    },
     /// All that CI runs.
     Test {
         /// Leave out what takes minutes: clippy, documentation, all CPUs but two.
@@ -117,6 +124,11 @@ fn run(cli: &Cli) -> Result<(), Error> {
             let board = Board::read(&boards, board)?;
             let cpu = qemu::cpu_of(&board, cpu.as_deref())?;
             return qemu::exec(&target, cpu, program);
+        }
+        Task::Bare { model, input } => {
+            let (mut jobs, toolchain) = prepared("bare")?;
+            let image = build::bare_image(&mut jobs, &root, &toolchain, model, input)?;
+            print!("{}", jobs.run("run it under QEMU on virt, cortex-a53", &mut qemu::machine(&image))?);
         }
         Task::Test { quick } => {
             let (mut jobs, toolchain) = prepared("test")?;
