@@ -7,6 +7,12 @@ use crate::Error;
 /// Highest sample rate believed, Hz: twice the highest that recorders offer.
 pub const MAX_RATE: u32 = 768_000;
 
+/// Largest ratio between two rates that is resampled; it bounds the filter's length.
+const MAX_RATIO: u32 = 100;
+
+/// Most mono samples, as read or as resampled: 256 MiB, two hours at 16 kHz.
+const MAX_SAMPLES: u64 = 1 << 27;
+
 /// Most channels believed.
 const MAX_CHANNELS: u16 = 64;
 
@@ -25,20 +31,29 @@ impl Pcm {
     ///
     /// # Errors
     /// [`Error::Wav`] for corrupt or cut headers, data shorter than the header says, a rate of 0 or above [`MAX_RATE`], no
-    /// or too many channels, no samples, NaN or infinite floats.
+    /// or too many channels, no samples, NaN or infinite floats; [`Error::Limit`] beyond 2^27 samples.
     pub fn decode(bytes: &[u8]) -> Result<Pcm, Error> {
-        decode(bytes).map_err(Error::Wav)
+        let pcm = decode(bytes).map_err(Error::Wav)?;
+        check_count(pcm.samples.len() as u64)?;
+        Ok(pcm)
     }
 
     /// This sound at another rate, unchanged if it already has it.
     ///
     /// # Errors
-    /// [`Error::Wav`] if `rate` is 0 or above [`MAX_RATE`].
+    /// [`Error::Wav`] if either rate is 0 or above [`MAX_RATE`], or one more than 100 times the other; [`Error::Limit`] if
+    /// more than 2^27 samples would come out.
     pub fn at_rate(self, rate: u32) -> Result<Pcm, Error> {
         check_rate(rate).map_err(Error::Wav)?;
+        check_rate(self.rate).map_err(Error::Wav)?;
         if rate == self.rate {
             return Ok(self);
         }
+        if rate.max(self.rate) / rate.min(self.rate) >= MAX_RATIO {
+            let what = format!("cannot resample from {} to {rate} Hz: at most by a factor of {MAX_RATIO}", self.rate);
+            return Err(Error::Wav(what));
+        }
+        check_count(self.samples.len() as u64 * u64::from(rate) / u64::from(self.rate))?;
         Ok(Pcm { rate, samples: crate::resample(&self.samples, self.rate, rate) })
     }
 
@@ -67,6 +82,13 @@ impl Pcm {
 fn check_rate(rate: u32) -> Result<(), String> {
     if rate == 0 || rate > MAX_RATE {
         return Err(format!("a sample rate of {rate} Hz; 1 to {MAX_RATE} are possible"));
+    }
+    Ok(())
+}
+
+fn check_count(value: u64) -> Result<(), Error> {
+    if value > MAX_SAMPLES {
+        return Err(Error::Limit { what: "number of samples", value, max: MAX_SAMPLES });
     }
     Ok(())
 }
@@ -176,7 +198,17 @@ mod tests {
         assert!(Pcm::decode(&wav(0, 8000, 16, 1, &[0, 0])).is_err());
         assert!(Pcm::decode(&wav(1, 8000, 64, 3, &[0; 8])).is_err());
         assert!(Pcm::decode(b"RIFF").is_err());
-        assert!(Pcm { rate: 8000, samples: vec![0] }.at_rate(0).is_err());
+    }
+
+    #[test]
+    fn impossible_resampling_is_refused() {
+        let error = |from, to, count| Pcm { rate: from, samples: vec![0; count] }.at_rate(to).unwrap_err().to_string();
+        assert!(error(8000, 0, 1).contains("0 Hz"));
+        assert!(error(0, 8000, 1).contains("0 Hz"));
+        assert!(error(8000, 768_001, 1).contains("768001 Hz"));
+        assert!(error(50, 8000, 1).contains("at most by a factor of 100"));
+        assert!(error(8000, 50, 1).contains("at most by a factor of 100"));
+        assert!(error(8000, 768_000, 2_000_000).contains("number of samples is 192000000"));
     }
 
     #[test]
