@@ -4,6 +4,10 @@
 
 use crate::{Cpu, Error, Isa};
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 /// Bytes of one channel block's parameters: 8 x i32 bias, 8 x i32 multiplier, 8 x u8 shift, little endian.
@@ -57,6 +61,15 @@ pub struct Conv<'a> {
     pub epilogue: Epilogue,
 }
 
+impl<'a> Conv<'a> {
+    /// A tap's channel run, `[groups]` x 8 bytes. [`PADDING`] lies beyond every input: it gives the row of zero points.
+    #[inline(always)]
+    fn run(&self, offset: u32) -> &'a [[i8; 8]] {
+        let run = self.input.get(offset as usize..).and_then(|input| input.get(..8 * self.groups));
+        run.unwrap_or(self.zeros).as_chunks().0
+    }
+}
+
 /// An element-wise sum: both operands rescaled to Q12 of the output scale, added, one rounding shift.
 #[derive(Clone, Copy, Debug)]
 pub struct Add {
@@ -85,13 +98,21 @@ pub struct Kernels {
 }
 
 const PORTABLE: Kernels = Kernels { conv: portable::conv, gemv: portable::gemv, add: portable::add };
+#[cfg(target_arch = "aarch64")]
+const NEON: Kernels = Kernels { conv: neon::conv, gemv: neon::gemv, add: neon::add };
+#[cfg(target_arch = "x86_64")]
+const AVX2: Kernels = Kernels { conv: avx2::conv, gemv: avx2::gemv, add: avx2::add };
 
 impl Kernels {
     /// The fastest table that `cpu` proves.
     pub const fn for_cpu(cpu: Cpu) -> &'static Kernels {
         match cpu.isa() {
-            // An ISA that has no table of its own yet runs the definition.
-            Isa::Portable | Isa::Neon | Isa::Avx2 => &PORTABLE,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => &NEON,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => &AVX2,
+            // The portable kernels, also for an instruction set of another architecture: no `Cpu` of this one claims it.
+            _ => &PORTABLE,
         }
     }
 

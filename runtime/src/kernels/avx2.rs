@@ -1,0 +1,202 @@
+//! x86-64 AVX2, so that the host measures a network as fast as it can and as the board will.
+//!
+//! Bytes are sign-extended, then `vpmaddwd` adds two int16 products in int32: exact. `vpmaddubsw` would save the extension but
+//! saturates its int16 sums, hence never appears here. One 16-byte load of a weight line `[8 ch][8 k]` holds two channels,
+//! which meet the pixel's 8 bytes stored twice; four accumulators of two channels x four lanes make a block of eight.
+
+use core::arch::x86_64::*;
+
+use super::{Add, Conv, Epilogue, PARAM_BLOCK, Residual, WEIGHT_STEP, portable};
+
+/// Partial sums of 8 channels: entry `i` holds channels 2i and 2i + 1, four lanes each.
+type Lanes = [__m256i; 4];
+
+/// 8 bytes as int16, twice.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_twice(x: &[i8; 8]) -> __m256i {
+    _mm256_cvtepi8_epi16(_mm_set1_epi64x(i64::from_le_bytes(x.map(|b| b as u8))))
+}
+
+/// Channels 2 `pair` and 2 `pair` + 1 of a weight line as int16.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn channel_pair(line: &[i8; WEIGHT_STEP], pair: usize) -> __m256i {
+    debug_assert!(pair < 4);
+    // SAFETY: `pair` counts the line's four pairs of 16 bytes; `loadu` needs no alignment.
+    _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(line.as_ptr().add(16 * pair).cast()) })
+}
+
+/// One depth step of eight channels for `N` inputs.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn step<const N: usize>(tile: &mut [Lanes; N], line: &[i8; WEIGHT_STEP], x: [&[i8; 8]; N]) {
+    let x = x.map(|x| load_twice(x));
+    for pair in 0..4 {
+        let w = channel_pair(line, pair);
+        for (lanes, &x) in tile.iter_mut().zip(&x) {
+            lanes[pair] = _mm256_add_epi32(lanes[pair], _mm256_madd_epi16(x, w));
+        }
+    }
+}
+
+/// Adds the four lanes of each channel and puts the channels in order.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sums(lanes: &Lanes) -> __m256i {
+    let [a, b, c, d] = *lanes;
+    // 0 2 4 6 | 1 3 5 7
+    let sums = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    _mm256_permutevar8x32_epi32(sums, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+}
+
+/// One channel block's parameters in registers.
+struct Params {
+    bias: __m256i,
+    multiplier: __m256i,
+    /// Shifts of channels 0, 2, 4, 6 and of 1, 3, 5, 7, as 64-bit counts.
+    shift: [__m256i; 2],
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn params(block: &[u8; PARAM_BLOCK]) -> Params {
+    let p = block.as_ptr();
+    // SAFETY: loads of 32, 32 and 8 bytes at 0, 32 and 64 end at byte 72, the block's length; none needs alignment.
+    let (bias, multiplier, shift) = unsafe {
+        (_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(32).cast()), _mm_loadl_epi64(p.add(64).cast()))
+    };
+    let shift = _mm256_cvtepu8_epi32(shift);
+    let even = _mm256_and_si256(shift, _mm256_set1_epi64x(0xffff_ffff));
+    Params { bias, multiplier, shift: [even, _mm256_srli_epi64::<32>(shift)] }
+}
+
+/// `floor((acc * m + 2^(s-1)) / 2^s)` in 64 bits for the four even channels of `acc` and `m`, s in [16, 62].
+///
+/// AVX2 has no arithmetic shift of 64-bit lanes: P + 2^63 is the unsigned form of P, and as s < 64,
+/// floor(P / 2^s) = floor((P + 2^63) / 2^s) - 2^(63-s).
+#[inline]
+#[target_feature(enable = "avx2")]
+fn quotient(acc: __m256i, multiplier: __m256i, shift: __m256i) -> __m256i {
+    let sign = _mm256_set1_epi64x(i64::MIN);
+    let round = _mm256_srlv_epi64(sign, _mm256_sub_epi64(_mm256_set1_epi64x(64), shift)); // 2^(63 - (64 - s)) = 2^(s-1)
+    let product = _mm256_add_epi64(_mm256_mul_epi32(acc, multiplier), round);
+    let shifted = _mm256_srlv_epi64(_mm256_xor_si256(product, sign), shift);
+    _mm256_sub_epi64(shifted, _mm256_srlv_epi64(sign, shift))
+}
+
+/// Low halves of 64-bit lanes, even and odd channels, back in order.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn interleave(even: __m256i, odd: __m256i) -> __m256i {
+    _mm256_blend_epi32::<0b1010_1010>(even, _mm256_slli_epi64::<32>(odd))
+}
+
+/// Limits 64-bit lanes to +-2^30.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn limit(x: __m256i) -> __m256i {
+    let (low, high) = (_mm256_set1_epi64x(-(1 << 30)), _mm256_set1_epi64x(1 << 30));
+    let x = _mm256_blendv_epi8(x, high, _mm256_cmpgt_epi64(x, high));
+    _mm256_blendv_epi8(x, low, _mm256_cmpgt_epi64(low, x))
+}
+
+/// `(t + (r - zero_point) * multiplier + 2^11) >> 12`; the limits on t and the multiplier keep the sum inside 32 bits.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_residual(t: __m256i, r: &[i8; 8], residual: &Residual) -> __m256i {
+    let r = _mm256_sub_epi32(load_words(r), _mm256_set1_epi32(residual.zero_point.into()));
+    let sum = _mm256_add_epi32(t, _mm256_mullo_epi32(r, _mm256_set1_epi32(residual.multiplier)));
+    _mm256_srai_epi32::<12>(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << 11)))
+}
+
+/// Eight bytes as int32.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_words(x: &[i8; 8]) -> __m256i {
+    _mm256_cvtepi8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(x.map(|b| b as u8))))
+}
+
+/// Zero point, clamp, store. Saturating at int16 first is harmless: +-32767 and a zero point still lie beyond every int8
+/// limit.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(y: __m256i, zero_point: i8, min: i8, max: i8, out: &mut [i8; 8]) {
+    let y = _mm_packs_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256::<1>(y));
+    let y = _mm_adds_epi16(y, _mm_set1_epi16(zero_point.into()));
+    let y = _mm_min_epi16(_mm_max_epi16(y, _mm_set1_epi16(min.into())), _mm_set1_epi16(max.into()));
+    *out = _mm_cvtsi128_si64(_mm_packs_epi16(y, y)).to_le_bytes().map(|b| b as i8);
+}
+
+/// From partial sums to eight output bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn finish(lanes: &Lanes, params: &Params, epilogue: &Epilogue, out: &mut [i8; 8]) {
+    let acc = _mm256_add_epi32(sums(lanes), params.bias);
+    let even = quotient(acc, params.multiplier, params.shift[0]);
+    let (acc, multiplier) = (_mm256_srli_epi64::<32>(acc), _mm256_srli_epi64::<32>(params.multiplier));
+    let odd = quotient(acc, multiplier, params.shift[1]);
+    let y = match &epilogue.residual {
+        // s >= 32, so the quotients fit 32 bits.
+        None => interleave(even, odd),
+        Some(residual) => add_residual(interleave(limit(even), limit(odd)), out, residual),
+    };
+    store(y, epilogue.zero_point, epilogue.min, epilogue.max, out);
+}
+
+/// See [`Conv`]. Channel blocks outside, pixels inside: one block's weights stay in the first-level cache for the strip.
+#[target_feature(enable = "avx2")]
+pub fn conv(conv: &Conv, out: &mut [i8]) {
+    let (blocks, _) = conv.params.as_chunks::<PARAM_BLOCK>();
+    let (lines, _) = conv.weights.as_chunks::<WEIGHT_STEP>();
+    let (out, _) = out.as_chunks_mut::<8>(); // [pixels][blocks]
+    let depth = conv.taps * conv.groups;
+    for (b, (block, lines)) in blocks.iter().zip(lines.chunks_exact(depth)).enumerate() {
+        let block = params(block);
+        for (out, offsets) in out.chunks_mut(2 * blocks.len()).zip(conv.offsets.chunks(2 * conv.taps)) {
+            let (first, second) = offsets.split_at(conv.taps);
+            // An odd last pixel is computed twice.
+            let second = if second.is_empty() { first } else { second };
+            let mut tile = [[_mm256_setzero_si256(); 4]; 2];
+            for ((lines, &first), &second) in lines.chunks_exact(conv.groups).zip(first).zip(second) {
+                for ((line, first), second) in lines.iter().zip(conv.run(first)).zip(conv.run(second)) {
+                    step(&mut tile, line, [first, second]);
+                }
+            }
+            for (lanes, out) in tile.iter().zip(out.chunks_exact_mut(blocks.len())) {
+                finish(lanes, &block, &conv.epilogue, &mut out[b]);
+            }
+        }
+    }
+}
+
+/// Matrix times vector, see [`super::Kernels::gemv`].
+#[target_feature(enable = "avx2")]
+pub fn gemv(x: &[i8], weights: &[i8], acc: &mut [i32]) {
+    let (x, _) = x.as_chunks::<8>();
+    let (lines, _) = weights.as_chunks::<WEIGHT_STEP>();
+    let (acc, _) = acc.as_chunks_mut::<8>();
+    for (acc, lines) in acc.iter_mut().zip(lines.chunks_exact(x.len())) {
+        let mut lanes = [[_mm256_setzero_si256(); 4]];
+        for (line, x) in lines.iter().zip(x) {
+            step(&mut lanes, line, [x]);
+        }
+        // SAFETY: `acc` is eight writable words; `storeu` needs no alignment.
+        unsafe { _mm256_storeu_si256(acc.as_mut_ptr().cast(), sums(&lanes[0])) };
+    }
+}
+
+/// See [`Add`]: `((a - za) * ma + (b - zb) * mb + 2^11) >> 12`; |sum| <= 255 * 2^22 + 2^11 fits 32 bits.
+#[target_feature(enable = "avx2")]
+pub fn add(add: &Add, out: &mut [i8], b: &[i8]) {
+    let [za, zb] = add.zero_points.map(|z| _mm256_set1_epi32(z.into()));
+    let [ma, mb] = add.multipliers.map(|m| _mm256_set1_epi32(m));
+    let ((out, out_rest), (b, b_rest)) = (out.as_chunks_mut::<8>(), b.as_chunks::<8>());
+    for (a, b) in out.iter_mut().zip(b) {
+        let x = _mm256_mullo_epi32(_mm256_sub_epi32(load_words(a), za), ma);
+        let y = _mm256_mullo_epi32(_mm256_sub_epi32(load_words(b), zb), mb);
+        let sum = _mm256_add_epi32(_mm256_add_epi32(x, y), _mm256_set1_epi32(1 << 11));
+        store(_mm256_srai_epi32::<12>(sum), add.zero_point, add.min, add.max, a);
+    }
+    portable::add(add, out_rest, b_rest);
+}

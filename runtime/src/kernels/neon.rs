@@ -1,0 +1,267 @@
+//! Armv8.0-A Advanced SIMD (Cortex-A53, A57, A72): no `sdot`, so products are made in int16 lanes.
+//!
+//! Weights lie in [-127, 127], hence two products of one lane fit int16: |2 * -128 * 127| = 32512. One `smull` and one
+//! `smlal` therefore share one `sadalp` into int32, and the multiplier (the only pipe A57 and A72 have for it) never waits
+//! for the widening, which runs on the other pipe: 8 multiply-adds a cycle, the cap of these cores.
+//!
+//! The convolution keeps 2 pixels x 8 channels of int32x4 in 16 registers. One step of depth 8 loads one weight line of
+//! 64 bytes, `[8 ch][8 k]`, and 8 bytes of each pixel; the four lanes of an accumulator hold partial sums over k that
+//! [`sums`] adds at the end.
+
+use core::arch::aarch64::*;
+
+use super::{Add, Conv, Epilogue, PARAM_BLOCK, Residual, WEIGHT_STEP, portable};
+
+/// Partial sums of 2 pixels x 8 channels, four lanes each.
+type Tile = [[int32x4_t; 8]; 2];
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn load(x: &[i8; 8]) -> int8x8_t {
+    // SAFETY: `x` is eight readable bytes; the load has no alignment requirement.
+    unsafe { vld1_s8(x.as_ptr()) }
+}
+
+/// Channel `c` of a weight line: 8 bytes.
+#[inline]
+#[target_feature(enable = "neon")]
+fn channel(line: &[i8; WEIGHT_STEP], c: usize) -> int8x8_t {
+    debug_assert!(c < 8);
+    // SAFETY: `c` counts the line's eight channels of eight bytes; no alignment requirement.
+    unsafe { vld1_s8(line.as_ptr().add(8 * c)) }
+}
+
+/// Two depth steps of both pixels: the whole speed of a convolution is here.
+#[inline]
+#[target_feature(enable = "neon")]
+fn two_steps(tile: &mut Tile, lines: &[[i8; WEIGHT_STEP]; 2], first: [&[i8; 8]; 2], second: [&[i8; 8]; 2]) {
+    let (a, b) = ([load(first[0]), load(second[0])], [load(first[1]), load(second[1])]);
+    for c in 0..8 {
+        let w = [channel(&lines[0], c), channel(&lines[1], c)];
+        for ((lanes, a), b) in tile.iter_mut().zip(a).zip(b) {
+            lanes[c] = vpadalq_s16(lanes[c], vmlal_s8(vmull_s8(a, w[0]), b, w[1]));
+        }
+    }
+}
+
+/// One depth step, where their number is odd.
+#[inline]
+#[target_feature(enable = "neon")]
+fn one_step(tile: &mut Tile, line: &[i8; WEIGHT_STEP], first: &[i8; 8], second: &[i8; 8]) {
+    let x = [load(first), load(second)];
+    for c in 0..8 {
+        let w = channel(line, c);
+        for (lanes, x) in tile.iter_mut().zip(x) {
+            lanes[c] = vpadalq_s16(lanes[c], vmull_s8(x, w));
+        }
+    }
+}
+
+/// Sums over all taps and groups for two pixels, whose tap offsets are given. `lines`: `[taps][groups]`.
+#[inline]
+#[target_feature(enable = "neon")]
+fn accumulate(conv: &Conv, lines: &[[i8; WEIGHT_STEP]], first: &[u32], second: &[u32]) -> Tile {
+    let mut tile = [[vdupq_n_s32(0); 8]; 2];
+    for ((lines, &first), &second) in lines.chunks_exact(conv.groups).zip(first).zip(second) {
+        let (line_pairs, last_line) = lines.as_chunks::<2>();
+        let (first_pairs, last_first) = conv.run(first).as_chunks::<2>();
+        let (second_pairs, last_second) = conv.run(second).as_chunks::<2>();
+        for ((lines, [a, b]), [c, d]) in line_pairs.iter().zip(first_pairs).zip(second_pairs) {
+            two_steps(&mut tile, lines, [a, b], [c, d]);
+        }
+        for ((line, first), second) in last_line.iter().zip(last_first).zip(last_second) {
+            one_step(&mut tile, line, first, second);
+        }
+    }
+    tile
+}
+
+/// The sums of 8 channels: adds the four lanes of each.
+#[inline]
+#[target_feature(enable = "neon")]
+fn sums(lanes: &[int32x4_t; 8]) -> [int32x4_t; 2] {
+    let [a, b, c, d, e, f, g, h] = *lanes;
+    [vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)), vpaddq_s32(vpaddq_s32(e, f), vpaddq_s32(g, h))]
+}
+
+/// One channel block's parameters in registers.
+struct Params {
+    bias: [int32x4_t; 2],
+    multiplier: [int32x4_t; 2],
+    shift: [int32x4_t; 2],
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn params(block: &[u8; PARAM_BLOCK]) -> Params {
+    let p = block.as_ptr();
+    // SAFETY: five loads of 16, 16, 16, 16 and 8 bytes at 0, 16, 32, 48 and 64 end at byte 72, the block's length; byte
+    // loads, so alignment does not matter.
+    let (bias, multiplier, shift) =
+        unsafe { ([vld1q_u8(p), vld1q_u8(p.add(16))], [vld1q_u8(p.add(32)), vld1q_u8(p.add(48))], vld1_u8(p.add(64))) };
+    let shift = vreinterpretq_s16_u16(vmovl_u8(shift));
+    Params {
+        bias: bias.map(|v| vreinterpretq_s32_u8(v)),
+        multiplier: multiplier.map(|v| vreinterpretq_s32_u8(v)),
+        shift: [vmovl_s16(vget_low_s16(shift)), vmovl_high_s16(shift)],
+    }
+}
+
+/// `floor((acc * m + 2^(s-1)) / 2^s)` for s in [32, 62] and m > 0.
+///
+/// `sqdmulh` gives floor(acc * m / 2^31) (it saturates only at -2^31 * -2^31), and `srshl` by -(s - 31) adds 2^(s-32) before
+/// its floor. Floors nest: floor((floor(P / 2^31) + 2^(s-32)) / 2^(s-31)) = floor((P + 2^(s-1)) / 2^s).
+#[inline]
+#[target_feature(enable = "neon")]
+fn requantize(acc: int32x4_t, multiplier: int32x4_t, shift: int32x4_t) -> int32x4_t {
+    vrshlq_s32(vqdmulhq_s32(acc, multiplier), vsubq_s32(vdupq_n_s32(31), shift))
+}
+
+/// The same for s in [16, 62], limited to +-2^30: the quotient may need more than 32 bits, so the product stays in 64.
+/// |P| + 2^(s-1) < 2^62 + 2^61 fits; `sqxtn` saturates beyond the limit.
+#[inline]
+#[target_feature(enable = "neon")]
+fn requantize_wide(acc: int32x4_t, multiplier: int32x4_t, shift: int32x4_t) -> int32x4_t {
+    let right = vnegq_s32(shift);
+    let low = vmull_s32(vget_low_s32(acc), vget_low_s32(multiplier));
+    let high = vmull_high_s32(acc, multiplier);
+    let low = vqmovn_s64(vrshlq_s64(low, vmovl_s32(vget_low_s32(right))));
+    let both = vqmovn_high_s64(low, vrshlq_s64(high, vmovl_high_s32(right)));
+    vmaxq_s32(vminq_s32(both, vdupq_n_s32(1 << 30)), vdupq_n_s32(-(1 << 30)))
+}
+
+/// `(t + (r - zero_point) * multiplier + 2^11) >> 12`; the limits on t and the multiplier keep the sum inside 32 bits.
+#[inline]
+#[target_feature(enable = "neon")]
+fn add_residual(t: [int32x4_t; 2], r: int8x8_t, residual: &Residual) -> [int32x4_t; 2] {
+    let r = vsubl_s8(r, vdup_n_s8(residual.zero_point));
+    let m = residual.multiplier;
+    [
+        vrshrq_n_s32::<12>(vmlaq_n_s32(t[0], vmovl_s16(vget_low_s16(r)), m)),
+        vrshrq_n_s32::<12>(vmlaq_n_s32(t[1], vmovl_high_s16(r), m)),
+    ]
+}
+
+/// Zero point, clamp. Saturating at int16 first is harmless: +-32767 and a zero point still lie beyond every int8 limit.
+#[inline]
+#[target_feature(enable = "neon")]
+fn narrow(y: [int32x4_t; 2], zero_point: i8, min: i8, max: i8) -> int8x8_t {
+    let y = vqmovn_high_s32(vqmovn_s32(y[0]), y[1]);
+    let y = vqmovn_s16(vqaddq_s16(y, vdupq_n_s16(zero_point.into())));
+    vmin_s8(vmax_s8(y, vdup_n_s8(min)), vdup_n_s8(max))
+}
+
+/// From partial sums to eight output bytes.
+#[inline]
+#[target_feature(enable = "neon")]
+fn finish(lanes: &[int32x4_t; 8], params: &Params, epilogue: &Epilogue, out: &mut [i8; 8]) {
+    let [low, high] = sums(lanes);
+    let acc = [vaddq_s32(low, params.bias[0]), vaddq_s32(high, params.bias[1])];
+    let (m, s) = (&params.multiplier, &params.shift);
+    let y = match &epilogue.residual {
+        None => [requantize(acc[0], m[0], s[0]), requantize(acc[1], m[1], s[1])],
+        Some(residual) => {
+            let t = [requantize_wide(acc[0], m[0], s[0]), requantize_wide(acc[1], m[1], s[1])];
+            add_residual(t, load(out), residual)
+        }
+    };
+    let y = narrow(y, epilogue.zero_point, epilogue.min, epilogue.max);
+    // SAFETY: `out` is eight writable bytes; the store has no alignment requirement.
+    unsafe { vst1_s8(out.as_mut_ptr(), y) };
+}
+
+/// See [`Conv`]. Channel blocks outside, pixels inside: one block's weights stay in the first-level cache for the strip.
+#[target_feature(enable = "neon")]
+pub fn conv(conv: &Conv, out: &mut [i8]) {
+    let (blocks, _) = conv.params.as_chunks::<PARAM_BLOCK>();
+    let (lines, _) = conv.weights.as_chunks::<WEIGHT_STEP>();
+    let (out, _) = out.as_chunks_mut::<8>(); // [pixels][blocks]
+    let depth = conv.taps * conv.groups;
+    for (b, (block, lines)) in blocks.iter().zip(lines.chunks_exact(depth)).enumerate() {
+        for (out, offsets) in out.chunks_mut(2 * blocks.len()).zip(conv.offsets.chunks(2 * conv.taps)) {
+            let (first, second) = offsets.split_at(conv.taps);
+            // An odd last pixel is computed twice.
+            let tile = accumulate(conv, lines, first, if second.is_empty() { first } else { second });
+            let block = params(block);
+            for (lanes, out) in tile.iter().zip(out.chunks_exact_mut(blocks.len())) {
+                finish(lanes, &block, &conv.epilogue, &mut out[b]);
+            }
+        }
+    }
+}
+
+/// Channels 2 `pair` and 2 `pair` + 1 of a weight line: 16 bytes.
+#[inline]
+#[target_feature(enable = "neon")]
+fn channel_pair(line: &[i8; WEIGHT_STEP], pair: usize) -> int8x16_t {
+    debug_assert!(pair < 4);
+    // SAFETY: `pair` counts the line's four pairs of 16 bytes; no alignment requirement.
+    unsafe { vld1q_s8(line.as_ptr().add(16 * pair)) }
+}
+
+/// Eight inputs, stored twice: the low half meets the even channel of a pair, the high half the odd one.
+#[inline]
+#[target_feature(enable = "neon")]
+fn load_twice(x: &[i8; 8]) -> int8x16_t {
+    let x = load(x);
+    vcombine_s8(x, x)
+}
+
+/// Matrix times vector: bound by loading weights, so one 16-byte load feeds `smull` and `smull2`.
+#[target_feature(enable = "neon")]
+pub fn gemv(x: &[i8], weights: &[i8], acc: &mut [i32]) {
+    let (x, _) = x.as_chunks::<8>();
+    let (lines, _) = weights.as_chunks::<WEIGHT_STEP>();
+    let (acc, _) = acc.as_chunks_mut::<8>();
+    let (x_pairs, last_x) = x.as_chunks::<2>();
+    for (acc, lines) in acc.iter_mut().zip(lines.chunks_exact(x.len())) {
+        let mut lanes = [vdupq_n_s32(0); 8];
+        let (line_pairs, last_line) = lines.as_chunks::<2>();
+        for (line, x) in line_pairs.iter().zip(x_pairs) {
+            let x = [load_twice(&x[0]), load_twice(&x[1])];
+            for pair in 0..4 {
+                let w = [channel_pair(&line[0], pair), channel_pair(&line[1], pair)];
+                let even = vmull_s8(vget_low_s8(x[0]), vget_low_s8(w[0]));
+                let even = vmlal_s8(even, vget_low_s8(x[1]), vget_low_s8(w[1]));
+                lanes[2 * pair] = vpadalq_s16(lanes[2 * pair], even);
+                let odd = vmlal_high_s8(vmull_high_s8(x[0], w[0]), x[1], w[1]);
+                lanes[2 * pair + 1] = vpadalq_s16(lanes[2 * pair + 1], odd);
+            }
+        }
+        for (line, x) in last_line.iter().zip(last_x) {
+            let x = load_twice(x);
+            for pair in 0..4 {
+                let w = channel_pair(line, pair);
+                let even = vmull_s8(vget_low_s8(x), vget_low_s8(w));
+                lanes[2 * pair] = vpadalq_s16(lanes[2 * pair], even);
+                lanes[2 * pair + 1] = vpadalq_s16(lanes[2 * pair + 1], vmull_high_s8(x, w));
+            }
+        }
+        let [low, high] = sums(&lanes);
+        // SAFETY: `acc` is eight writable words: four at its start, four at its middle.
+        unsafe {
+            vst1q_s32(acc.as_mut_ptr(), low);
+            vst1q_s32(acc.as_mut_ptr().add(4), high);
+        }
+    }
+}
+
+/// See [`Add`]: `((a - za) * ma + (b - zb) * mb + 2^11) >> 12`; |sum| <= 255 * 2^22 + 2^11 fits 32 bits.
+#[target_feature(enable = "neon")]
+pub fn add(add: &Add, out: &mut [i8], b: &[i8]) {
+    let [za, zb] = add.zero_points.map(|z| vdup_n_s8(z));
+    let [ma, mb] = add.multipliers;
+    let ((out, out_rest), (b, b_rest)) = (out.as_chunks_mut::<8>(), b.as_chunks::<8>());
+    for (a, b) in out.iter_mut().zip(b) {
+        let (x, y) = (vsubl_s8(load(a), za), vsubl_s8(load(b), zb));
+        let low = vmulq_n_s32(vmovl_s16(vget_low_s16(x)), ma);
+        let low = vmlaq_n_s32(low, vmovl_s16(vget_low_s16(y)), mb);
+        let high = vmulq_n_s32(vmovl_high_s16(x), ma);
+        let high = vmlaq_n_s32(high, vmovl_high_s16(y), mb);
+        let sum = [vrshrq_n_s32::<12>(low), vrshrq_n_s32::<12>(high)];
+        let sum = narrow(sum, add.zero_point, add.min, add.max);
+        // SAFETY: `a` is eight writable bytes; the store has no alignment requirement.
+        unsafe { vst1_s8(a.as_mut_ptr(), sum) };
+    }
+    portable::add(add, out_rest, b_rest);
+}

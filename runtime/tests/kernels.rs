@@ -1,0 +1,256 @@
+//! Every kernel of every instruction set that this CPU has equals the portable one bit for bit.
+//!
+//! The run says which architecture and instruction sets it exercised. `ESCARP_ISA=neon|avx2|portable` names one that must have
+//! been among them: a test run that silently tested something else fails.
+
+use escarp_runtime::kernels::{Add, Conv, Epilogue, Kernels, PADDING, Residual};
+use escarp_runtime::{Cpu, Isa};
+
+/// All instruction sets of this machine, portable first.
+fn detected() -> Vec<Isa> {
+    let mut isas = vec![Isa::Portable];
+    #[cfg(target_arch = "aarch64")]
+    if std::arch::is_aarch64_feature_detected!("neon") {
+        isas.push(Isa::Neon);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        isas.push(Isa::Avx2);
+    }
+    isas
+}
+
+/// Runs `check` on each detected table, asserting what `ESCARP_ISA` promises.
+fn for_each_isa(test: &str, check: impl Fn(Isa, &Kernels)) {
+    let isas = detected();
+    let names: Vec<&str> = isas.iter().map(|isa| isa.name()).collect();
+    eprintln!("{test}: {} with {}", std::env::consts::ARCH, names.join(", "));
+    if let Ok(wanted) = std::env::var("ESCARP_ISA") {
+        assert!(names.contains(&wanted.as_str()), "ESCARP_ISA={wanted}, but this machine has {}", names.join(", "));
+    }
+    for isa in isas {
+        #[expect(unsafe_code, reason = "the standard library has just asked the machine")]
+        // SAFETY: `detected` lists only what the running CPU implements.
+        let cpu = unsafe { Cpu::assume(isa) };
+        check(isa, Kernels::for_cpu(cpu));
+    }
+}
+
+/// A 64-bit linear congruential generator (Knuth's MMIX constants); the high bits are the good ones.
+struct Random(u64);
+
+impl Random {
+    fn bits(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 32) as u32
+    }
+
+    /// One of `low..=high`.
+    fn within(&mut self, low: i32, high: i32) -> i32 {
+        let count = (i64::from(high) - i64::from(low) + 1) as u64;
+        (i64::from(low) + ((u64::from(self.bits()) * count) >> 32) as i64) as i32
+    }
+
+    /// Random bytes, or one value throughout where `fixed` says so.
+    fn bytes(&mut self, len: usize, low: i8, fixed: Option<i8>) -> Vec<i8> {
+        (0..len).map(|_| fixed.unwrap_or_else(|| self.within(low.into(), 127) as i8)).collect()
+    }
+}
+
+/// What a convolution's values are made of.
+#[derive(Clone, Copy, Debug)]
+struct Values {
+    /// `None`: random.
+    input: Option<i8>,
+    weights: Option<i8>,
+    /// Largest |bias|; beyond 2^30 the sums wrap, and must do so alike.
+    bias: i32,
+    /// Range of the shifts.
+    shifts: [u8; 2],
+    residual: Option<Residual>,
+    min: i8,
+    max: i8,
+}
+
+const PLAIN: Values =
+    Values { input: None, weights: None, bias: 100_000, shifts: [38, 46], residual: None, min: -128, max: 127 };
+
+fn residual_values() -> impl Iterator<Item = Values> {
+    let operands = [(0, 4096), (-128, 1 << 21), (127, 1 << 21), (5, 0), (-7, 1)];
+    let shifts = [[24, 34], [16, 16], [62, 62], [16, 62]];
+    operands.into_iter().flat_map(move |(zero_point, multiplier)| {
+        let residual = Some(Residual { zero_point, multiplier });
+        shifts.into_iter().map(move |shifts| Values { shifts, residual, ..PLAIN })
+    })
+}
+
+/// Sizes of a convolution: strip, taps, input groups, output blocks.
+type Sizes = [usize; 4];
+
+fn check_conv(isa: Isa, kernels: &Kernels, seed: u64, [pixels, taps, groups, blocks]: Sizes, values: Values) {
+    let random = &mut Random(seed);
+    let run = 8 * groups;
+    // Runs overlap at any byte, and the last one ends where the input ends.
+    let input = random.bytes(run * (pixels + 3), -128, values.input);
+    let last = (input.len() - run) as i32;
+    let mut offsets: Vec<u32> = (0..pixels * taps).map(|_| random.within(0, last) as u32).collect();
+    for offset in &mut offsets {
+        if random.within(0, 4) == 0 {
+            *offset = PADDING;
+        }
+    }
+    if let [first, .., end] = offsets.as_mut_slice() {
+        (*first, *end) = (PADDING, last as u32);
+    }
+    let zeros = vec![random.within(-128, 127) as i8; run];
+    let weights = random.bytes(blocks * taps * run * 8, -127, values.weights);
+    let mut params = Vec::new();
+    for _ in 0..blocks {
+        let bias = (0..8).flat_map(|_| random.within(-values.bias, values.bias).to_le_bytes()).collect::<Vec<_>>();
+        let multiplier = (0..8).flat_map(|_| {
+            match random.within(0, 9) {
+                0 => 1 << 30,
+                1 => i32::MAX,
+                2 => 0, // a channel that is only padding
+                _ => random.within(1 << 30, i32::MAX),
+            }
+            .to_le_bytes()
+        });
+        params.extend(bias);
+        params.extend(multiplier.collect::<Vec<_>>());
+        params.extend((0..8).map(|_| random.within(values.shifts[0].into(), values.shifts[1].into()) as u8));
+    }
+    let epilogue = Epilogue {
+        zero_point: random.within(-128, 127) as i8,
+        min: values.min,
+        max: values.max,
+        residual: values.residual,
+    };
+    let conv = Conv {
+        input: &input,
+        offsets: &offsets,
+        zeros: &zeros,
+        taps,
+        groups,
+        weights: &weights,
+        params: &params,
+        epilogue,
+    };
+    let before = random.bytes(pixels * 8 * blocks, -128, None);
+    let (mut want, mut got) = (before.clone(), before);
+    Kernels::for_cpu(Cpu::PORTABLE).conv(&conv, &mut want).expect("the sizes fit");
+    kernels.conv(&conv, &mut got).expect("the sizes fit");
+    let sizes = format!("{pixels} pixels, {taps} taps, {groups} groups, {blocks} blocks");
+    assert_eq!(got, want, "{}: {sizes}, {values:?}, seed {seed}", isa.name());
+}
+
+#[test]
+fn conv_equals_portable_at_every_size() {
+    for_each_isa("conv sizes", |isa, kernels| {
+        for pixels in [1, 2, 3, 8, 9] {
+            for taps in [1, 2, 3, 9] {
+                for groups in [1, 2, 3, 4, 7, 8] {
+                    for blocks in [1, 2, 3] {
+                        let seed = (pixels * 1000 + taps * 100 + groups * 10 + blocks) as u64;
+                        check_conv(isa, kernels, seed, [pixels, taps, groups, blocks], PLAIN);
+                    }
+                }
+            }
+        }
+        check_conv(isa, kernels, 7, [4, 49, 1, 8], PLAIN); // 7 x 7 on RGB
+        check_conv(isa, kernels, 8, [3, 9, 64, 2], PLAIN); // 512 channels
+    });
+}
+
+#[test]
+fn conv_equals_portable_at_the_ends_of_its_arithmetic() {
+    for_each_isa("conv ends", |isa, kernels| {
+        // Products at the end of int16: 2 * 128 * 127; saturating outputs; shifts at both limits; wrapping sums.
+        let extremes = [Some(-128), Some(127), None];
+        for input in extremes {
+            for weights in [Some(-127), Some(127), None] {
+                for shifts in [[32, 32], [62, 62], [32, 62]] {
+                    for bias in [0, 1 << 30, i32::MAX] {
+                        let values = Values { input, weights, shifts, bias, ..PLAIN };
+                        for sizes in [[1, 1, 1, 1], [3, 9, 1, 1], [5, 9, 8, 2], [2, 1, 3, 1]] {
+                            check_conv(isa, kernels, 11, sizes, values);
+                        }
+                    }
+                }
+            }
+        }
+        for (min, max) in [(0, 127), (-128, -3), (-20, 20), (5, 5)] {
+            check_conv(isa, kernels, 12, [7, 9, 2, 2], Values { min, max, ..PLAIN });
+        }
+    });
+}
+
+#[test]
+fn conv_with_residual_equals_portable() {
+    for_each_isa("conv residual", |isa, kernels| {
+        for (case, values) in residual_values().enumerate() {
+            for bias in [1000, i32::MAX] {
+                for sizes in [[1, 1, 1, 1], [5, 9, 2, 2], [4, 1, 3, 1]] {
+                    check_conv(isa, kernels, 100 + case as u64, sizes, Values { bias, ..values });
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn requantization_is_exact_for_many_sums() {
+    for_each_isa("requantization", |isa, kernels| {
+        // No products: the sum is the bias, over the whole of int32.
+        let values = Values { input: Some(0), bias: i32::MAX, shifts: [32, 62], ..PLAIN };
+        let wide = Values { shifts: [16, 62], residual: Some(Residual { zero_point: 3, multiplier: 3000 }), ..values };
+        for seed in 0..40 {
+            check_conv(isa, kernels, seed, [2, 1, 1, 64], values);
+            check_conv(isa, kernels, seed, [2, 1, 1, 64], wide);
+        }
+    });
+}
+
+#[test]
+fn gemv_equals_portable() {
+    for_each_isa("gemv", |isa, kernels| {
+        for k8 in [1, 2, 3, 4, 5, 8, 16, 33] {
+            for n8 in [1, 2, 3, 24] {
+                for (x, weights) in
+                    [(None, None), (Some(-128), Some(-127)), (Some(-128), Some(127)), (Some(127), Some(127))]
+                {
+                    let random = &mut Random((k8 * 100 + n8) as u64);
+                    let x = random.bytes(8 * k8, -128, x);
+                    let weights = random.bytes(64 * k8 * n8, -127, weights);
+                    let (mut want, mut got) = (vec![1; 8 * n8], vec![-1; 8 * n8]);
+                    Kernels::for_cpu(Cpu::PORTABLE).gemv(&x, &weights, &mut want).expect("the sizes fit");
+                    kernels.gemv(&x, &weights, &mut got).expect("the sizes fit");
+                    assert_eq!(got, want, "{}: {k8} groups, {n8} blocks", isa.name());
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn add_equals_portable() {
+    for_each_isa("add", |isa, kernels| {
+        let mut random = Random(5);
+        for len in [0, 1, 7, 8, 9, 16, 40, 1027] {
+            for multipliers in [[4096, 4096], [1 << 21, 1 << 21], [1 << 21, 0], [0, 1], [3000, 700]] {
+                for zero_points in [[0, 0], [-128, -128], [127, 127], [-128, 127]] {
+                    for (min, max) in [(-128, 127), (-5, 127), (3, 3)] {
+                        let zero_point = random.within(-128, 127) as i8;
+                        let add = Add { zero_points, multipliers, zero_point, min, max };
+                        let fixed = [None, Some(-128), Some(127)][len % 3];
+                        let (a, b) = (random.bytes(len, -128, fixed), random.bytes(len, -128, fixed));
+                        let (mut want, mut got) = (a.clone(), a);
+                        Kernels::for_cpu(Cpu::PORTABLE).add(&add, &mut want, &b).expect("the lengths agree");
+                        kernels.add(&add, &mut got, &b).expect("the lengths agree");
+                        assert_eq!(got, want, "{}: {len} elements, {add:?}", isa.name());
+                    }
+                }
+            }
+        }
+    });
+}
