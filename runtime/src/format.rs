@@ -276,9 +276,10 @@ impl Tensor {
         bytes
     }
 
-    /// Channel groups of 8.
+    /// Channel groups of 8; at least one, so that no division by it can fail.
     pub const fn groups(&self) -> usize {
-        (self.channels as usize).div_ceil(8)
+        let groups = (self.channels as usize).div_ceil(8);
+        if groups == 0 { 1 } else { groups }
     }
 
     /// Channels as stored: a multiple of 8.

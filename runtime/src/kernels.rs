@@ -123,7 +123,7 @@ impl Kernels {
     /// # Errors
     /// [`Error::Kernel`] if the slices do not fit together; nothing is written then.
     pub fn conv(&self, conv: &Conv, out: &mut [i8]) -> Result<(), Error> {
-        let run = 8 * conv.groups;
+        let run = conv.groups.checked_mul(8).ok_or(Error::Kernel)?;
         let blocks = conv.params.len() / PARAM_BLOCK;
         let pixels = conv.offsets.len().checked_div(conv.taps).ok_or(Error::Kernel)?;
         let steps = blocks.checked_mul(conv.taps).and_then(|n| n.checked_mul(conv.groups)).ok_or(Error::Kernel)?;

@@ -108,7 +108,7 @@ impl<'m, 'a> Session<'m, 'a> {
 
 /// Copies pixels into place; padding channels become the zero point.
 fn pad(input: &[i8], tensor: &Tensor, target: &mut [i8]) {
-    let channels = tensor.channels as usize;
+    let channels = tensor.channels.max(1) as usize;
     for (target, pixel) in target.chunks_exact_mut(tensor.padded_channels()).zip(input.chunks_exact(channels)) {
         for (target, &value) in target.iter_mut().zip(pixel.iter().chain(core::iter::repeat(&tensor.zero_point))) {
             *target = value;
@@ -120,9 +120,18 @@ fn pad(input: &[i8], tensor: &Tensor, target: &mut [i8]) {
 /// state is written anew in each run.
 fn pack(tensor: &Tensor, stored: &mut [i8]) {
     let (channels, padded) = (tensor.channels as usize, tensor.padded_channels());
-    if channels != padded {
-        for pixel in 1..tensor.pixels() as usize {
-            stored.copy_within(pixel * padded..pixel * padded + channels, pixel * channels);
+    if channels == padded {
+        return;
+    }
+    for pixel in 1..tensor.pixels() as usize {
+        let stored = stored.get_mut(pixel * channels..pixel * padded + channels).unwrap_or_default();
+        // Forward, value by value: the two ranges may overlap, and `copy_within` could panic.
+        for channel in 0..channels {
+            if let Some(&value) = stored.get(pixel * (padded - channels) + channel)
+                && let Some(target) = stored.get_mut(channel)
+            {
+                *target = value;
+            }
         }
     }
 }

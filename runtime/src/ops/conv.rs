@@ -77,9 +77,10 @@ impl ConvStep {
         }
     }
 
-    /// Kernel height times width.
+    /// Kernel height times width; at least 1, so that no division by it can fail.
     pub const fn taps(&self) -> usize {
-        self.kernel[0] as usize * self.kernel[1] as usize
+        let taps = self.kernel[0] as usize * self.kernel[1] as usize;
+        if taps == 0 { 1 } else { taps }
     }
 
     /// Bytes of packed weights.
@@ -99,7 +100,7 @@ impl ConvStep {
 
     /// Output pixels worked on at a time.
     fn strip(&self, output: &Tensor) -> usize {
-        let pixels = STRIP_BYTES / size_of::<u32>() / self.taps().max(1) / STRIP_UNIT * STRIP_UNIT;
+        let pixels = STRIP_BYTES / size_of::<u32>() / self.taps() / STRIP_UNIT * STRIP_UNIT;
         (pixels.max(STRIP_UNIT) as u64).min(output.pixels()) as usize
     }
 

@@ -87,9 +87,10 @@ impl LinearStep {
         let epilogue = Epilogue { zero_point: output.zero_point, min: self.min, max: self.max, residual: None };
         let ([x, target], scratch) = run.memory.tensors([&input, &output])?;
         let sums = as_i32_mut(scratch);
-        let block = 8 * x.len();
+        // Saturates only where 32-bit sizes end: weights longer than that are in no slice.
+        let strip = x.len().saturating_mul(8 * STRIP);
         for ((out, weights), params) in
-            target.chunks_mut(8 * STRIP).zip(weights.chunks(STRIP * block)).zip(params.chunks(STRIP))
+            target.chunks_mut(8 * STRIP).zip(weights.chunks(strip)).zip(params.chunks(STRIP))
         {
             let sums = sums.get_mut(..out.len()).ok_or(Error::Kernel)?;
             run.kernels.gemv(x, weights, sums)?;
