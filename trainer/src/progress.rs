@@ -1,0 +1,122 @@
+//! What a run shows on stderr: a bar on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Seconds between two plain lines within an epoch.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The figures of the moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    /// Mean loss of the epoch so far.
+    pub loss: f64,
+    /// Training accuracy of the epoch so far, 0 to 1.
+    pub accuracy: f64,
+    /// Norm of all gradients of this step, before clipping.
+    pub gradient_norm: f64,
+    /// Training samples a second.
+    pub samples_per_second: f64,
+    /// Seconds to the end of the run.
+    pub seconds_left: f64,
+}
+
+/// Shows one epoch after the other.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    spoke: Instant,
+    title: String,
+    steps: u64,
+}
+
+impl Progress {
+    /// A bar if stderr is a terminal, lines otherwise.
+    pub fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+            let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg}");
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Self { bar, spoke: Instant::now(), title: String::new(), steps: 0 }
+    }
+
+    /// A line that stays.
+    pub fn line(&self, text: impl AsRef<str>) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{}", text.as_ref())),
+            None => eprintln!("{}", text.as_ref()),
+        }
+    }
+
+    /// Starts an epoch (or another pass) of `steps` steps.
+    pub fn start(&mut self, title: String, steps: u64) {
+        if let Some(bar) = &self.bar {
+            bar.reset();
+            bar.set_length(steps);
+            bar.set_prefix(title.clone());
+            bar.set_message("");
+        }
+        (self.title, self.steps, self.spoke) = (title, steps, Instant::now());
+    }
+
+    /// After a step.
+    pub fn step(&mut self, done: u64, now: Now) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(done);
+                bar.set_message(now.to_string());
+            }
+            None if self.spoke.elapsed() >= PLAIN_INTERVAL => {
+                eprintln!("{} {done}/{} {now}", self.title, self.steps);
+                self.spoke = Instant::now();
+            }
+            None => {}
+        }
+    }
+
+    /// Removes the bar.
+    pub fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Display for Now {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { loss, accuracy, gradient_norm, samples_per_second, seconds_left } = self;
+        let accuracy = 100.0 * accuracy;
+        let left = clock(*seconds_left);
+        write!(f, "loss {loss:.3} acc {accuracy:.1} % |g| {gradient_norm:.2} {samples_per_second:.0}/s {left} left")
+    }
+}
+
+/// `1:02:03` or `2:03`.
+pub fn clock(seconds: f64) -> String {
+    let s = seconds.clamp(0.0, 1e7).round() as u64;
+    match s / 3600 {
+        0 => format!("{}:{:02}", s / 60, s % 60),
+        hours => format!("{hours}:{:02}:{:02}", s / 60 % 60, s % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clock;
+
+    #[test]
+    fn clocks() {
+        assert_eq!(clock(0.2), "0:00");
+        assert_eq!(clock(62.6), "1:03");
+        assert_eq!(clock(3723.0), "1:02:03");
+        assert_eq!(clock(f64::INFINITY), "2777:46:40");
+    }
+}

@@ -1,0 +1,196 @@
+//! The folder that a run leaves behind.
+//!
+//! | file | what |
+//! |---|---|
+//! | `config.json` | all settings; `--resume` reads them |
+//! | `last.ckpt`, `best.ckpt` | [checkpoints](crate::checkpoint): the latest state, the best on validation data |
+//! | `model.onnx` | the best network so far |
+//! | `metrics.jsonl` | one JSON object for each epoch |
+//! | `events.out.tfevents.*` | the same and more for TensorBoard |
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::error::TrainError;
+use crate::files::write_atomically;
+
+/// Paths of one run.
+#[derive(Clone, Debug)]
+pub struct RunFolder(PathBuf);
+
+/// One line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochMetrics {
+    /// Counted from 1.
+    pub epoch: u32,
+    /// Steps done at its end.
+    pub step: u64,
+    /// Seconds of training at its end, over all sessions of the run.
+    pub seconds: f64,
+    /// Learning rate of its last step.
+    pub rate: f64,
+    /// Mean loss over the epoch's training batches, label smoothing included.
+    pub train_loss: f64,
+    /// Of the augmented training samples, 0 to 1.
+    pub train_accuracy: f64,
+    /// Mean over the steps of the norm of all gradients, before clipping.
+    pub gradient_norm: f64,
+    /// The largest of them.
+    pub gradient_norm_max: f64,
+    /// Training samples a second.
+    pub samples_per_second: f64,
+    /// Mean cross-entropy on the validation data; absent without validation data.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub validation_loss: Option<f64>,
+    /// Accuracy on the validation data, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub validation_accuracy: Option<f64>,
+}
+
+impl RunFolder {
+    /// Makes a new folder with the run's settings in it; an existing one that is not empty is refused.
+    pub fn create(folder: &Path, config: &impl Serialize) -> Result<Self, TrainError> {
+        let taken = match std::fs::read_dir(folder) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
+            Err(e) => return Err(TrainError::io(folder)(e)),
+        };
+        if taken {
+            return Err(TrainError::RunExists(folder.into()));
+        }
+        std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
+        let run = Self(folder.into());
+        let text = serde_json::to_string_pretty(config).map_err(|e| run.no_run(e.to_string()))?;
+        write_atomically(&run.config(), (text + "\n").as_bytes())?;
+        Ok(run)
+    }
+
+    /// Opens a run to continue it, with its settings.
+    pub fn open<C: DeserializeOwned>(folder: &Path) -> Result<(Self, C), TrainError> {
+        let run = Self(folder.into());
+        let text = match std::fs::read(run.config()) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(run.no_run("no run of escarp-train here (config.json is missing)".into()));
+            }
+            Err(e) => return Err(TrainError::io(run.config())(e)),
+        };
+        let config = serde_json::from_slice(&text).map_err(|e| run.no_run(format!("config.json: {e}")))?;
+        Ok((run, config))
+    }
+
+    fn no_run(&self, reason: String) -> TrainError {
+        TrainError::NoRun { folder: self.0.clone(), reason }
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn config(&self) -> PathBuf {
+        self.0.join("config.json")
+    }
+
+    /// The latest state.
+    pub fn last(&self) -> PathBuf {
+        self.0.join("last.ckpt")
+    }
+
+    /// The best state on validation data.
+    pub fn best(&self) -> PathBuf {
+        self.0.join("best.ckpt")
+    }
+
+    /// The exported network.
+    pub fn model(&self) -> PathBuf {
+        self.0.join("model.onnx")
+    }
+
+    fn metrics(&self) -> PathBuf {
+        self.0.join("metrics.jsonl")
+    }
+
+    /// Adds a line to `metrics.jsonl`.
+    pub fn append(&self, metrics: &EpochMetrics) -> Result<(), TrainError> {
+        let path = self.metrics();
+        let line = serde_json::to_string(metrics).map_err(|e| self.no_run(e.to_string()))? + "\n";
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(TrainError::io(&path))?;
+        file.write_all(line.as_bytes()).map_err(TrainError::io(&path))
+    }
+
+    /// Drops the lines beyond `step`: a run that died between its checkpoint and its end will write
+    /// them again.
+    pub fn rewind(&self, step: u64) -> Result<(), TrainError> {
+        let path = self.metrics();
+        if !path.exists() {
+            return Ok(());
+        }
+        let file = BufReader::new(File::open(&path).map_err(TrainError::io(&path))?);
+        let mut kept = String::new();
+        for line in file.lines() {
+            let line = line.map_err(TrainError::io(&path))?;
+            match serde_json::from_str::<EpochMetrics>(&line) {
+                Ok(metrics) if metrics.step <= step => kept += &(line + "\n"),
+                _ => break,
+            }
+        }
+        write_atomically(&path, kept.as_bytes())
+    }
+
+    /// All lines of `metrics.jsonl`.
+    pub fn history(&self) -> Result<Vec<EpochMetrics>, TrainError> {
+        let path = self.metrics();
+        let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
+        text.lines()
+            .map(|line| serde_json::from_str(line).map_err(|e| TrainError::data(path.display(), e.to_string())))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(step: u64) -> EpochMetrics {
+        EpochMetrics {
+            epoch: step as u32 / 10,
+            step,
+            seconds: 1.5,
+            rate: 0.1,
+            train_loss: 2.0,
+            train_accuracy: 0.5,
+            gradient_norm: 1.0,
+            gradient_norm_max: 3.0,
+            samples_per_second: 100.0,
+            validation_loss: Some(1.9),
+            validation_accuracy: None,
+        }
+    }
+
+    #[test]
+    fn an_existing_folder_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        RunFolder::create(&path, &42).unwrap();
+        assert!(matches!(RunFolder::create(&path, &42), Err(TrainError::RunExists(p)) if p == path));
+        let (_, config) = RunFolder::open::<i32>(&path).unwrap();
+        assert_eq!(config, 42);
+        assert!(matches!(RunFolder::open::<i32>(folder.path()), Err(TrainError::NoRun { .. })));
+        assert!(matches!(RunFolder::open::<String>(&path), Err(TrainError::NoRun { .. })));
+    }
+
+    #[test]
+    fn rewinding_forgets_what_lies_beyond_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(&folder.path().join("run"), &0).unwrap();
+        for step in [10, 20, 30] {
+            run.append(&metrics(step)).unwrap();
+        }
+        run.rewind(20).unwrap();
+        assert_eq!(run.history().unwrap(), [metrics(10), metrics(20)]);
+    }
+}
