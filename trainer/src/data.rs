@@ -1,3 +1,130 @@
-//! Data.
+//! Labelled samples in memory, split, shuffled, augmented and stacked into batches.
+//!
+//! Everything is decoded once at the start. A training step asks for a batch by sample numbers; the
+//! numbers, and what augmentation does to each sample, follow from (seed, epoch, sample) alone.
+
+use ndarray::ArrayD;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use crate::error::TrainError;
+use draw::{Purpose, shuffle, stream};
+
 pub mod draw;
+pub mod images;
+pub mod motion;
 pub mod pattern;
+pub mod source;
+pub mod standard;
+
+/// Samples of one shape with their classes.
+pub trait Samples: Sync {
+    /// The class of each sample.
+    fn classes(&self) -> &[u16];
+
+    /// Shape of one sample: `[height, width, channels]` or `[frames, features]`.
+    fn shape(&self) -> &[usize];
+
+    /// Writes the network's input for a sample, augmented if there are random numbers to do it with.
+    fn write(&self, index: usize, augment: Option<&mut ChaCha8Rng>, out: &mut [f32]);
+}
+
+/// Whether a batch is augmented, and by which random numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Augment {
+    /// The run's seed.
+    pub seed: u64,
+    /// The epoch, from 0.
+    pub epoch: u32,
+}
+
+/// Stacks samples to `[batch, ..shape]`, with their classes; each sample by one thread.
+pub fn batch(samples: &dyn Samples, indices: &[u32], augment: Option<Augment>) -> (ArrayD<f32>, Vec<usize>) {
+    let length: usize = samples.shape().iter().product();
+    let mut values = vec![0f32; indices.len() * length];
+    values.par_chunks_mut(length).zip(indices).for_each(|(out, &index)| {
+        let mut rng = augment.map(|a| stream(a.seed, Purpose::Augment, a.epoch, index));
+        samples.write(index as usize, rng.as_mut(), out);
+    });
+    let shape: Vec<usize> = std::iter::once(indices.len()).chain(samples.shape().iter().copied()).collect();
+    let classes = indices.iter().map(|&i| usize::from(samples.classes()[i as usize])).collect();
+    (ArrayD::from_shape_vec(shape, values).expect("as many values as the shape says"), classes)
+}
+
+/// Sample numbers for training and for validation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// To learn from.
+    pub train: Vec<u32>,
+    /// To choose the best epoch by; may be empty.
+    pub validation: Vec<u32>,
+}
+
+impl Split {
+    /// Holds out `fraction` of each class (rounded, and at least one sample if the fraction is above
+    /// 0), chosen by the seed.
+    pub fn stratified(classes: &[u16], count: usize, fraction: f64, seed: u64) -> Self {
+        let mut split = Self { train: Vec::new(), validation: Vec::new() };
+        for class in 0..count {
+            let mut members: Vec<u32> =
+                (0..).zip(classes).filter(|&(_, &c)| usize::from(c) == class).map(|(i, _)| i).collect();
+            shuffle(&mut members, &mut stream(seed, Purpose::Split, 0, class as u32));
+            let wanted = (members.len() as f64 * fraction).round() as usize;
+            let held = wanted.max(usize::from(fraction > 0.0)).min(members.len().saturating_sub(1));
+            split.train.extend(members.split_off(held));
+            split.validation.append(&mut members);
+        }
+        split.train.sort_unstable();
+        split.validation.sort_unstable();
+        split
+    }
+}
+
+/// Training needs at least two classes, and samples of each.
+pub fn check_classes(data: &str, labels: &[String], classes: &[u16]) -> Result<(), TrainError> {
+    if labels.len() < 2 {
+        let found = labels.first().map_or("none".to_owned(), |l| format!("only `{l}`"));
+        return Err(TrainError::data(data, format!("two or more classes are needed to train; found {found}")));
+    }
+    if labels.len() > usize::from(u16::MAX) {
+        return Err(TrainError::data(data, format!("{} classes; at most {} are supported", labels.len(), u16::MAX)));
+    }
+    let mut counts = vec![0usize; labels.len()];
+    classes.iter().for_each(|&c| counts[usize::from(c)] += 1);
+    match counts.iter().position(|&n| n < 2) {
+        Some(class) => {
+            let (label, n) = (&labels[class], counts[class]);
+            Err(TrainError::data(data, format!("class `{label}` has {n} training samples; at least 2 are needed")))
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stratified_split_keeps_the_shares() {
+        let classes: Vec<u16> = (0..300).map(|i| if i % 3 == 0 { 1 } else { 0 }).collect();
+        let split = Split::stratified(&classes, 2, 0.1, 7);
+        assert_eq!((split.train.len(), split.validation.len()), (270, 30));
+        assert_eq!(split.validation.iter().filter(|&&i| classes[i as usize] == 1).count(), 10);
+        let mut all = [split.train.clone(), split.validation.clone()].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..300).collect::<Vec<u32>>());
+        assert_eq!(split, Split::stratified(&classes, 2, 0.1, 7));
+        assert_ne!(split, Split::stratified(&classes, 2, 0.1, 8));
+        assert!(Split::stratified(&classes, 2, 0.0, 7).validation.is_empty());
+        assert_eq!(Split::stratified(&[0, 0, 1], 2, 0.5, 7).train.len(), 2, "never a class without training samples");
+    }
+
+    #[test]
+    fn too_few_classes_or_samples_are_refused() {
+        let labels = |n: usize| (0..n).map(|i| format!("c{i}")).collect::<Vec<_>>();
+        let error = |n, classes: &[u16]| check_classes("d", &labels(n), classes).unwrap_err().to_string();
+        assert!(error(1, &[0, 0]).contains("only `c0`"));
+        assert!(error(2, &[0, 0, 1]).contains("class `c1` has 1 training samples"));
+        assert!(check_classes("d", &labels(2), &[0, 0, 1, 1]).is_ok());
+    }
+}

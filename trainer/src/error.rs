@@ -43,6 +43,9 @@ pub enum TrainError {
         /// What is wrong and what is allowed.
         reason: String,
     },
+    /// A file, folder or tar whose content is not what it should be.
+    #[error(transparent)]
+    Media(#[from] escarp_media::Error),
     /// A checkpoint that is damaged or belongs to something else.
     #[error("{}: {reason}", path.display())]
     Checkpoint {

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use escarp_media::Image;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -46,20 +47,9 @@ pub fn picture(seed: u64, part: u32, class: usize, index: u32) -> Vec<u8> {
 /// Writes the pictures as PNG in ImageFolder layout below `folder/train` and `folder/test`.
 pub fn write(folder: &Path, seed: u64, counts: Counts) -> Result<(), TrainError> {
     write_folders(folder, &LABELS, "png", counts, |part, class, index| {
-        png(&picture(seed, part, class, index), SIDE as u32, SIDE as u32)
-            .map_err(|e| TrainError::data("PNG encoder", e.to_string()))
+        let pixels = picture(seed, part, class, index);
+        Ok(Image { width: SIDE, height: SIDE, pixels }.encode_png()?)
     })
-}
-
-fn png(rgb: &[u8], width: u32, height: u32) -> Result<Vec<u8>, png::EncodingError> {
-    let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, width, height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(rgb)?;
-    writer.finish()?;
-    Ok(file)
 }
 
 fn colour(rng: &mut ChaCha8Rng) -> Colour {

@@ -1,0 +1,171 @@
+//! Windows of sensor samples from CSV recordings or the generator, and their augmentation.
+
+use escarp_media::{Csv, Folder};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::standard::Standard;
+use super::{Samples, source};
+use crate::error::TrainError;
+use crate::generate::gestures;
+
+/// Windows of one length.
+pub struct Motion {
+    /// Frames, channels.
+    shape: [usize; 2],
+    /// `[n, frames, channels]`, as recorded.
+    values: Vec<f32>,
+    classes: Vec<u16>,
+    standard: Standard,
+    augment: bool,
+}
+
+impl Motion {
+    /// Reads recordings and cuts them into windows of `frames` samples, each half a window after the
+    /// last; a recording shorter than one window is an error. `channels`: what the training data has.
+    pub fn decode(folder: &Folder, frames: usize, channels: Option<usize>) -> Result<Self, TrainError> {
+        let recordings: Vec<Csv> = (0..folder.len())
+            .into_par_iter()
+            .map(|index| {
+                let sample = folder.read(index)?;
+                Ok(Csv::decode(&sample.bytes).map_err(|e| e.in_file(folder.locate(index)))?)
+            })
+            .collect::<Result<_, TrainError>>()?;
+        let channels = channels.unwrap_or(recordings[0].channels);
+        let (mut values, mut classes) = (Vec::new(), Vec::new());
+        for (index, (recording, class)) in recordings.iter().zip(source::classes(folder)).enumerate() {
+            if recording.channels != channels {
+                let reason = format!("{} columns; the others have {channels}", recording.channels);
+                return Err(TrainError::data(folder.locate(index), reason));
+            }
+            if recording.rows() < frames {
+                let reason = format!("{} rows; a window is {frames} (--frames)", recording.rows());
+                return Err(TrainError::data(folder.locate(index), reason));
+            }
+            for window in recording.windows(frames, frames.div_ceil(2)) {
+                values.extend_from_slice(window);
+                classes.push(class);
+            }
+        }
+        Ok(Self::new([frames, channels], values, classes))
+    }
+
+    /// The generated gestures: part 0 to train on, part 1 to test on.
+    pub fn builtin(seed: u64, part: u32, per_class: u32) -> Self {
+        let classes = gestures::LABELS.len();
+        let windows: Vec<Vec<f32>> = (0..per_class * classes as u32)
+            .into_par_iter()
+            .map(|i| gestures::window(seed, part, i as usize % classes, i / classes as u32))
+            .collect();
+        let numbers = (0..windows.len()).map(|i| (i % classes) as u16).collect();
+        Self::new([gestures::FRAMES, gestures::AXES], windows.concat(), numbers)
+    }
+
+    fn new(shape: [usize; 2], values: Vec<f32>, classes: Vec<u16>) -> Self {
+        let standard = Standard { mean: vec![0.0; shape[1]], std: vec![1.0; shape[1]] };
+        Self { shape, values, classes, standard, augment: false }
+    }
+
+    /// Statistics of each channel over the chosen windows.
+    pub fn statistics(&self, indices: &[u32]) -> Standard {
+        let length = self.shape[0] * self.shape[1];
+        let windows = indices.iter().flat_map(|&i| &self.values[i as usize * length..][..length]);
+        Standard::of(self.shape[1], windows.copied())
+    }
+
+    /// Sets the standardization and whether training windows vary.
+    pub fn prepare(&mut self, standard: &Standard, augment: bool) {
+        (self.standard, self.augment) = (standard.clone(), augment);
+    }
+
+    /// A checksum of values and classes: a continued run must see the same data.
+    pub fn fingerprint(&self) -> u32 {
+        let mut hash = crc32fast::Hasher::new();
+        self.values.iter().for_each(|v| hash.update(&v.to_le_bytes()));
+        self.classes.iter().for_each(|c| hash.update(&c.to_le_bytes()));
+        hash.finalize()
+    }
+}
+
+impl Samples for Motion {
+    fn classes(&self) -> &[u16] {
+        &self.classes
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Augmentation: speed and onset (a random piece of the time axis, stretched by up to 15 % and
+    /// moved by up to a tenth of the window, ends held), strength by up to 15 % and white noise of up
+    /// to 5 % of each channel's spread.
+    fn write(&self, index: usize, augment: Option<&mut ChaCha8Rng>, out: &mut [f32]) {
+        let [frames, channels] = self.shape;
+        let window = &self.values[index * out.len()..][..out.len()];
+        let Some(rng) = augment.filter(|_| self.augment) else {
+            out.copy_from_slice(window);
+            return self.standard.apply(out);
+        };
+        let speed = rng.random_range(0.85..1.15f32);
+        let start = frames as f32 * rng.random_range(-0.1..0.1f32);
+        let gain = rng.random_range(0.85..1.15f32);
+        let noise = rng.random_range(0.0..0.05f32);
+        for (frame, row) in out.chunks_exact_mut(channels).enumerate() {
+            let at = (start + speed * frame as f32).clamp(0.0, (frames - 1) as f32);
+            let (low, share) = (at as usize, at.fract());
+            let high = (low + 1).min(frames - 1);
+            for (c, out) in row.iter_mut().enumerate() {
+                let (a, b) = (window[low * channels + c], window[high * channels + c]);
+                *out = gain * (a + share * (b - a));
+            }
+        }
+        self.standard.apply(out);
+        out.iter_mut().for_each(|v| *v += noise * rng.random_range(-1.7..1.7f32));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use escarp_media::Kind;
+
+    fn recordings(files: &[(&str, String)]) -> (tempfile::TempDir, Folder) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let listing = Folder::open(folder.path(), Kind::Table).unwrap();
+        (folder, listing)
+    }
+
+    fn rows(n: usize) -> String {
+        (0..n).map(|i| format!("{i},{},0\n", i * 2)).collect()
+    }
+
+    #[test]
+    fn recordings_are_cut_into_overlapping_windows() {
+        let (_folder, listing) = recordings(&[("a/1.csv", rows(8)), ("b/1.csv", rows(17))]);
+        let motion = Motion::decode(&listing, 8, None).unwrap();
+        assert_eq!(motion.classes(), [0, 1, 1, 1]);
+        let mut window = [0.0; 24];
+        motion.write(2, None, &mut window);
+        assert_eq!(window[..3], [4.0, 8.0, 0.0]);
+    }
+
+    #[test]
+    fn bad_recordings_are_named_with_their_line() {
+        let error = |files: &[(&str, String)]| {
+            let (_folder, listing) = recordings(files);
+            Motion::decode(&listing, 8, None).err().unwrap().to_string()
+        };
+        let nan = error(&[("a/1.csv", rows(8)), ("b/1.csv", "1,2,3\n1,NaN,3\n".into())]);
+        assert!(nan.contains("b/1.csv") && nan.contains("line 2"), "{nan}");
+        let short = error(&[("a/1.csv", rows(8)), ("b/1.csv", rows(7))]);
+        assert!(short.contains("b/1.csv") && short.contains("7 rows; a window is 8"), "{short}");
+        let narrow = error(&[("a/1.csv", rows(8)), ("b/1.csv", "1\n".repeat(8))]);
+        assert!(narrow.contains("1 columns; the others have 3"), "{narrow}");
+    }
+}
