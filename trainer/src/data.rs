@@ -14,6 +14,7 @@ pub mod draw;
 pub mod images;
 pub mod motion;
 pub mod pattern;
+pub mod sound;
 pub mod source;
 pub mod standard;
 

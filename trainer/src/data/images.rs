@@ -1,6 +1,7 @@
 //! Images as bytes in memory, and what augmentation does to them.
 
 use escarp_media::{Folder, Image};
+use escarp_runtime::frontend::{Norm, PixelSettings};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -115,9 +116,8 @@ impl Images {
 
     /// Sets how bytes become inputs and how training pictures vary.
     pub fn prepare(&mut self, standard: &Standard, augmentation: Augmentation) {
-        self.tables = std::array::from_fn(|c| {
-            std::array::from_fn(|byte| (byte as f32 / 255.0 - standard.mean[c]) / standard.std[c])
-        });
+        let settings = PixelSettings { norm: Norm::new(&standard.mean, &standard.std) };
+        self.tables = std::array::from_fn(|c| std::array::from_fn(|byte| settings.value(byte as u8, c)));
         self.augmentation = augmentation;
     }
 
@@ -225,15 +225,15 @@ mod tests {
         for seed in 0..200 {
             let mut varied = [0.0; 48];
             images.write(0, Some(&mut ChaCha8Rng::seed_from_u64(seed)), &mut varied);
-            let explained = (-1..=1).flat_map(|dy| (-1..=1).flat_map(move |dx| [(dy, dx, false), (dy, dx, true)])).find(
-                |&(dy, dx, mirrored)| {
+            let explained = (-1..=1)
+                .flat_map(|dy| (-1..=1).flat_map(move |dx| [(dy, dx, false), (dy, dx, true)]))
+                .find(|&(dy, dx, mirrored)| {
                     (0..48).all(|i| {
                         let (y, x, c) = (i as i32 / 12, i as i32 / 3 % 4, i % 3);
                         let from = if mirrored { 3 - x } else { x };
                         varied[i] == at(&plain, y + dy, from + dx, c)
                     })
-                },
-            );
+                });
             seen.insert(explained.expect("a shift and a mirror image explain the picture"));
         }
         assert_eq!(seen.len(), 18, "all shifts, mirrored or not, occur");

@@ -41,7 +41,8 @@ impl Source {
                           files LABEL_anything";
             return Err(TrainError::data(self.data.display(), reason));
         }
-        for (flag, pattern) in exclude.iter().map(|p| ("--exclude", p)).chain(held_out.iter().map(|p| ("--test-match", p)))
+        for (flag, pattern) in
+            exclude.iter().map(|p| ("--exclude", p)).chain(held_out.iter().map(|p| ("--test-match", p)))
         {
             if !train.entries().iter().any(|e| pattern.matches(&e.name)) {
                 let reason = format!("no file in {} matches `{pattern}`", self.data.display());
@@ -119,8 +120,7 @@ mod tests {
         let train = files(&["ant/1.png", "bee/1.png", "cat/1.png"]);
         let test = files(&["cat/1.png", "bee/1.png"]);
         let open = |test: &tempfile::TempDir| {
-            let source =
-                Source { data: train.path().into(), test: Some(test.path().into()), ..Source::default() };
+            let source = Source { data: train.path().into(), test: Some(test.path().into()), ..Source::default() };
             source.open(Kind::Image)
         };
         assert_eq!(classes(&open(&test).unwrap().test.unwrap()), [1, 2]);

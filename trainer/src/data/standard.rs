@@ -1,5 +1,6 @@
 //! Mean and standard deviation of each channel, by which inputs are standardized.
 
+use escarp_runtime::frontend::Norm;
 use serde::{Deserialize, Serialize};
 
 /// `value = (x - mean) / std` for each channel.
@@ -33,12 +34,11 @@ impl Standard {
         Self { mean, std }
     }
 
-    /// Standardizes in place; the channels alternate in `values`.
+    /// Standardizes in place as the board does; the channels alternate in `values`.
     pub fn apply(&self, values: &mut [f32]) {
-        for row in values.chunks_exact_mut(self.mean.len()) {
-            for ((v, mean), std) in row.iter_mut().zip(&self.mean).zip(&self.std) {
-                *v = (*v - mean) / std;
-            }
+        let norm = Norm::new(&self.mean, &self.std);
+        for row in values.chunks_exact_mut(norm.len()) {
+            row.iter_mut().enumerate().for_each(|(c, v)| *v = norm.apply(c, *v));
         }
     }
 }
