@@ -107,7 +107,7 @@ mod tests {
         while !plan.finished() {
             elapsed += if elapsed < 300.0 { 0.1 } else { 0.2 };
             plan.advance(elapsed);
-            if plan.step() % 100 == 0 {
+            if plan.step().is_multiple_of(100) {
                 plan.divide(elapsed);
             }
             assert!(plan.position() >= last, "never backwards");
