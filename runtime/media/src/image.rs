@@ -24,7 +24,8 @@ impl Image {
     /// Decodes JPEG or PNG; the first bytes say which.
     ///
     /// Gray becomes R = G = B. 16-bit PNG samples keep their high byte, and an alpha channel is dropped without
-    /// compositing: both as Pillow's `convert("RGB")` and thus torchvision's loader treat them.
+    /// compositing: both as Pillow's `convert("RGB")` and thus torchvision's loader treat them. An EXIF orientation is
+    /// not applied, as there.
     ///
     /// # Errors
     /// [`Error::Format`] if it is neither, [`Error::Jpeg`], [`Error::Png`], and [`Error::Limit`] beyond [`MAX_PIXELS`].

@@ -109,7 +109,7 @@ impl<'a> Decoder<'a> {
         }
         let at = self.at;
         let frame = self.frame.ok_or_else(|| error(at, "the file ends without a picture"))?;
-        samples::to_image(&frame, self.adobe).map_err(|what| error(at, what))
+        samples::to_image(frame, self.adobe).map_err(|what| error(at, what))
     }
 
     /// Skips to the next marker and returns its second byte.

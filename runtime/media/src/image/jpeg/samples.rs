@@ -149,13 +149,13 @@ fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
 }
 
 /// The finished picture; `adobe` is the colour transform that an Adobe segment names.
-pub(super) fn to_image(frame: &Frame, adobe: Option<u8>) -> Result<Image, String> {
-    let mut planes = Vec::new();
-    for c in &frame.components {
-        let quantization = c.quantization.as_ref().ok_or_else(|| format!("component {} has no scan", c.id))?;
-        planes.push(Plane::new(c, quantization, frame));
-    }
+pub(super) fn to_image(mut frame: Frame, adobe: Option<u8>) -> Result<Image, String> {
     let ids: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
+    let mut planes = Vec::new();
+    for c in std::mem::take(&mut frame.components) {
+        let quantization = c.quantization.as_ref().ok_or_else(|| format!("component {} has no scan", c.id))?;
+        planes.push(Plane::new(&c, quantization, &frame)); // and the coefficients, twice as large, are gone
+    }
     let is_rgb = adobe.map_or(ids == *b"RGB", |transform| transform == 0);
     let mut pixels = Vec::with_capacity(frame.width * frame.height * 3);
     let mut rows = vec![vec![0; frame.width]; planes.len()];
