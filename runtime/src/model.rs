@@ -1,7 +1,7 @@
 //! A model file, checked.
 
 use crate::bytes::as_u8;
-use crate::error::{Error, Field, MetaError, TensorError};
+use crate::error::{Error, Field, MetaError, StepError, TensorError};
 use crate::format::{ARENA_ALIGN, ARENA_MAX, Dtype, Header, STEP, TENSOR, Tensor, saturate, section};
 use crate::frontend::FrontEnd;
 use crate::meta::{self, Accuracy, Entries, Labels, OutputKind, Tag};
@@ -53,7 +53,7 @@ impl<'a> Model<'a> {
             let located = |reason| Error::Step { index: index as u16, reason };
             let step = Step::parse(record).map_err(located)?;
             if step.feature() & self.header.features == 0 {
-                return Err(located(crate::error::StepError::Kind { found: step.kind() }));
+                return Err(located(StepError::Kind { found: step.kind() }));
             }
             step.check(&mut check).map_err(located)?;
             check.scratch(step.scratch_len(self)).map_err(located)?;

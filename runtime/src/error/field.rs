@@ -1,0 +1,63 @@
+//! What a message is about.
+
+use core::fmt;
+
+/// A field of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is the name of a field in format.md; Display spells it")]
+pub enum Field {
+    Tensors,
+    Steps,
+    Constants,
+    Metadata,
+    Arena,
+    Scratch,
+    State,
+    Macs,
+    Sequence,
+    Input,
+    Output,
+    Weights,
+    Parameters,
+    StateWeights,
+    StateParameters,
+    Kernel,
+    Stride,
+    Dilation,
+    Padding,
+    Maximum,
+    Multiplier,
+    Shift,
+    Hidden,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Field::Tensors => "tensors",
+            Field::Steps => "steps",
+            Field::Constants => "constants",
+            Field::Metadata => "metadata",
+            Field::Arena => "arena",
+            Field::Scratch => "scratch",
+            Field::State => "state",
+            Field::Macs => "multiply-accumulates",
+            Field::Sequence => "sequence",
+            Field::Input => "input tensor",
+            Field::Output => "output tensor",
+            Field::Weights => "weights",
+            Field::Parameters => "parameters",
+            Field::StateWeights => "state weights",
+            Field::StateParameters => "state parameters",
+            Field::Kernel => "kernel",
+            Field::Stride => "stride",
+            Field::Dilation => "dilation",
+            Field::Padding => "padding",
+            Field::Maximum => "upper clamp",
+            Field::Multiplier => "multiplier",
+            Field::Shift => "shift",
+            Field::Hidden => "hidden size",
+        })
+    }
+}
