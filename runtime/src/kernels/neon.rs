@@ -4,16 +4,24 @@
 //! `smlal` therefore share one `sadalp` into int32, and the multiplier (the only pipe A57 and A72 have for it) never waits
 //! for the widening, which runs on the other pipe: 8 multiply-adds a cycle, the cap of these cores.
 //!
-//! The convolution keeps 2 pixels x 8 channels of int32x4 in 16 registers. One step of depth 8 loads one weight line of
-//! 64 bytes, `[8 ch][8 k]`, and 8 bytes of each pixel; the four lanes of an accumulator hold partial sums over k that
-//! [`sums`] adds at the end.
+//! The convolution keeps 2 pixels x 8 channels of int32x4 in 16 registers. One step of depth 8 takes one weight line of 64
+//! bytes, `[8 ch][8 k]`, and 8 bytes of each pixel; the four lanes of an accumulator hold partial sums over k that [`sums`]
+//! adds at the end.
 
 use core::arch::aarch64::*;
+use core::arch::asm;
+use core::iter::Zip;
+use core::slice::Iter;
 
 use super::{Add, Conv, Epilogue, PARAM_BLOCK, Residual, WEIGHT_STEP, portable};
 
-/// Partial sums of 2 pixels x 8 channels, four lanes each.
-type Tile = [[int32x4_t; 8]; 2];
+/// Running sums of 2 pixels x 8 channels.
+struct Tile {
+    /// Four partial sums of each.
+    lanes: [[int32x4_t; 8]; 2],
+    /// Products of channel 7, one vector a pixel, that still wait for their `sadalp`.
+    waiting: [int16x8_t; 2],
+}
 
 #[inline]
 #[target_feature(enable = "neon")]
@@ -31,17 +39,67 @@ fn channel(line: &[i8; WEIGHT_STEP], c: usize) -> int8x8_t {
     unsafe { vld1_s8(line.as_ptr().add(8 * c)) }
 }
 
+/// Channel `C` of two depth steps: multiplies its weights `w` with the pixels `x` and `y`, loads the weights of channel `C` + 1
+/// into `w`, and adds the products that wait from the channel before to that channel's sums.
+///
+/// Assembly for the order alone, which decides the speed: the compiler gathers multiplies, and they queue for their one pipe.
+/// Here a multiply and a `sadalp` alternate, as A57 and A72 can start one of each in a cycle. A53 issues in order: an integer
+/// load shares the cycle of a 128-bit operation and `fmov` that of a 64-bit load, so half of the weights come for nothing.
+#[inline]
+#[target_feature(enable = "neon")]
+fn two_steps_of<const C: usize>(
+    tile: &mut Tile,
+    lines: &[[i8; WEIGHT_STEP]; 2],
+    w: &mut [int8x8_t; 2],
+    [x, y]: &[[int8x8_t; 2]; 2],
+) {
+    let [first, second] = &mut tile.lanes;
+    let before = (C + 7) % 8;
+    let (products, next);
+    // SAFETY: reads 8 bytes of either line at 8 * ((C + 1) % 8) <= 56; writes registers only.
+    unsafe {
+        let (p, q): (int16x8_t, int16x8_t);
+        let (n0, n1): (int8x8_t, int8x8_t);
+        asm!(
+            "smull {p:v}.8h, {w0:v}.8b, {x0:v}.8b",
+            "ldr {t:x}, [{lines}, #{at_second}]",
+            "sadalp {first:v}.4s, {wait_x:v}.8h",
+            "smull {q:v}.8h, {w0:v}.8b, {y0:v}.8b",
+            "sadalp {second:v}.4s, {wait_y:v}.8h",
+            "smlal {p:v}.8h, {w1:v}.8b, {x1:v}.8b",
+            "ldr {n0:d}, [{lines}, #{at_first}]",
+            "fmov {n1:d}, {t:x}",
+            "smlal {q:v}.8h, {w1:v}.8b, {y1:v}.8b",
+            lines = in(reg) lines.as_ptr(),
+            at_first = const 8 * ((C + 1) % 8),
+            at_second = const WEIGHT_STEP + 8 * ((C + 1) % 8),
+            w0 = in(vreg) w[0], w1 = in(vreg) w[1],
+            x0 = in(vreg) x[0], x1 = in(vreg) x[1], y0 = in(vreg) y[0], y1 = in(vreg) y[1],
+            wait_x = in(vreg) tile.waiting[0], wait_y = in(vreg) tile.waiting[1],
+            first = inout(vreg) first[before], second = inout(vreg) second[before],
+            p = out(vreg) p, q = out(vreg) q, t = out(reg) _, n0 = out(vreg) n0, n1 = out(vreg) n1,
+            options(readonly, nostack, preserves_flags),
+        );
+        (products, next) = ([p, q], [n0, n1]);
+    }
+    tile.waiting = products;
+    *w = next;
+}
+
 /// Two depth steps of both pixels: the whole speed of a convolution is here.
 #[inline]
 #[target_feature(enable = "neon")]
-fn two_steps(tile: &mut Tile, lines: &[[i8; WEIGHT_STEP]; 2], first: [&[i8; 8]; 2], second: [&[i8; 8]; 2]) {
-    let (a, b) = ([load(first[0]), load(second[0])], [load(first[1]), load(second[1])]);
-    for c in 0..8 {
-        let w = [channel(&lines[0], c), channel(&lines[1], c)];
-        for ((lanes, a), b) in tile.iter_mut().zip(a).zip(b) {
-            lanes[c] = vpadalq_s16(lanes[c], vmlal_s8(vmull_s8(a, w[0]), b, w[1]));
-        }
-    }
+fn two_steps(tile: &mut Tile, lines: &[[i8; WEIGHT_STEP]; 2], first: &[[i8; 8]; 2], second: &[[i8; 8]; 2]) {
+    let x = [[load(&first[0]), load(&first[1])], [load(&second[0]), load(&second[1])]];
+    let w = &mut [channel(&lines[0], 0), channel(&lines[1], 0)];
+    two_steps_of::<0>(tile, lines, w, &x);
+    two_steps_of::<1>(tile, lines, w, &x);
+    two_steps_of::<2>(tile, lines, w, &x);
+    two_steps_of::<3>(tile, lines, w, &x);
+    two_steps_of::<4>(tile, lines, w, &x);
+    two_steps_of::<5>(tile, lines, w, &x);
+    two_steps_of::<6>(tile, lines, w, &x);
+    two_steps_of::<7>(tile, lines, w, &x);
 }
 
 /// One depth step, where their number is odd.
@@ -51,29 +109,65 @@ fn one_step(tile: &mut Tile, line: &[i8; WEIGHT_STEP], first: &[i8; 8], second: 
     let x = [load(first), load(second)];
     for c in 0..8 {
         let w = channel(line, c);
-        for (lanes, x) in tile.iter_mut().zip(x) {
+        for (lanes, x) in tile.lanes.iter_mut().zip(x) {
             lanes[c] = vpadalq_s16(lanes[c], vmull_s8(x, w));
         }
+    }
+}
+
+/// Eight inputs of each of two pixels, tap by tap and group by group.
+struct Steps<'a> {
+    conv: &'a Conv<'a>,
+    taps: Zip<Iter<'a, u32>, Iter<'a, u32>>,
+    runs: Zip<Iter<'a, [i8; 8]>, Iter<'a, [i8; 8]>>,
+}
+
+impl<'a> Steps<'a> {
+    #[inline(always)]
+    fn next(&mut self) -> Option<(&'a [i8; 8], &'a [i8; 8])> {
+        self.runs.next().or_else(|| {
+            let (&first, &second) = self.taps.next()?;
+            self.runs = self.conv.run(first).iter().zip(self.conv.run(second));
+            self.runs.next()
+        })
     }
 }
 
 /// Sums over all taps and groups for two pixels, whose tap offsets are given. `lines`: `[taps][groups]`.
 #[inline]
 #[target_feature(enable = "neon")]
-fn accumulate(conv: &Conv, lines: &[[i8; WEIGHT_STEP]], first: &[u32], second: &[u32]) -> Tile {
-    let mut tile = [[vdupq_n_s32(0); 8]; 2];
-    for ((lines, &first), &second) in lines.chunks_exact(conv.groups).zip(first).zip(second) {
-        let (line_pairs, last_line) = lines.as_chunks::<2>();
-        let (first_pairs, last_first) = conv.run(first).as_chunks::<2>();
-        let (second_pairs, last_second) = conv.run(second).as_chunks::<2>();
-        for ((lines, [a, b]), [c, d]) in line_pairs.iter().zip(first_pairs).zip(second_pairs) {
-            two_steps(&mut tile, lines, [a, b], [c, d]);
+fn accumulate(conv: &Conv, lines: &[[i8; WEIGHT_STEP]], first: &[u32], second: &[u32]) -> [[int32x4_t; 8]; 2] {
+    let mut tile = Tile { lanes: [[vdupq_n_s32(0); 8]; 2], waiting: [vdupq_n_s16(0); 2] };
+    if conv.groups.is_multiple_of(2) {
+        let mut lines = lines.as_ptr().cast::<[[i8; WEIGHT_STEP]; 2]>();
+        for (&first, &second) in first.iter().zip(second) {
+            let mut x = conv.run(first).as_ptr().cast::<[[i8; 8]; 2]>();
+            let mut y = conv.run(second).as_ptr().cast::<[[i8; 8]; 2]>();
+            for _ in 0..conv.groups / 2 {
+                // SAFETY: `lines` holds taps * groups lines and either run `groups` entries, an even number, as
+                // `Kernels::conv` has checked; the loops take each pair once.
+                unsafe {
+                    two_steps(&mut tile, &*lines, &*x, &*y);
+                    (lines, x, y) = (lines.add(1), x.add(1), y.add(1));
+                }
+            }
         }
-        for ((line, first), second) in last_line.iter().zip(last_first).zip(last_second) {
+    } else {
+        // The two steps may lie in different taps: RGB padded to 8 channels has one group.
+        let mut steps = Steps { conv, taps: first.iter().zip(second), runs: [].iter().zip(&[]) };
+        let (pairs, last) = lines.as_chunks::<2>();
+        for lines in pairs {
+            let (Some((a, b)), Some((c, d))) = (steps.next(), steps.next()) else { break };
+            two_steps(&mut tile, lines, &[*a, *c], &[*b, *d]);
+        }
+        if let ([line], Some((first, second))) = (last, steps.next()) {
             one_step(&mut tile, line, first, second);
         }
     }
-    tile
+    for (lanes, waiting) in tile.lanes.iter_mut().zip(tile.waiting) {
+        lanes[7] = vpadalq_s16(lanes[7], waiting);
+    }
+    tile.lanes
 }
 
 /// The sums of 8 channels: adds the four lanes of each.
