@@ -28,6 +28,7 @@
 //! In firmware the file and the arena are statics: `include_model!("kws.escarp")` embeds the one, and
 //! `Arena<{ arena_len(MODEL) }>` has the size that the other asks for.
 #![no_std]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 
 mod arena;
 mod bytes;
