@@ -157,29 +157,98 @@ impl ConvStep {
 
     /// Fills `[pixels][taps]` offsets for the output pixels from `first` on.
     fn offsets(&self, input: &Tensor, output: &Tensor, first: usize, offsets: &mut [u32]) {
-        let [kernel_h, kernel_w] = self.kernel.map(i32::from);
-        let ([stride_h, stride_w], [dilation_h, dilation_w]) =
-            (self.stride.map(i32::from), self.dilation.map(i32::from));
-        let [pad_h, pad_w] = self.pad.map(i32::from);
-        let (height, width, run) = (input.height as i32, input.width as i32, input.padded_channels() as u32);
         let columns = output.width as usize;
         let (mut y, mut x) = (first / columns, first % columns);
+        // The taps of the pixel before, if all of them and the pixel itself lie in this row inside the image.
+        let mut inside: Option<&[u32]> = None;
+        let step = (self.stride[1] as usize * input.padded_channels()) as u32;
         for taps in offsets.chunks_exact_mut(self.taps()) {
-            // At most 65534 * 255 + 254 * 255: no overflow. Offsets stay below the arena's 2^31.
-            let (top, left) = (y as i32 * stride_h - pad_h, x as i32 * stride_w - pad_w);
-            let mut taps = taps.iter_mut();
-            for i in 0..kernel_h {
-                let row = top + i * dilation_h;
-                for (j, offset) in (0..kernel_w).zip(&mut taps) {
-                    let column = left + j * dilation_w;
-                    let inside = (0..height).contains(&row) && (0..width).contains(&column);
-                    *offset = if inside { (row * width + column) as u32 * run } else { PADDING };
-                }
+            let corner = Corner::new(self, y, x);
+            let whole = corner.whole(self, input);
+            match inside.filter(|_| whole) {
+                // Most pixels: each tap moves by one stride.
+                Some(before) => taps.iter_mut().zip(before).for_each(|(tap, before)| *tap = before.wrapping_add(step)),
+                None => corner.taps(self, input, taps),
             }
             x += 1;
+            inside = if whole && x < columns { Some(taps) } else { None };
             if x == columns {
                 (x, y) = (0, y + 1);
             }
+        }
+    }
+}
+
+/// Where an output pixel's window starts in the input; negative in the padding.
+/// At most 65534 * 255 + 254 * 255: no overflow.
+struct Corner {
+    top: i32,
+    left: i32,
+}
+
+impl Corner {
+    fn new(step: &ConvStep, y: usize, x: usize) -> Corner {
+        let at = |axis: usize, position: usize| position as i32 * step.stride[axis] as i32 - step.pad[axis] as i32;
+        Corner { top: at(0, y), left: at(1, x) }
+    }
+
+    /// Whether no tap lies in the padding.
+    fn whole(&self, step: &ConvStep, input: &Tensor) -> bool {
+        let fits = |axis: usize, start: i32, size: u16| {
+            start >= 0 && start + (step.kernel[axis] as i32 - 1) * (step.dilation[axis] as i32) < size as i32
+        };
+        fits(0, self.top, input.height) && fits(1, self.left, input.width)
+    }
+
+    /// The taps' offsets, one by one; they stay below the arena's 2^31.
+    fn taps(&self, step: &ConvStep, input: &Tensor, taps: &mut [u32]) {
+        let (height, width, run) = (input.height as i32, input.width as i32, input.padded_channels() as u32);
+        let mut taps = taps.iter_mut();
+        for i in 0..step.kernel[0] as i32 {
+            let row = self.top + i * step.dilation[0] as i32;
+            for (j, offset) in (0..step.kernel[1] as i32).zip(&mut taps) {
+                let column = self.left + j * step.dilation[1] as i32;
+                let inside = (0..height).contains(&row) && (0..width).contains(&column);
+                *offset = if inside { (row * width + column) as u32 * run } else { PADDING };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(height: u16, width: u16, channels: u16) -> Tensor {
+        let (scale, dtype) = (1.0, crate::Dtype::I8);
+        Tensor { offset: 0, height, width, channels, scale, zero_point: 0, dtype, state: false }
+    }
+
+    #[test]
+    fn offsets_by_hand_and_for_any_start() {
+        let step = ConvStep {
+            input: 0,
+            output: 1,
+            kernel: [1, 3],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pad: [0, 1],
+            weights: 0,
+            params: 0,
+            min: 0,
+            max: 0,
+            residual: None,
+        };
+        let (input, output) = (map(2, 5, 9), map(2, 5, 8));
+        let mut all = [0; 30];
+        step.offsets(&input, &output, 0, &mut all);
+        let row = [PADDING, 0, 16, 0, 16, 32, 16, 32, 48, 32, 48, 64, 48, 64, PADDING];
+        assert_eq!(all[..15], row);
+        assert_eq!(all[15..], row.map(|offset| if offset == PADDING { PADDING } else { offset + 80 }));
+        for first in 0..10 {
+            let mut rest = [7; 30];
+            step.offsets(&input, &output, first, &mut rest[3 * first..]);
+            assert_eq!(rest[3 * first..], all[3 * first..], "from {first}");
         }
     }
 }
