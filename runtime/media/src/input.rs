@@ -124,29 +124,44 @@ impl<'a> InputReader<'a> {
         Ok(self.floats(name, bytes)?.into_iter().map(|v| quantize(v, scale, zero_point)).collect())
     }
 
-    /// All samples of an array `[n, ..]`, or one without the first axis, as float inputs one after the other.
+    /// All samples of an array `[n, ..]`, or one without the first axis, as float inputs one after the other. A sample is
+    /// flat, `[steps][height][width][channels]`, or in planes `[steps][channels][height][width]` as PyTorch has them;
+    /// axes of length 1 may be missing or added. What fits both counts as the former.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the array does not divide into inputs of the network.
+    /// [`Error::Shape`] if the array does not divide into inputs of the network; [`Error::Npy`] for NaN or infinity.
     pub fn batch(&self, array: &Npy) -> Result<Vec<f32>, Error> {
+        let InputShape { steps, height, width, channels } = self.shape;
         let (each, have) = (self.shape.elements(), array.shape.iter().product::<usize>());
-        if have == 0 || !have.is_multiple_of(each) || (have > each && array.shape[0] != have / each) {
+        let long = |axes: &[usize]| axes.iter().copied().filter(|&n| n != 1).collect::<Vec<usize>>();
+        let (samples, sample) = match array.shape.as_slice() {
+            whole if have == each => (1, long(whole)),
+            [n, rest @ ..] => (*n, long(rest)),
+            [] => (0, Vec::new()),
+        };
+        let as_is = sample.len() <= 1 || sample == long(&[steps, height, width, channels]);
+        let planes = sample == long(&[steps, channels, height, width]);
+        if have == 0 || samples.checked_mul(each) != Some(have) || !(as_is || planes) {
             return Err(self.misfit(&format!("an array of shape {:?}", array.shape)));
         }
-        match (&array.data, &self.front_end) {
-            (NpyData::U8(pixels), FrontEnd::Pixels(s)) => {
-                let mut out = vec![0.0; pixels.len()];
-                s.normalize(pixels, &mut out)?;
-                Ok(out)
-            }
-            _ => {
-                let values = array.to_f32();
-                match values.iter().position(|v| !v.is_finite()) {
-                    Some(at) => Err(Error::Npy(format!("element {at} is {}; finite numbers only", values[at]))),
-                    None => Ok(values),
+        let mut values = array.to_f32();
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            return Err(Error::Npy(format!("element {at} is {}; finite numbers only", values[at])));
+        }
+        if !as_is {
+            for step in values.chunks_exact_mut(height * width * channels) {
+                let planes = step.to_vec();
+                for (i, v) in step.iter_mut().enumerate() {
+                    *v = planes[i % channels * height * width + i / channels];
                 }
             }
         }
+        if let (NpyData::U8(_), FrontEnd::Pixels(s)) = (&array.data, &self.front_end) {
+            for (i, v) in values.iter_mut().enumerate() {
+                *v = s.value(*v as u8, i % channels); // it was one
+            }
+        }
+        Ok(values)
     }
 
     fn array(&self, array: &Npy) -> Result<Vec<f32>, Error> {
@@ -232,7 +247,9 @@ impl<'a> InputReader<'a> {
                 "an NPY or CSV of {n} numbers ({steps} x [{height}, {width}, {channels}]), {n} int8 bytes or {n} little-endian f32"
             ),
             FrontEnd::Pixels(_) => {
-                format!("a JPEG or PNG, an NPY of [{height}, {width}, {channels}], or {n} bytes of pixels")
+                format!(
+                    "a JPEG or PNG, an NPY of [{height}, {width}, {channels}] or [{channels}, {height}, {width}], or {n} bytes of pixels"
+                )
             }
             FrontEnd::LogMel(s) => {
                 format!("a WAV, an NPY of {n} features or of i16 samples, or 16-bit PCM at {} Hz", s.sample_rate)

@@ -94,6 +94,25 @@ fn batches() {
 }
 
 #[test]
+fn arrays_in_planes() {
+    let shape = InputShape { steps: 1, height: 1, width: 2, channels: 3 };
+    let reader = InputReader::new(PIXELS, shape).unwrap();
+    let decode = |shape: &[usize], values: &[f32]| Npy::decode(&Npy::encode_f32(shape, values)).unwrap();
+    let planes = [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]; // red 1 4, green 2 5, blue 3 6
+    let pixels = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+    assert_eq!(reader.batch(&decode(&[1, 3, 1, 2], &planes)).unwrap(), pixels);
+    assert_eq!(reader.batch(&decode(&[3, 2], &planes)).unwrap(), pixels, "an axis of 1 left out");
+    assert_eq!(reader.batch(&decode(&[1, 1, 2, 3], &pixels)).unwrap(), pixels);
+    assert_eq!(reader.floats("x.npy", &Npy::encode_f32(&[3, 1, 2], &planes)).unwrap(), pixels);
+    let two = [planes, planes].concat();
+    assert_eq!(reader.batch(&decode(&[2, 3, 1, 2], &two)).unwrap(), [pixels, pixels].concat());
+    assert!(reader.batch(&decode(&[2, 2, 1, 3], &two)).is_ok(), "[n, width, height, channels] with a height of 1");
+    assert!(reader.batch(&decode(&[3, 2, 2], &two)).is_err());
+    let bytes = npy("|u1", "(3, 1, 2)", &[255, 0, 0, 255, 0, 0]);
+    assert_eq!(reader.floats("x.npy", &bytes).unwrap(), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+}
+
+#[test]
 fn what_does_not_fit_is_named() {
     let reader = InputReader::new(PIXELS, RGB).unwrap();
     let error = |name, bytes: &[u8]| reader.floats(name, bytes).unwrap_err().to_string();
