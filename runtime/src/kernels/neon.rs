@@ -270,15 +270,18 @@ pub fn conv(conv: &Conv, out: &mut [i8]) {
     let (blocks, _) = conv.params.as_chunks::<PARAM_BLOCK>();
     let (lines, _) = conv.weights.as_chunks::<WEIGHT_STEP>();
     let (out, _) = out.as_chunks_mut::<8>(); // [pixels][blocks]
-    let depth = conv.taps * conv.groups;
+    // `max(1)`, `get_mut`: what `Kernels::conv` has checked, in a form that leaves the compiler no panic to emit.
+    let (depth, row) = (conv.taps.saturating_mul(conv.groups).max(1), blocks.len().max(1));
     for (b, (block, lines)) in blocks.iter().zip(lines.chunks_exact(depth)).enumerate() {
-        for (out, offsets) in out.chunks_mut(2 * blocks.len()).zip(conv.offsets.chunks(2 * conv.taps)) {
-            let (first, second) = offsets.split_at(conv.taps);
+        for (out, offsets) in out.chunks_mut(2 * row).zip(conv.offsets.chunks(conv.taps.saturating_mul(2).max(1))) {
+            let (first, second) = offsets.split_at_checked(conv.taps).unwrap_or_default();
             // An odd last pixel is computed twice.
             let tile = accumulate(conv, lines, first, if second.is_empty() { first } else { second });
             let block = params(block);
-            for (lanes, out) in tile.iter().zip(out.chunks_exact_mut(blocks.len())) {
-                finish(lanes, &block, &conv.epilogue, &mut out[b]);
+            for (lanes, out) in tile.iter().zip(out.chunks_exact_mut(row)) {
+                if let Some(out) = out.get_mut(b) {
+                    finish(lanes, &block, &conv.epilogue, out);
+                }
             }
         }
     }
@@ -308,7 +311,7 @@ pub fn gemv(x: &[i8], weights: &[i8], acc: &mut [i32]) {
     let (lines, _) = weights.as_chunks::<WEIGHT_STEP>();
     let (acc, _) = acc.as_chunks_mut::<8>();
     let (x_pairs, last_x) = x.as_chunks::<2>();
-    for (acc, lines) in acc.iter_mut().zip(lines.chunks_exact(x.len())) {
+    for (acc, lines) in acc.iter_mut().zip(lines.chunks_exact(x.len().max(1))) {
         let mut lanes = [vdupq_n_s32(0); 8];
         let (line_pairs, last_line) = lines.as_chunks::<2>();
         for (line, x) in line_pairs.iter().zip(x_pairs) {

@@ -2,7 +2,7 @@
 //!
 //! Sums wrap modulo 2^32 like the vector units'. The converter proves that they never do in a model it writes.
 
-use super::{Add, Conv, PADDING, PARAM_BLOCK, WEIGHT_STEP};
+use super::{Add, Conv, PARAM_BLOCK, WEIGHT_STEP};
 use crate::quant::requantize;
 
 /// Sums of products of 8 inputs with 8 channels: `acc[c] += sum over k of x[k] * w[c][k]`.
@@ -17,19 +17,19 @@ fn dot(x: &[i8; 8], w: &[i8; WEIGHT_STEP], acc: &mut [i32; 8]) {
 
 /// `out[p][c] = epilogue(sum over taps and inputs of x * w)`, see [`Conv`] and [`super::Epilogue`].
 pub fn conv(conv: &Conv, out: &mut [i8]) {
-    let run = 8 * conv.groups;
-    let blocks = conv.params.len() / PARAM_BLOCK;
+    // `max(1)`: what `Kernels::conv` has checked, in a form that leaves the compiler no panic to emit.
+    let blocks = (conv.params.len() / PARAM_BLOCK).max(1);
+    let (taps, groups) = (conv.taps.max(1), conv.groups.max(1));
     let (weights, _) = conv.weights.as_chunks::<WEIGHT_STEP>();
     let (params, _) = conv.params.as_chunks::<PARAM_BLOCK>();
-    for (pixel, offsets) in out.chunks_exact_mut(8 * blocks).zip(conv.offsets.chunks_exact(conv.taps)) {
+    for (pixel, offsets) in out.chunks_exact_mut(8 * blocks).zip(conv.offsets.chunks_exact(taps)) {
         let (pixel, _) = pixel.as_chunks_mut::<8>();
-        for ((out, params), weights) in pixel.iter_mut().zip(params).zip(weights.chunks_exact(conv.taps * conv.groups))
+        for ((out, params), weights) in
+            pixel.iter_mut().zip(params).zip(weights.chunks_exact(taps.saturating_mul(groups).max(1)))
         {
             let mut acc = [0; 8];
-            for (&offset, weights) in offsets.iter().zip(weights.chunks_exact(conv.groups)) {
-                let row = if offset == PADDING { conv.zeros } else { conv.input.get(offset as usize..).unwrap_or(&[]) };
-                let (x, _) = row.get(..run).unwrap_or(&[]).as_chunks::<8>();
-                for (x, w) in x.iter().zip(weights) {
+            for (&offset, weights) in offsets.iter().zip(weights.chunks_exact(groups)) {
+                for (x, w) in conv.run(offset).iter().zip(weights) {
                     dot(x, w, &mut acc);
                 }
             }
