@@ -1,10 +1,20 @@
 //! Gradient-stable ResNet and GRU training on the CPU, exported as ONNX.
+pub mod batch;
 pub mod checkpoint;
 pub mod data;
 pub mod error;
 pub mod events;
 pub mod files;
 pub mod generate;
+pub mod init;
+pub mod layers;
+pub mod loss;
+pub mod matmul;
+pub mod nets;
+pub mod optim;
+pub mod parameter;
 pub mod plan;
 pub mod progress;
 pub mod run_folder;
+pub mod scalar;
+pub mod schedule;

@@ -1,0 +1,209 @@
+//! Batch normalization over every axis but the channels, with an optional ReLU behind it in the same pass.
+//!
+//! With `n` numbers in a channel of the batch, mean `m`, variance `v` (divided by `n`), `x' = (x - m) / sqrt(v + eps)`:
+//!
+//! ```text
+//! forward   z = gamma x' + beta,  y = max(z, 0) or z
+//! backward  dz = dy where y > 0;  dbeta = sum dz;  dgamma = sum dz x'
+//!           dx = gamma / sqrt(v + eps) (dz - dbeta / n - x' dgamma / n)
+//! ```
+//!
+//! The last line is linear in `dz` and `x`, so one pass computes it from three numbers a channel.
+//! (Ioffe and Szegedy, ICML 2015.) Evaluation uses running statistics: `r <- 0.9 r + 0.1 batch`, the variance divided
+//! by `n - 1`, as PyTorch has it.
+
+use ndarray::Array4;
+use rayon::prelude::*;
+
+use crate::layers::conv::{numbers, numbers_mut, reshape};
+use crate::parameter::Weights;
+use crate::scalar::Scalar;
+
+/// Added to the variance.
+pub const EPSILON: f64 = 1e-5;
+const MOMENTUM: f64 = 0.1;
+
+/// Scale and shift of each channel and the statistics for evaluation.
+#[derive(Clone, Debug)]
+pub struct BatchNorm<T> {
+    /// Scale, one a channel; starts at 1.
+    pub gamma: Weights<T>,
+    /// Shift, one a channel; starts at 0.
+    pub beta: Weights<T>,
+    /// Running mean, one a channel.
+    pub mean: Vec<T>,
+    /// Running variance, one a channel.
+    pub variance: Vec<T>,
+}
+
+/// A batch's statistics, kept from forward to backward.
+#[derive(Clone, Debug, Default)]
+pub struct BatchStatistics {
+    count: f64,
+    mean: Vec<f64>,
+    variance: Vec<f64>,
+}
+
+/// Which statistics normalize.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The batch's own.
+    Train,
+    /// The running ones.
+    Evaluate,
+}
+
+impl<T: Scalar> BatchNorm<T> {
+    /// Identity for normalized data.
+    pub fn new(channels: usize) -> Self {
+        Self {
+            gamma: Weights::filled(channels, 1.0),
+            beta: Weights::filled(channels, 0.0),
+            mean: vec![T::zero(); channels],
+            variance: vec![T::one(); channels],
+        }
+    }
+
+    /// Scale and shift that evaluation applies to `x`: `gamma / sqrt(v + eps)` and `beta - mean * scale`.
+    pub fn folded(&self) -> (Vec<f64>, Vec<f64>) {
+        let mean: Vec<f64> = self.mean.iter().map(|v| v.wide()).collect();
+        let variance: Vec<f64> = self.variance.iter().map(|v| v.wide()).collect();
+        self.affine(&mean, &variance)
+    }
+
+    fn affine(&self, mean: &[f64], variance: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let scale = self.gamma.value.iter().zip(variance).map(|(g, v)| g.wide() / (v + EPSILON).sqrt());
+        let scale: Vec<f64> = scale.collect();
+        let shift = self.beta.value.iter().zip(mean).zip(&scale).map(|((b, m), s)| b.wide() - m * s).collect();
+        (scale, shift)
+    }
+
+    /// Normalizes `x`, `[batch, height, width, channels]`, into `y`; in `Mode::Train` with the batch's statistics,
+    /// which are left in `statistics`.
+    pub fn forward(&self, x: &Array4<T>, y: &mut Array4<T>, relu: bool, mode: Mode, statistics: &mut BatchStatistics) {
+        let channels = self.gamma.value.len();
+        let (scale, shift) = match mode {
+            Mode::Evaluate => self.folded(),
+            Mode::Train => {
+                *statistics = measure(x, channels);
+                self.affine(&statistics.mean, &statistics.variance)
+            }
+        };
+        let scale: Vec<T> = scale.into_iter().map(T::of).collect();
+        let shift: Vec<T> = shift.into_iter().map(T::of).collect();
+        // `max` would hide a NaN; a comparison that lets it through does not.
+        let floor = if relu { T::zero() } else { T::neg_infinity() };
+        let [batch, h, w, c] = *x.shape() else { unreachable!("four axes by type") };
+        reshape(y, [batch, h, w, c]);
+        let image = (h * w * c).max(1);
+        (numbers(x).par_chunks(image), numbers_mut(y).par_chunks_mut(image)).into_par_iter().for_each(|(x, y)| {
+            for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
+                for (((y, &x), &scale), &shift) in y.iter_mut().zip(x).zip(&scale).zip(&shift) {
+                    let z = x * scale + shift;
+                    *y = if z < floor { floor } else { z };
+                }
+            }
+        });
+    }
+
+    /// Moves the running statistics towards a batch's.
+    pub fn update_running(&mut self, batch: &BatchStatistics) {
+        let unbiased = batch.count / (batch.count - 1.0).max(1.0);
+        let step = |running: &mut T, now: f64| *running = T::of(running.wide() * (1.0 - MOMENTUM) + MOMENTUM * now);
+        self.mean.iter_mut().zip(&batch.mean).for_each(|(r, &m)| step(r, m));
+        self.variance.iter_mut().zip(&batch.variance).for_each(|(r, &v)| step(r, v * unbiased));
+    }
+
+    /// Turns `d`, the gradient of the output, into that of the input `x`, in place. `y` is the output where a ReLU
+    /// followed, `None` where not. Replaces the gradients of scale and shift.
+    pub fn backward(&mut self, x: &Array4<T>, y: Option<&Array4<T>>, d: &mut Array4<T>, statistics: &BatchStatistics) {
+        let channels = self.gamma.value.len();
+        let [_, h, w, c] = *x.shape() else { unreachable!("four axes by type") };
+        let image = (h * w * c).max(1);
+        if let Some(y) = y {
+            mask_by_relu(y, d);
+        }
+        // Sums of dz and dz (x - m), image by image, then over the images in order.
+        let mean: Vec<T> = statistics.mean.iter().map(|&m| T::of(m)).collect();
+        let sums: Vec<Vec<T>> = (numbers(x).par_chunks(image), numbers(d).par_chunks(image))
+            .into_par_iter()
+            .map(|(x, d)| {
+                let mut sums = vec![T::zero(); 2 * channels];
+                let (plain, centred) = sums.split_at_mut(channels);
+                for (x, d) in x.chunks_exact(channels).zip(d.chunks_exact(channels)) {
+                    for ((((p, q), &x), &d), &m) in plain.iter_mut().zip(&mut *centred).zip(x).zip(d).zip(&mean) {
+                        *p += d;
+                        *q += d * (x - m);
+                    }
+                }
+                sums
+            })
+            .collect();
+        let total = |i: usize| sums.iter().map(|s| s[i].wide()).sum::<f64>();
+        let (mut on_d, mut on_x, mut offset) = (vec![], vec![], vec![]);
+        for k in 0..channels {
+            let inverse = 1.0 / (statistics.variance[k] + EPSILON).sqrt();
+            let (dbeta, dgamma) = (total(k), total(channels + k) * inverse);
+            self.beta.gradient[k] = T::of(dbeta);
+            self.gamma.gradient[k] = T::of(dgamma);
+            let scale = self.gamma.value[k].wide() * inverse;
+            let slope = -scale * inverse * dgamma / statistics.count;
+            on_d.push(T::of(scale));
+            on_x.push(T::of(slope));
+            offset.push(T::of(-scale * dbeta / statistics.count - slope * statistics.mean[k]));
+        }
+        (numbers(x).par_chunks(image), numbers_mut(d).par_chunks_mut(image)).into_par_iter().for_each(|(x, d)| {
+            for (x, d) in x.chunks_exact(channels).zip(d.chunks_exact_mut(channels)) {
+                for ((((d, &x), &a), &b), &c) in d.iter_mut().zip(x).zip(&on_d).zip(&on_x).zip(&offset) {
+                    *d = a * *d + b * x + c;
+                }
+            }
+        });
+    }
+}
+
+/// The gradient through a ReLU, in place: zero where its output `y` is.
+pub fn mask_by_relu<T: Scalar>(y: &Array4<T>, d: &mut Array4<T>) {
+    let len = numbers(y).len().div_ceil(64).max(1);
+    (numbers(y).par_chunks(len), numbers_mut(d).par_chunks_mut(len)).into_par_iter().for_each(|(y, d)| {
+        for (d, &y) in d.iter_mut().zip(y) {
+            *d = if y > T::zero() { *d } else { T::zero() };
+        }
+    });
+}
+
+/// Mean and variance of each channel: per image in two passes (so that a large mean cancels before squaring), merged in
+/// double precision in the images' order (Chan et al., 1979).
+fn measure<T: Scalar>(x: &Array4<T>, channels: usize) -> BatchStatistics {
+    let [_, h, w, _] = *x.shape() else { unreachable!("four axes by type") };
+    let pixels = T::of((h * w) as f64);
+    let images: Vec<Vec<T>> = numbers(x)
+        .par_chunks((h * w * channels).max(1))
+        .map(|image| {
+            let mut both = vec![T::zero(); 2 * channels];
+            let (mean, squares) = both.split_at_mut(channels);
+            for row in image.chunks_exact(channels) {
+                mean.iter_mut().zip(row).for_each(|(m, &v)| *m += v);
+            }
+            mean.iter_mut().for_each(|m| *m /= pixels);
+            for row in image.chunks_exact(channels) {
+                for ((s, &m), &v) in squares.iter_mut().zip(&*mean).zip(row) {
+                    *s += (v - m) * (v - m);
+                }
+            }
+            both
+        })
+        .collect();
+    let each = (h * w) as f64;
+    let count = each * images.len() as f64;
+    let mean: Vec<f64> =
+        (0..channels).map(|k| images.iter().map(|i| i[k].wide()).sum::<f64>() / images.len() as f64).collect();
+    let variance = (0..channels)
+        .map(|k| {
+            let within: f64 = images.iter().map(|i| i[channels + k].wide()).sum();
+            let between: f64 = images.iter().map(|i| (i[k].wide() - mean[k]).powi(2) * each).sum();
+            (within + between) / count
+        })
+        .collect();
+    BatchStatistics { count, mean, variance }
+}

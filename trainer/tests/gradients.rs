@@ -1,0 +1,77 @@
+//! Every derivative against central differences, in double precision, where their error is about 1e-9.
+
+use escarp_trainer::loss::softmax_cross_entropy;
+use escarp_trainer::nets::{Arch, gru::GruNet, resnet::ResNet};
+use escarp_trainer::parameter::Parameter;
+use ndarray::{Array3, Array4};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const STEP: f64 = 1e-6;
+
+/// Compares up to 12 numbers of each parameter; `loss` runs the net after it was moved.
+fn check<N>(net: &mut N, parameters: fn(&mut N) -> Vec<Parameter<'_, f64>>, loss: impl Fn(&mut N) -> f64) {
+    loss(net);
+    let exact: Vec<(String, Vec<f64>)> = parameters(net).into_iter().map(|p| (p.name, p.gradient.to_vec())).collect();
+    for (i, (name, gradient)) in exact.iter().enumerate() {
+        let stride = (gradient.len() / 12).max(1);
+        assert!(gradient.iter().any(|g| g.abs() > 1e-7), "{name}: a gradient of nothing but zeros proves nothing");
+        for at in (0..gradient.len()).step_by(stride) {
+            let mut side = |h: f64| {
+                parameters(net)[i].value[at] += h;
+                let value = loss(net);
+                parameters(net)[i].value[at] -= h;
+                value
+            };
+            let slope = (side(STEP) - side(-STEP)) / (2.0 * STEP);
+            let error = (slope - gradient[at]).abs();
+            assert!(error < 2e-7 * (1.0 + slope.abs()), "{name}[{at}]: {} but measured {slope}", gradient[at]);
+        }
+    }
+}
+
+/// A net away from its symmetric start, where zero biases could hide a wrong derivative.
+fn shake(parameters: Vec<Parameter<'_, f64>>, rng: &mut ChaCha8Rng) {
+    for p in parameters {
+        p.value.iter_mut().for_each(|v| *v += rng.random_range(-0.2..0.2));
+    }
+}
+
+#[test]
+fn residual_net() {
+    // Odd sizes and strides that do not divide them; batch 19 splits into unequal pieces.
+    for (blocks, width, input, batch) in [(1, 4, [8, 8, 3], 3), (2, 3, [7, 9, 2], 2), (1, 2, [5, 6, 1], 19)] {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let arch = Arch::ResNet { blocks, width, input, classes: 4 };
+        let mut net = ResNet::<f64>::new(&arch, &mut rng);
+        shake(net.parameters(), &mut rng);
+        let x = Array4::from_shape_fn((batch, input[0], input[1], input[2]), |_| rng.random_range(-1.0..1.0));
+        let labels: Vec<usize> = (0..batch).map(|i| i % 4).collect();
+        check(&mut net, ResNet::parameters, |net| net.gradients(&x, &labels, 0.1).0);
+    }
+}
+
+#[test]
+fn gru() {
+    for (layers, batch) in [(1, 3), (2, 19)] {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let arch = Arch::Gru { inputs: 3, hidden: 5, layers, frames: 6, classes: 4 };
+        let mut net = GruNet::<f64>::new(&arch, &mut rng);
+        shake(net.parameters(), &mut rng);
+        let x = Array3::from_shape_fn((batch, 6, 3), |_| rng.random_range(-1.0..1.0));
+        let labels: Vec<usize> = (0..batch).map(|i| i % 4).collect();
+        check(&mut net, GruNet::parameters, |net| net.gradients(x.view(), &labels, 0.1).0);
+    }
+}
+
+#[test]
+fn training_and_prediction_agree_on_the_gru() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let arch = Arch::Gru { inputs: 3, hidden: 5, layers: 2, frames: 6, classes: 4 };
+    let mut net = GruNet::<f64>::new(&arch, &mut rng);
+    let x = Array3::from_shape_fn((20, 6, 3), |_| rng.random_range(-1.0..1.0));
+    let (loss, correct) = net.gradients(x.view(), &[2; 20], 0.0);
+    let predicted = softmax_cross_entropy(net.predict(x.view()).view(), &[2; 20], 0.0, 20);
+    assert!((loss - predicted.loss).abs() < 1e-12);
+    assert_eq!(correct, predicted.correct);
+}
