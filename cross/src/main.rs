@@ -61,11 +61,8 @@ struct Common {
 
 fn main() -> ExitCode {
     let mut arguments: Vec<_> = std::env::args_os().collect();
-    let known = ["run", "info", "bench", "help"];
-    if let Some(first) = arguments.get(1).and_then(|a| a.to_str())
-        && !first.starts_with('-')
-        && !known.contains(&first)
-    {
+    let tasks = ["run", "info", "bench", "help", "-h", "--help", "-V", "--version"];
+    if arguments.get(1).is_some_and(|first| !tasks.iter().any(|t| first == t)) {
         arguments.insert(1, "run".into());
     }
     match start(&Cli::parse_from(arguments)) {

@@ -7,8 +7,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod agree;
+mod bare;
 mod board;
 mod build;
+mod demo;
 mod deploy;
 mod error;
 mod job;
@@ -41,6 +44,8 @@ struct Cli {
 enum Task {
     /// Check that this machine can build for the boards and run QEMU.
     Setup,
+    /// Train two networks on built-in data, convert them, run them as both boards' CPUs and compare to the bit.
+    Demo,
     /// List the board profiles.
     Boards,
     /// Build escarp-run for a board: one static program.
@@ -108,6 +113,10 @@ fn run(cli: &Cli) -> Result<(), Error> {
             prepared("setup")?;
             println!("ready: cargo xtask demo");
         }
+        Task::Demo => {
+            let (mut jobs, toolchain) = prepared("demo")?;
+            demo::demo(&mut jobs, &root, &target, &toolchain)?;
+        }
         Task::Boards => {
             for key in board::list(&boards)? {
                 let board = Board::read(&boards, &key)?;
@@ -132,7 +141,7 @@ fn run(cli: &Cli) -> Result<(), Error> {
         }
         Task::Test { quick } => {
             let (mut jobs, toolchain) = prepared("test")?;
-            test::test(&mut jobs, &root, &toolchain, *quick)?;
+            test::test(&mut jobs, &root, &target, &toolchain, *quick)?;
             println!("all tests passed in {}", jobs.elapsed());
         }
         Task::Deploy { board, model } => {

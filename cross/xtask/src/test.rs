@@ -5,13 +5,18 @@ use std::path::Path;
 use crate::error::Error;
 use crate::job::{Jobs, is_summary};
 use crate::toolchain::{LINUX, Toolchain, cargo};
-use crate::{build, qemu, rules};
+use crate::{bare, build, demo, qemu, rules};
 
 /// The CPUs that everything must agree on, to the bit: both boards' cores, a newer one, and QEMU's everything.
 pub const CPUS: [&str; 5] = ["cortex-a57", "cortex-a72", "cortex-a53", "cortex-a76", "max"];
 
+/// What the runtime's tests run on every CPU: all but those on hostile bytes, which test the parser and take minutes under
+/// QEMU for each CPU.
+const RUNTIME_TESTS: [&str; 9] =
+    ["--lib", "--test", "kernels", "--test", "session", "--test", "steps", "--test", "no_alloc"];
+
 /// Runs the checks; `quick` leaves out clippy, the documentation and three of the five CPUs.
-pub fn test(jobs: &mut Jobs, root: &Path, toolchain: &Toolchain, quick: bool) -> Result<(), Error> {
+pub fn test(jobs: &mut Jobs, root: &Path, target: &Path, toolchain: &Toolchain, quick: bool) -> Result<(), Error> {
     jobs.run("format", cargo().current_dir(root).args(["fmt", "--all", "--", "--check"]))?;
     let files = rules::check(root)?;
     println!("  {files} Rust files: none too long, unsafe only where it is allowed");
@@ -19,6 +24,7 @@ pub fn test(jobs: &mut Jobs, root: &Path, toolchain: &Toolchain, quick: bool) ->
         let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         jobs.run("clippy, warnings are errors", cargo().current_dir(root).args(clippy))?;
     }
+    let programs = demo::programs(jobs, root, target)?;
     let program = build::escarp_run(jobs, root, toolchain, LINUX)?;
     let cpus = if quick { &CPUS[..2] } else { &CPUS[..] };
 
@@ -28,12 +34,17 @@ pub fn test(jobs: &mut Jobs, root: &Path, toolchain: &Toolchain, quick: bool) ->
     let log = jobs.run("cargo test, whole workspace", &mut tests)?;
     show(&log);
 
+    for name in ["residual", "gru"] {
+        let model = root.join(format!("runtime/tests/data/{name}.escarp"));
+        bare::check(jobs, root, toolchain, &programs.join("escarp-run"), &model, target)?;
+    }
+    println!("  the image without a system gives the host's bytes, for both models");
+
     let runner = qemu::user()?;
     for cpu in cpus {
         let mut tests = toolchain.cargo();
         tests.current_dir(root).args(["test", "--package", "escarp-runtime", "--target", LINUX]);
-        // `cargo test` would also run the library's documentation tests on the host; `--tests` keeps to the board's CPU.
-        tests.arg("--tests").env("ESCARP_ISA", "neon");
+        tests.args(RUNTIME_TESTS).env("ESCARP_ISA", "neon");
         tests.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", format!("{} -cpu {cpu}", runner.display()));
         let log = jobs.run(&format!("runtime's tests on {cpu} under QEMU"), &mut tests)?;
         show(&log);

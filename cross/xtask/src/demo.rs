@@ -1,0 +1,174 @@
+//! The whole way once: train on built-in data, convert, cross-compile, run as the boards' CPUs, compare to the bit.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::board::Board;
+use crate::error::{Error, file};
+use crate::job::Jobs;
+use crate::toolchain::{LINUX, Toolchain, cargo};
+use crate::{agree, build};
+
+/// The boards that the demo plays.
+const BOARDS: [&str; 2] = ["rk3399pro", "jetson-nano"];
+/// Test files of each class that all machines decide on.
+const EACH: usize = 3;
+
+/// One of the two networks.
+struct Task {
+    /// For the progress lines.
+    title: &'static str,
+    /// `escarp-train`'s word for the network.
+    train: &'static str,
+    /// Its word for the data.
+    data: &'static str,
+    /// Samples of each class: training, test.
+    samples: [&'static str; 2],
+    /// Time budget of the training.
+    minutes: &'static str,
+    /// Of 1: a network that did not learn fails the demo. Chance is 0.125 and a linear model stays below 0.4.
+    least: f64,
+}
+
+const TASKS: [Task; 2] = [
+    Task {
+        title: "ResNet-8 on images",
+        train: "image",
+        data: "images",
+        samples: ["200", "40"],
+        minutes: "1.8",
+        least: 0.6,
+    },
+    Task {
+        title: "GRU on motion",
+        train: "motion",
+        data: "motion",
+        samples: ["150", "40"],
+        minutes: "0.7",
+        least: 0.6,
+    },
+];
+
+/// Runs it; everything it writes lies in `<target>/demo`.
+///
+/// # Errors
+/// Any step that fails, a network that did not learn, machines that differ.
+pub fn demo(jobs: &mut Jobs, root: &Path, target: &Path, toolchain: &Toolchain) -> Result<(), Error> {
+    let folder = target.join("demo");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(file(&folder))?;
+    }
+    std::fs::create_dir_all(&folder).map_err(file(&folder))?;
+    let programs = programs(jobs, root, target)?;
+    let board_program = build::escarp_run(jobs, root, toolchain, LINUX)?;
+    let compiled = jobs.elapsed();
+    let mut lines = Vec::new();
+    for task in &TASKS {
+        println!("{}", task.title);
+        lines.extend(chain(jobs, root, &folder, &programs, &board_program, task)?);
+    }
+    println!("\nall machines agree to the bit; {} in all, {compiled} of it compiling", jobs.elapsed());
+    for line in lines {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// The folder of the host's programs, in the profile that `cargo test` uses too, so that they are compiled once.
+pub fn programs(jobs: &mut Jobs, root: &Path, target: &Path) -> Result<PathBuf, Error> {
+    let mut cargo = cargo();
+    cargo.current_dir(root).args(["build", "--workspace", "--bins"]);
+    jobs.run("build the host's programs", &mut cargo)?;
+    Ok(target.join("debug"))
+}
+
+fn chain(
+    jobs: &mut Jobs,
+    root: &Path,
+    folder: &Path,
+    programs: &Path,
+    board_program: &Path,
+    task: &Task,
+) -> Result<Vec<String>, Error> {
+    let (data, run) = (folder.join(task.data), folder.join(format!("{}-run", task.train)));
+    let (train, test) = (data.join("train"), data.join("test"));
+    let [of_train, of_test] = task.samples;
+    let mut generate = Command::new(programs.join("escarp-train"));
+    generate.args(["generate", task.data, "--train", of_train, "--test", of_test, "--out"]).arg(&data);
+    jobs.run("draw the data", &mut generate)?;
+
+    let mut learn = Command::new(programs.join("escarp-train"));
+    learn.args([task.train, "--minutes", task.minutes, "--data"]).arg(&train).arg("--test").arg(&test);
+    jobs.run("train", learn.arg("--out").arg(&run))?;
+
+    let model = folder.join(format!("{}.escarp", task.train));
+    let (report, figures) = (model.with_extension("html"), model.with_extension("json"));
+    let mut convert = Command::new(programs.join("escarp-convert"));
+    convert.arg(run.join("model.onnx")).arg("--samples").arg(&train).arg("--test").arg(&test);
+    convert.arg("-o").arg(&model).arg("--report").arg(&report).arg("--json").arg(&figures);
+    jobs.run("convert to int8, report", &mut convert)?;
+
+    let (files, classes) = some_of_each(&test, EACH)?;
+    let host = agree::host(jobs, &programs.join("escarp-run"), &model, &files)?;
+    for key in BOARDS {
+        let board = Board::read(&root.join("cross/boards"), key)?;
+        for cluster in &board.clusters {
+            let cpu = agree::board(jobs, board_program, &cluster.qemu_cpu, &model, &files)?;
+            agree::same(&host, &cpu, &files)?;
+        }
+    }
+    let right = host.labels.iter().zip(&classes).filter(|(a, b)| a == b).count();
+    let text = std::fs::read_to_string(&figures).map_err(file(&figures))?;
+    let figures: Value = serde_json::from_str(&text).map_err(|e| Error::Rule(format!("{}: {e}", figures.display())))?;
+    summary(task, &figures, right, files.len(), &report)
+}
+
+/// The closing lines of one network; an error if it did not learn.
+fn summary(task: &Task, figures: &Value, right: usize, files: usize, report: &Path) -> Result<Vec<String>, Error> {
+    let number =
+        |key: &str| figures[key].as_u64().ok_or_else(|| Error::Rule(format!("the converter's figures lack `{key}`")));
+    let (float, int8) = (number("float_correct")?, number("int8_correct")?);
+    let (agree, total) = (number("agree")?, number("total")?);
+    let accuracy = int8 as f64 / total.max(1) as f64;
+    if accuracy < task.least {
+        return Err(Error::Rule(format!("{}: {int8} of {total} right; it did not learn", task.title)));
+    }
+    let percent = |n: u64| format!("{:.1} %", 100.0 * n as f64 / total.max(1) as f64);
+    Ok(vec![
+        format!("{}:", task.title),
+        format!(
+            "  accuracy   float {} ({float} of {total}), int8 {} ({int8}); the same answer {agree}",
+            percent(float),
+            percent(int8)
+        ),
+        format!("  boards     {right} of {files} files right, on every machine the same bits"),
+        format!(
+            "  size       file {} bytes, arena {} bytes, {} multiply-accumulates a run",
+            number("file_bytes")?,
+            number("arena_bytes")?,
+            number("macs")?
+        ),
+        format!("  report     {}", report.display()),
+    ])
+}
+
+/// The first `each` files of every class folder, and their classes.
+fn some_of_each(folder: &Path, each: usize) -> Result<(Vec<String>, Vec<String>), Error> {
+    let (mut files, mut classes) = (Vec::new(), Vec::new());
+    for class in listing(folder)? {
+        for path in listing(&class)?.into_iter().take(each) {
+            files.push(path.to_string_lossy().into_owned());
+            classes.push(class.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        }
+    }
+    Ok((files, classes))
+}
+
+fn listing(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = std::fs::read_dir(folder).map_err(file(folder))?;
+    let mut paths = entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(file(folder))?;
+    paths.sort();
+    Ok(paths)
+}
