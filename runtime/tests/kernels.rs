@@ -4,7 +4,7 @@
 //! been among them: a test run that silently tested something else fails.
 
 use escarp_runtime::kernels::{Add, Conv, Epilogue, Kernels, PADDING, Residual};
-use escarp_runtime::{Cpu, Isa};
+use escarp_runtime::{Cpu, Error, Isa};
 
 /// All instruction sets of this machine, portable first.
 fn detected() -> Vec<Isa> {
@@ -252,5 +252,52 @@ fn add_equals_portable() {
                 }
             }
         }
+    });
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_nothing_written() {
+    for_each_isa("refusals", |isa, kernels| {
+        let (input, zeros, weights, params) = ([1; 48], [0; 16], [1; 2 * 2 * 64], [0; 72]);
+        let epilogue = Epilogue { zero_point: 0, min: -128, max: 127, residual: None };
+        let good = Conv {
+            input: &input,
+            offsets: &[0, PADDING, 32, 7],
+            zeros: &zeros,
+            taps: 2,
+            groups: 2,
+            weights: &weights,
+            params: &params,
+            epilogue,
+        };
+        let mut out = [9; 16];
+        assert_eq!(kernels.conv(&Conv { offsets: &[PADDING; 4], ..good }, &mut out), Ok(()));
+        assert_eq!(kernels.conv(&good, &mut out), Ok(()));
+        assert_eq!(out, [0; 16]);
+        let mut out = [9; 16];
+        let bad = [
+            ("an offset whose run ends behind the input", Conv { offsets: &[0, PADDING, 33, 7], ..good }),
+            ("the largest offset", Conv { offsets: &[PADDING - 1, 0, 0, 0], ..good }),
+            ("half a pixel", Conv { offsets: &[0, 0, 0], ..good }),
+            ("an input shorter than a run", Conv { input: &input[..15], ..good }),
+            ("zeros shorter than a run", Conv { zeros: &zeros[..15], ..good }),
+            ("weights cut off", Conv { weights: &weights[..192], ..good }),
+            ("parameters cut off", Conv { params: &params[..71], ..good }),
+            ("no taps", Conv { taps: 0, ..good }),
+            ("no groups", Conv { groups: 0, ..good }),
+            ("sizes whose product overflows", Conv { groups: usize::MAX / 4, ..good }),
+        ];
+        for (what, conv) in bad {
+            assert_eq!(kernels.conv(&conv, &mut out), Err(Error::Kernel), "{}: {what}", isa.name());
+        }
+        assert_eq!(kernels.conv(&good, &mut out[..8]), Err(Error::Kernel), "{}: output too short", isa.name());
+        assert_eq!(out, [9; 16]);
+
+        let mut acc = [9; 8];
+        for (x, weights) in [(8, 63), (7, 64), (0, 0), (16, 64)] {
+            let refused = kernels.gemv(&input[..x], &vec![1; weights], &mut acc);
+            assert_eq!(refused, Err(Error::Kernel), "{}: {x} inputs, {weights} weights", isa.name());
+        }
+        assert_eq!(acc, [9; 8]);
     });
 }

@@ -10,10 +10,8 @@
 
 use core::arch::aarch64::*;
 use core::arch::asm;
-use core::iter::Zip;
-use core::slice::Iter;
 
-use super::{Add, Conv, Epilogue, PARAM_BLOCK, Residual, WEIGHT_STEP, portable};
+use super::{Add, Conv, Epilogue, PADDING, PARAM_BLOCK, Residual, WEIGHT_STEP, portable};
 
 /// Running sums of 2 pixels x 8 channels.
 struct Tile {
@@ -89,8 +87,8 @@ fn two_steps_of<const C: usize>(
 /// Two depth steps of both pixels: the whole speed of a convolution is here.
 #[inline]
 #[target_feature(enable = "neon")]
-fn two_steps(tile: &mut Tile, lines: &[[i8; WEIGHT_STEP]; 2], first: &[[i8; 8]; 2], second: &[[i8; 8]; 2]) {
-    let x = [[load(&first[0]), load(&first[1])], [load(&second[0]), load(&second[1])]];
+fn two_steps(tile: &mut Tile, lines: &[[i8; WEIGHT_STEP]; 2], first: [&[i8; 8]; 2], second: [&[i8; 8]; 2]) {
+    let x = [[load(first[0]), load(first[1])], [load(second[0]), load(second[1])]];
     let w = &mut [channel(&lines[0], 0), channel(&lines[1], 0)];
     two_steps_of::<0>(tile, lines, w, &x);
     two_steps_of::<1>(tile, lines, w, &x);
@@ -115,22 +113,11 @@ fn one_step(tile: &mut Tile, line: &[i8; WEIGHT_STEP], first: &[i8; 8], second: 
     }
 }
 
-/// Eight inputs of each of two pixels, tap by tap and group by group.
-struct Steps<'a> {
-    conv: &'a Conv<'a>,
-    taps: Zip<Iter<'a, u32>, Iter<'a, u32>>,
-    runs: Zip<Iter<'a, [i8; 8]>, Iter<'a, [i8; 8]>>,
-}
-
-impl<'a> Steps<'a> {
-    #[inline(always)]
-    fn next(&mut self) -> Option<(&'a [i8; 8], &'a [i8; 8])> {
-        self.runs.next().or_else(|| {
-            let (&first, &second) = self.taps.next()?;
-            self.runs = self.conv.run(first).iter().zip(self.conv.run(second));
-            self.runs.next()
-        })
-    }
+/// Where a tap's channel run starts.
+#[inline(always)]
+fn run(conv: &Conv, offset: u32) -> *const [i8; 8] {
+    let start = conv.input.as_ptr().wrapping_add(offset as usize);
+    if offset == PADDING { conv.zeros.as_ptr() } else { start }.cast()
 }
 
 /// Sums over all taps and groups for two pixels, whose tap offsets are given. `lines`: `[taps][groups]`.
@@ -138,30 +125,29 @@ impl<'a> Steps<'a> {
 #[target_feature(enable = "neon")]
 fn accumulate(conv: &Conv, lines: &[[i8; WEIGHT_STEP]], first: &[u32], second: &[u32]) -> [[int32x4_t; 8]; 2] {
     let mut tile = Tile { lanes: [[vdupq_n_s32(0); 8]; 2], waiting: [vdupq_n_s16(0); 2] };
-    if conv.groups.is_multiple_of(2) {
-        let mut lines = lines.as_ptr().cast::<[[i8; WEIGHT_STEP]; 2]>();
-        for (&first, &second) in first.iter().zip(second) {
-            let mut x = conv.run(first).as_ptr().cast::<[[i8; 8]; 2]>();
-            let mut y = conv.run(second).as_ptr().cast::<[[i8; 8]; 2]>();
-            for _ in 0..conv.groups / 2 {
-                // SAFETY: `lines` holds taps * groups lines and either run `groups` entries, an even number, as
-                // `Kernels::conv` has checked; the loops take each pair once.
-                unsafe {
-                    two_steps(&mut tile, &*lines, &*x, &*y);
-                    (lines, x, y) = (lines.add(1), x.add(1), y.add(1));
-                }
+    let (mut line, groups) = (lines.as_ptr(), conv.groups);
+    let mut taps = first.iter().zip(second);
+    // SAFETY: `lines` holds taps * groups lines and each run `groups` entries, as `Kernels::conv` has checked; every line and
+    // every entry is taken once, in order.
+    unsafe {
+        if groups == 1 {
+            // A first layer, RGB padded to 8 channels: the two depth steps are two taps.
+            for _ in 0..first.len() / 2 {
+                let (Some((&a, &c)), Some((&b, &d))) = (taps.next(), taps.next()) else { break };
+                two_steps(&mut tile, &*line.cast(), [&*run(conv, a), &*run(conv, b)], [&*run(conv, c), &*run(conv, d)]);
+                line = line.add(2);
             }
         }
-    } else {
-        // The two steps may lie in different taps: RGB padded to 8 channels has one group.
-        let mut steps = Steps { conv, taps: first.iter().zip(second), runs: [].iter().zip(&[]) };
-        let (pairs, last) = lines.as_chunks::<2>();
-        for lines in pairs {
-            let (Some((a, b)), Some((c, d))) = (steps.next(), steps.next()) else { break };
-            two_steps(&mut tile, lines, &[*a, *c], &[*b, *d]);
-        }
-        if let ([line], Some((first, second))) = (last, steps.next()) {
-            one_step(&mut tile, line, first, second);
+        for (&first, &second) in taps {
+            let (mut x, mut y) = (run(conv, first), run(conv, second));
+            for _ in 0..groups / 2 {
+                two_steps(&mut tile, &*line.cast(), [&*x, &*x.add(1)], [&*y, &*y.add(1)]);
+                (line, x, y) = (line.add(2), x.add(2), y.add(2));
+            }
+            if !groups.is_multiple_of(2) {
+                one_step(&mut tile, &*line, &*x, &*y);
+                line = line.add(1);
+            }
         }
     }
     for (lanes, waiting) in tile.lanes.iter_mut().zip(tile.waiting) {
