@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod data;
 pub mod error;
 pub mod events;
+pub mod export;
 pub mod files;
 pub mod generate;
 pub mod init;
