@@ -77,9 +77,10 @@ pub fn matmul<T: Scalar>(dst: MatrixMut<'_, T>, a: Matrix<'_, T>, b: Matrix<'_, 
     for m in [&a, &b] {
         assert!(extent(m.rows, m.cols, m.row_stride, m.col_stride) <= m.data.len(), "operand too short");
     }
+    // The gemm crate has no safe entry; the checks above make this one.
+    #[allow(unsafe_code)]
     // SAFETY: `extent` has shown that every element of the three views lies in its slice; the rows of `dst` do not
     // overlap and `dst` is borrowed exclusively, so it cannot alias `a` or `b`; slices are shorter than `isize::MAX`.
-    #[allow(unsafe_code)] // The gemm crate has no safe entry; the checks above make this one.
     unsafe {
         gemm::gemm(
             dst.rows,

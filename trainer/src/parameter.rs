@@ -52,7 +52,7 @@ pub fn gradient_norm<T: Scalar>(parameters: &[Parameter<'_, T>]) -> f64 {
 ///
 /// Gradients flow from the output: when all from some layer downwards are ill, the illness started above them, so
 /// compare with the loss before blaming the first layer.
-pub fn first_non_finite<'p, T: Scalar>(parameters: &'p [Parameter<'_, T>]) -> Option<&'p str> {
+pub fn first_non_finite<T: Scalar>(parameters: &[Parameter<'_, T>]) -> Option<String> {
     let ill = |p: &&Parameter<'_, T>| p.gradient.iter().chain(p.value.iter()).any(|v| !v.is_finite());
-    parameters.iter().find(ill).map(|p| p.name.as_str())
+    parameters.iter().find(ill).map(|p| p.name.clone())
 }
