@@ -1,0 +1,180 @@
+//! The network as we quantize it: small, typed, shaped, in execution order. No ONNX form survives here except names.
+
+use std::fmt;
+
+use crate::{
+    metadata::Metadata,
+    ops::{Op, conv, pool},
+};
+
+/// Index of a tensor of a [`Graph`].
+pub type TensorId = usize;
+
+/// `[height, width, channels]`; a vector is `[1, 1, n]`. Batch is one; time is outside.
+pub type Shape = [usize; 3];
+
+/// A tensor: the input, or what one node makes.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    /// The ONNX name.
+    pub name: String,
+    /// `[height, width, channels]`.
+    pub shape: Shape,
+}
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The ONNX name.
+    pub name: String,
+    /// The ONNX operators it stands for, joined by `+`.
+    pub operator: String,
+    /// What it does, with its weights.
+    pub op: Op,
+    /// What it reads.
+    pub inputs: Vec<TensorId>,
+    /// What it makes.
+    pub output: TensorId,
+}
+
+/// What the numbers at the end mean. The nonlinearity itself is not executed: it does not change the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputKind {
+    /// As they are.
+    Plain,
+    /// Logits, softmax taken off.
+    Softmax,
+    /// Logits, sigmoid taken off.
+    Sigmoid,
+}
+
+/// How the ONNX input is arranged; ours is always `[height, width, channel]` for each step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputLayout {
+    /// `[1, n]`
+    Flat,
+    /// `[1, channel, height, width]`
+    Nchw,
+    /// `[1, height, width, channel]`
+    Nhwc,
+    /// `[1, time, feature]`
+    BatchTime,
+    /// `[time, 1, feature]`
+    TimeBatch,
+}
+
+impl InputLayout {
+    /// The ONNX dimensions of an input of our shape, over that many steps.
+    pub fn onnx_shape(self, [h, w, c]: Shape, steps: usize) -> Vec<usize> {
+        match self {
+            InputLayout::Flat => vec![1, c],
+            InputLayout::Nchw => vec![1, c, h, w],
+            InputLayout::Nhwc => vec![1, h, w, c],
+            InputLayout::BatchTime => vec![1, steps, c],
+            InputLayout::TimeBatch => vec![steps, 1, c],
+        }
+    }
+}
+
+/// A network.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// Every tensor.
+    pub tensors: Vec<Tensor>,
+    /// Every node, in execution order.
+    pub nodes: Vec<Node>,
+    /// The one input.
+    pub input: TensorId,
+    /// The one output.
+    pub output: TensorId,
+    /// How ONNX arranges the input.
+    pub input_layout: InputLayout,
+    /// Time steps of a decision; 1 for a feed-forward network. The nodes are one step.
+    pub steps: usize,
+    /// Meaning of the output.
+    pub output_kind: OutputKind,
+    /// What our trainer wrote beside the graph, if it did.
+    pub metadata: Option<Metadata>,
+    /// What was read differently from what the file says: lines for the report.
+    pub notes: Vec<String>,
+}
+
+impl Graph {
+    /// Shape of a tensor.
+    pub fn shape(&self, id: TensorId) -> Shape {
+        self.tensors[id].shape
+    }
+
+    /// Elements of a tensor.
+    pub fn len(&self, id: TensorId) -> usize {
+        self.shape(id).iter().product()
+    }
+
+    /// Values of one sample: all steps.
+    pub fn sample_len(&self) -> usize {
+        self.steps * self.len(self.input)
+    }
+
+    /// Nodes that read a tensor.
+    pub fn readers(&self, id: TensorId) -> usize {
+        let reads = self.nodes.iter().map(|n| n.inputs.iter().filter(|&&i| i == id).count()).sum::<usize>();
+        reads + usize::from(id == self.output)
+    }
+
+    /// Which node makes a tensor; `None` for the input.
+    pub fn maker(&self, id: TensorId) -> Option<usize> {
+        self.nodes.iter().position(|n| n.output == id)
+    }
+
+    /// Multiply-accumulates of one step.
+    pub fn macs(&self) -> u64 {
+        let of = |n: &Node| {
+            let [h, w, c] = self.shape(n.output);
+            match &n.op {
+                Op::Conv(conv) => (h * w * c * conv.depth()) as u64,
+                Op::Gru(gru) => (3 * gru.hidden * (gru.inputs + gru.hidden)) as u64,
+                Op::Affine(_) | Op::Clamp(_) | Op::Add(_) | Op::Pool(_) => 0,
+            }
+        };
+        self.nodes.iter().map(of).sum()
+    }
+
+    /// Float parameters.
+    pub fn parameters(&self) -> usize {
+        let of = |n: &Node| match &n.op {
+            Op::Conv(c) => c.weight.len() + c.bias.len(),
+            Op::Gru(g) => g.input_weight.len() + g.state_weight.len() + g.input_bias.len() + g.state_bias.len(),
+            Op::Affine(a) => a.scale.len() + a.shift.len(),
+            Op::Clamp(_) | Op::Add(_) | Op::Pool(_) => 0,
+        };
+        self.nodes.iter().map(of).sum()
+    }
+}
+
+/// `HxWxC`
+pub fn show_shape([h, w, c]: Shape) -> String {
+    if h * w == 1 { c.to_string() } else { format!("{h}x{w}x{c}") }
+}
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tensor = |id: TensorId| format!("%{id} {}", show_shape(self.shape(id)));
+        writeln!(f, "graph: {} nodes, {} steps a decision, {:?} input", self.nodes.len(), self.steps, self.input_layout)?;
+        writeln!(f, "  {:<16} input `{}`", tensor(self.input), self.tensors[self.input].name)?;
+        for n in &self.nodes {
+            let inputs: Vec<String> = n.inputs.iter().map(|i| format!("%{i}")).collect();
+            let detail = match &n.op {
+                Op::Conv(conv::Conv { geometry, min, max, .. }) => {
+                    format!("{geometry} clamp {min}..{max}")
+                }
+                Op::Pool(pool::Pool { geometry, .. }) => geometry.to_string(),
+                Op::Gru(g) => format!("hidden {} reset_after {}", g.hidden, g.reset_after),
+                Op::Clamp(c) => format!("{}..{}", c.min, c.max),
+                Op::Add(a) => format!("clamp {}..{}", a.min, a.max),
+                Op::Affine(_) => String::new(),
+            };
+            writeln!(f, "  {:<16} {} ({}) {detail}  `{}`", tensor(n.output), n.operator, inputs.join(", "), n.name)?;
+        }
+        writeln!(f, "  output %{} {:?}", self.output, self.output_kind)
+    }
+}

@@ -1,0 +1,109 @@
+//! `y = scale[c] * x + shift[c]`: BatchNormalization, and sums and products with constants.
+
+use crate::{
+    constant::Constant,
+    error::Error,
+    import::Importer,
+    onnx::Node,
+    ops::Op,
+    view::{Axis, View},
+};
+
+/// One scale and shift for each channel.
+#[derive(Clone, Debug)]
+pub struct Affine {
+    /// `[channel]`
+    pub scale: Vec<f32>,
+    /// `[channel]`
+    pub shift: Vec<f32>,
+}
+
+impl Affine {
+    /// f32.
+    pub fn eval(&self, x: &[f32], out: &mut [f32]) {
+        let channels = self.scale.len();
+        for (x, y) in x.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
+            for (c, y) in y.iter_mut().enumerate() {
+                *y = self.scale[c] * x[c] + self.shift[c];
+            }
+        }
+    }
+}
+
+/// BatchNormalization in inference: `(x - mean) / sqrt(var + epsilon) * gamma + beta`, channels in dimension 1.
+pub fn import_norm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&["epsilon", "momentum", "training_mode", "spatial", "is_test"])?;
+    if node.int("training_mode")?.unwrap_or(0) != 0 {
+        return Err(node.unsupported("training_mode", 1, "0"));
+    }
+    if node.int("spatial")?.unwrap_or(1) != 1 {
+        return Err(node.unsupported("spatial", 0, "1"));
+    }
+    if let Some(extra) = node.outputs().iter().skip(1).find(|o| !o.is_empty()) {
+        return Err(node.unsupported("outputs", extra, "one output (inference)"));
+    }
+    let x = importer.view(node, 0)?;
+    if x.dims.get(1) != Some(&x.along(&[Axis::Channel])) {
+        return Err(node.unsupported("input", format!("{:?}", x.lengths()), "channels in dimension 1"));
+    }
+    let channels = x.shape[2];
+    let [gamma, beta, mean, var] = [1, 2, 3, 4].map(|i| importer.vector(node, i, channels));
+    let (gamma, beta, mean, var) = (gamma?, beta?, mean?, var?);
+    let epsilon = f64::from(node.float("epsilon")?.unwrap_or(1e-5));
+    let mut affine = Affine { scale: vec![], shift: vec![] };
+    for c in 0..channels {
+        let deviation = (f64::from(var[c]) + epsilon).sqrt();
+        if !(deviation > 0.0 && deviation.is_finite()) {
+            return Err(node.wrong(format!("channel {c}: variance {} with epsilon {epsilon}", var[c])));
+        }
+        let scale = f64::from(gamma[c]) / deviation;
+        affine.scale.push(scale as f32);
+        affine.shift.push((f64::from(beta[c]) - f64::from(mean[c]) * scale) as f32);
+    }
+    emit(importer, node, &x, affine)
+}
+
+/// Add, Sub, Mul or Div of a tensor and a constant, one value for each channel or one for all.
+pub fn import_with_constant(importer: &mut Importer, node: &Node, x: &View, constant: &Constant) -> Result<(), Error> {
+    let first_is_constant = importer.constant(node, 0)?.is_some();
+    let channels = x.shape[2];
+    let numbers = constant.floats().ok_or_else(|| node.wrong("a constant operand must be float"))?;
+    let lengths = x.lengths();
+    let per_channel = || {
+        // Broadcasting aligns trailing dimensions; only one may vary, and it must be our channels.
+        let (dims, rank) = (numbers.shape(), lengths.len());
+        let offset = rank.checked_sub(dims.len())?;
+        let varying: Vec<usize> = (0..dims.len()).filter(|&i| dims[i] != 1).collect();
+        let fits = varying.iter().all(|&i| x.dims[i + offset] == x.along(&[Axis::Channel]));
+        (fits && varying.len() == 1).then(|| numbers.iter().copied().collect::<Vec<f32>>())
+    };
+    let values = if numbers.len() == 1 {
+        vec![numbers.iter().copied().next().unwrap_or(0.0); channels]
+    } else {
+        per_channel().ok_or_else(|| {
+            let shapes = format!("shapes {:?} and {:?}", lengths, numbers.shape());
+            node.unsupported("constant operand", shapes, "one value, or one for each channel")
+        })?
+    };
+    let ones = vec![1.0; channels];
+    let zeros = vec![0.0; channels];
+    let negated = || values.iter().map(|v| -v).collect();
+    let (scale, shift) = match (node.operator(), first_is_constant) {
+        ("Add", _) => (ones, values),
+        ("Mul", _) => (values, zeros),
+        ("Sub", false) => (ones, negated()),
+        ("Sub", true) => (vec![-1.0; channels], values),
+        ("Div", false) if values.iter().all(|&v| v != 0.0) => (values.iter().map(|v| 1.0 / v).collect(), zeros),
+        _ => return Err(node.unsupported("operands", "constant / tensor or a zero divisor", "tensor / constant")),
+    };
+    emit(importer, node, x, Affine { scale, shift })
+}
+
+fn emit(importer: &mut Importer, node: &Node, x: &View, affine: Affine) -> Result<(), Error> {
+    if affine.scale.iter().chain(&affine.shift).any(|v| !v.is_finite()) {
+        return Err(node.wrong("parameters that are not finite"));
+    }
+    let id = importer.emit(node, Op::Affine(affine), vec![x.tensor], x.shape)?;
+    importer.define(node, 0, x.on(id));
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! Conv: `y[o] = clamp(bias[o] + sum over taps and channels of w[o, tap, c] * x[tap, c] (+ residual))`.
+
+use std::fmt;
+
+use ndarray::{ArrayView2, linalg::general_mat_mul};
+
+use crate::{
+    error::Error,
+    graph::Shape,
+    import::Importer,
+    onnx::Node,
+    ops::Op,
+    view::{Axis, View},
+};
+
+/// Where the windows of a convolution or a pool lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// height, width
+    pub kernel: [usize; 2],
+    /// rows, columns
+    pub stride: [usize; 2],
+    /// rows, columns
+    pub dilation: [usize; 2],
+    /// at top, left; what is needed at bottom and right follows from the output's size
+    pub pad: [usize; 2],
+}
+
+impl fmt::Display for Geometry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [kh, kw] = self.kernel;
+        let ([sh, sw], [pt, pl]) = (self.stride, self.pad);
+        write!(f, "{kh}x{kw} stride {sh},{sw} pad {pt},{pl}")?;
+        if self.dilation != [1, 1] { write!(f, " dilation {},{}", self.dilation[0], self.dilation[1]) } else { Ok(()) }
+    }
+}
+
+impl Geometry {
+    /// A window that covers the whole map.
+    pub fn whole([h, w, _]: Shape) -> Geometry {
+        Geometry { kernel: [h, w], stride: [1, 1], dilation: [1, 1], pad: [0, 0] }
+    }
+
+    /// The pixels of the input (row-major index) under each window, `None` outside: `[pixels][taps]`.
+    pub fn taps(&self, [h, w, _]: Shape, [oh, ow, _]: Shape) -> impl Iterator<Item = Option<usize>> {
+        let g = *self;
+        let place = move |out: usize, tap: usize, d: usize, size: usize| {
+            (out * g.stride[d] + tap * g.dilation[d]).checked_sub(g.pad[d]).filter(|&p| p < size)
+        };
+        let taps = move |(y, x): (usize, usize)| {
+            (0..g.kernel[0]).flat_map(move |i| {
+                (0..g.kernel[1]).map(move |j| Some(place(y, i, 0, h)? * w + place(x, j, 1, w)?))
+            })
+        };
+        (0..oh).flat_map(move |y| (0..ow).map(move |x| (y, x))).flat_map(taps)
+    }
+
+    /// Reads strides, dilations, pads or auto_pad of a Conv or pool over `input`, and the output's height and width.
+    pub fn import(node: &Node, kernel: [usize; 2], input: Shape) -> Result<(Geometry, [usize; 2]), Error> {
+        let stride = node.sizes("strides", [1, 1], 1..=255)?;
+        let dilation = node.sizes("dilations", [1, 1], 1..=255)?;
+        let [mut top, mut left, mut bottom, mut right] = node.sizes("pads", [0; 4], 0..=255)?;
+        let auto = node.text("auto_pad")?.unwrap_or_else(|| "NOTSET".into());
+        let reach = |d: usize| (kernel[d] - 1) * dilation[d] + 1;
+        match auto.as_str() {
+            "NOTSET" => {}
+            "VALID" => [top, left, bottom, right] = [0; 4],
+            "SAME_UPPER" | "SAME_LOWER" => {
+                let total: [usize; 2] = std::array::from_fn(|d| {
+                    ((input[d].div_ceil(stride[d]) - 1) * stride[d] + reach(d)).saturating_sub(input[d])
+                });
+                let first = total.map(|t| if auto == "SAME_UPPER" { t / 2 } else { t.div_ceil(2) });
+                [top, left, bottom, right] = [first[0], first[1], total[0] - first[0], total[1] - first[1]];
+            }
+            _ => return Err(node.unsupported("auto_pad", auto, "NOTSET, VALID, SAME_UPPER, SAME_LOWER")),
+        }
+        let mut size = [0; 2];
+        for (d, pads) in [(0, top + bottom), (1, left + right)] {
+            let room = (input[d] + pads).checked_sub(reach(d)).ok_or_else(|| {
+                node.wrong(format!("a kernel that reaches {} over {} with {pads} of padding", reach(d), input[d]))
+            })?;
+            size[d] = room / stride[d] + 1;
+            if node.int("ceil_mode")?.unwrap_or(0) != 0 && room % stride[d] != 0 {
+                return Err(node.unsupported("ceil_mode", 1, "0, or 1 where it changes nothing"));
+            }
+        }
+        Ok((Geometry { kernel, stride, dilation, pad: [top, left] }, size))
+    }
+}
+
+/// A convolution with its weights.
+#[derive(Clone, Debug)]
+pub struct Conv {
+    /// Windows.
+    pub geometry: Geometry,
+    /// Input channels.
+    pub inputs: usize,
+    /// `[output channel][tap][input channel]`
+    pub weight: Vec<f32>,
+    /// `[output channel]`
+    pub bias: Vec<f32>,
+    /// Lower limit (ReLU: 0); minus infinity for none.
+    pub min: f32,
+    /// Upper limit (ReLU6: 6).
+    pub max: f32,
+    /// The node's second input is added before the limits, in place.
+    pub residual: bool,
+}
+
+impl Conv {
+    /// Products for one output value.
+    pub fn depth(&self) -> usize {
+        self.geometry.kernel[0] * self.geometry.kernel[1] * self.inputs
+    }
+
+    /// f32: `x` of `shape` to `out` of `out_shape`; `out` holds the residual if there is one.
+    pub fn eval(&self, x: &[f32], shape: Shape, out: &mut [f32], out_shape: Shape) {
+        let (depth, channels) = (self.depth(), out_shape[2]);
+        let pixels = out_shape[0] * out_shape[1];
+        let mut columns = vec![0.0f32; pixels * depth];
+        for (column, tap) in columns.chunks_exact_mut(self.inputs).zip(self.geometry.taps(shape, out_shape)) {
+            if let Some(p) = tap {
+                column.copy_from_slice(&x[p * self.inputs..][..self.inputs]);
+            }
+        }
+        if !self.residual {
+            out.fill(0.0);
+        }
+        let a = ArrayView2::from_shape((pixels, depth), &columns).expect("im2col is pixels x depth");
+        let b = ArrayView2::from_shape((channels, depth), &self.weight).expect("weights are channels x depth");
+        let mut c = ndarray::ArrayViewMut2::from_shape((pixels, channels), out).expect("out is pixels x channels");
+        general_mat_mul(1.0, &a, &b.t(), 1.0, &mut c);
+        for pixel in out.chunks_exact_mut(channels) {
+            for (y, b) in pixel.iter_mut().zip(&self.bias) {
+                *y = (*y + b).clamp(self.min, self.max);
+            }
+        }
+    }
+}
+
+/// Reads a Conv: NCHW input, weights `[out, in, kh, kw]`.
+pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"])?;
+    let x = importer.view(node, 0)?;
+    let input = map(node, &x)?;
+    let weight = importer.weights(node, 1)?;
+    let &[out, per_group, kh, kw] = weight.shape() else {
+        return Err(node.unsupported("W", format!("{:?}", weight.shape()), "[out, in, height, width] (2-D convolution)"));
+    };
+    let group = node.int("group")?.unwrap_or(1);
+    if group != 1 {
+        return Err(node.unsupported("group", group, "1"));
+    }
+    if per_group != input[2] || out == 0 {
+        return Err(node.wrong(format!("weights {:?} do not fit an input of {} channels", weight.shape(), input[2])));
+    }
+    if !(1..=255).contains(&kh) || !(1..=255).contains(&kw) || node.sizes("kernel_shape", [kh, kw], 1..=255)? != [kh, kw] {
+        return Err(node.unsupported("kernel_shape", format!("[{kh}, {kw}]"), "1..=255, equal to the weights'"));
+    }
+    let bias = importer.bias(node, 2, out)?;
+    let (geometry, [oh, ow]) = Geometry::import(node, [kh, kw], input)?;
+    let weight = weight.view().permuted_axes(vec![0, 2, 3, 1]).iter().copied().collect();
+    let conv = Conv {
+        geometry,
+        inputs: input[2],
+        weight,
+        bias,
+        min: f32::NEG_INFINITY,
+        max: f32::INFINITY,
+        residual: false,
+    };
+    let id = importer.emit(node, Op::Conv(conv), vec![x.tensor], [oh, ow, out])?;
+    importer.define(node, 0, nchw(id, [oh, ow, out], x.steps));
+    Ok(())
+}
+
+/// The shape of an operand that must be an NCHW map.
+pub fn map(node: &Node, x: &View) -> Result<Shape, Error> {
+    if x.is(&[None, Some(Axis::Channel), Some(Axis::Height), Some(Axis::Width)]) {
+        Ok(x.shape)
+    } else {
+        Err(node.unsupported("input", format!("{:?}", x.lengths()), "[1, channels, height, width], channels first"))
+    }
+}
+
+/// The NCHW view of a map.
+pub fn nchw(id: usize, shape: Shape, steps: usize) -> View {
+    View::new(id, shape, steps, &[None, Some(Axis::Channel), Some(Axis::Height), Some(Axis::Width)])
+}

@@ -1,0 +1,82 @@
+//! Gemm and MatMul with constant weights: convolutions whose window is the pixel, or the whole map.
+
+use crate::{
+    error::Error,
+    import::Importer,
+    onnx::Node,
+    ops::{
+        Op,
+        conv::{Conv, Geometry},
+    },
+    view::{Axis, View},
+};
+
+/// Gemm: `y = alpha * x * B' + beta * c`.
+pub fn import_gemm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&["alpha", "beta", "transA", "transB"])?;
+    if node.int("transA")?.unwrap_or(0) != 0 {
+        return Err(node.unsupported("transA", 1, "0"));
+    }
+    let x = importer.view(node, 0)?;
+    if x.dims.len() != 2 {
+        return Err(node.wrong(format!("an input of {:?}; Gemm takes 2 dimensions", x.lengths())));
+    }
+    let transposed = node.int("transB")?.unwrap_or(0) != 0;
+    let alpha = node.float("alpha")?.unwrap_or(1.0);
+    let beta = node.float("beta")?.unwrap_or(1.0);
+    import(importer, node, &x, transposed, [alpha, beta])
+}
+
+/// MatMul of a tensor and constant weights `[in, out]`.
+pub fn import_matmul(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&[])?;
+    let x = importer.view(node, 0)?;
+    import(importer, node, &x, false, [1.0, 1.0])
+}
+
+fn import(importer: &mut Importer, node: &Node, x: &View, transposed: bool, [alpha, beta]: [f32; 2]) -> Result<(), Error> {
+    let weight = importer.weights(node, 1)?;
+    let &[rows, columns] = weight.shape() else {
+        return Err(node.unsupported("B", format!("{:?}", weight.shape()), "two dimensions, constant"));
+    };
+    let [ins, outs] = if transposed { [columns, rows] } else { [rows, columns] };
+    let last = x.dims.last().filter(|d| d.length == ins && outs > 0);
+    let last = last.ok_or_else(|| node.wrong(format!("weights {:?} and an input of {:?}", weight.shape(), x.lengths())))?;
+    let rest = &x.dims[..x.dims.len() - 1];
+    // Along the channels alone it is a 1x1 convolution; along everything, one window over the whole map.
+    let pixelwise = *last == x.along(&[Axis::Channel]);
+    let batch_or_time = rest.iter().all(|d| d.axes.is_empty() || d.axes == [Axis::Time]);
+    if last.axes.contains(&Axis::Time) || !(pixelwise || batch_or_time) {
+        return Err(node.unsupported("input", format!("{:?}", x.lengths()), "features in the last dimension, batch 1"));
+    }
+    let kernel = if pixelwise { [1, 1] } else { [x.shape[0], x.shape[1]] };
+    if kernel[0] > 255 || kernel[1] > 255 {
+        return Err(node.wrong(format!("a flattened map of {}x{}; allowed: 255x255", kernel[0], kernel[1])));
+    }
+    let order = x.flat_order(&last.axes);
+    let mut ours = vec![0.0; ins * outs];
+    for o in 0..outs {
+        for (i, &place) in order.iter().enumerate() {
+            ours[o * ins + place] = alpha * if transposed { weight[[o, i]] } else { weight[[i, o]] };
+        }
+    }
+    let mut bias = importer.bias(node, 2, outs)?;
+    bias.iter_mut().for_each(|b| *b *= beta);
+    let geometry = Geometry { kernel, ..Geometry::whole([1, 1, 1]) };
+    let shape = if pixelwise { [x.shape[0], x.shape[1], outs] } else { [1, 1, outs] };
+    let conv = Conv {
+        geometry,
+        inputs: x.shape[2],
+        weight: ours,
+        bias,
+        min: f32::NEG_INFINITY,
+        max: f32::INFINITY,
+        residual: false,
+    };
+    let id = importer.emit(node, Op::Conv(conv), vec![x.tensor], shape)?;
+    let mut view = View { tensor: id, shape, ..x.clone() };
+    let channels = view.along(&[Axis::Channel]);
+    *view.dims.last_mut().expect("it has a last dimension, checked above") = channels;
+    importer.define(node, 0, view);
+    Ok(())
+}

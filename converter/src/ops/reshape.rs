@@ -1,0 +1,92 @@
+//! Operators that move no data of ours: they only change how ONNX sees a tensor.
+
+use crate::{
+    constant,
+    error::Error,
+    import::Importer,
+    onnx::Node,
+    view::{Axis, Dim, View},
+};
+
+/// Transpose, Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout.
+pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    let x = importer.view(node, 0)?;
+    let lengths = x.lengths();
+    let one = Dim { length: 1, axes: vec![] };
+    let mut view = x.clone();
+    match node.operator() {
+        "Transpose" => {
+            node.only(&["perm"])?;
+            view.dims = constant::permutation(node, lengths.len())?.iter().map(|&p| x.dims[p].clone()).collect();
+        }
+        "Reshape" => {
+            node.only(&["allowzero", "shape"])?;
+            let target = match (importer.constant(node, 1)?, node.ints("shape")?) {
+                (Some(c), _) => c.ints().ok_or_else(|| node.wrong("shape must be integers"))?,
+                (None, Some(ints)) => ints.to_vec(),
+                (None, None) => return Err(node.unsupported("shape", "(not constant)", "a constant")),
+            };
+            view = cut(node, &x, &constant::reshape_target(node, &lengths, &target)?)?;
+        }
+        "Flatten" => {
+            node.only(&["axis"])?;
+            // Flatten's axis may be the rank itself.
+            let given = node.int("axis")?.unwrap_or(1);
+            let at = if given == lengths.len() as i64 { lengths.len() } else { constant::axis(node, "axis", given, lengths.len())? };
+            view = cut(node, &x, &[lengths[..at].iter().product(), lengths[at..].iter().product()])?;
+        }
+        "Squeeze" => {
+            node.only(&["axes"])?;
+            let ones = || (0..lengths.len()).filter(|&i| lengths[i] == 1).collect();
+            let given = importer.constant(node, 1)?.cloned();
+            let axes = constant::axes(node, given.as_ref(), lengths.len())?.unwrap_or_else(ones);
+            for &axis in axes.iter().rev() {
+                if view.dims.remove(axis) != one {
+                    return Err(node.wrong(format!("axis {axis} of {lengths:?} is not 1")));
+                }
+            }
+        }
+        "Unsqueeze" => {
+            node.only(&["axes"])?;
+            let given = importer.constant(node, 1)?.cloned();
+            let extra = given.as_ref().map(|c| c.shape().iter().product()).or(node.ints("axes")?.map(<[i64]>::len));
+            let axes = constant::axes(node, given.as_ref(), lengths.len() + extra.unwrap_or(0))?;
+            for axis in axes.ok_or_else(|| node.wrong("axes are missing"))? {
+                view.dims.insert(axis, one.clone());
+            }
+        }
+        // In inference a Dropout passes its input on.
+        "Dropout" => node.only(&["ratio", "seed", "is_test"])?,
+        _ => node.only(&[])?,
+    }
+    importer.define(node, 0, view);
+    Ok(())
+}
+
+fn cut(node: &Node, x: &View, lengths: &[usize]) -> Result<View, Error> {
+    x.reshape(lengths).ok_or_else(|| {
+        let what = format!("{:?} to {lengths:?}", x.lengths());
+        node.unsupported("shape", what, "merging whole dimensions, or parting them again, without moving data")
+    })
+}
+
+/// Gather of the last time step: the state after the whole sequence is what a streaming step leaves behind.
+pub fn import_gather(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&["axis"])?;
+    let x = importer.view(node, 0)?;
+    let along = constant::axis(node, "axis", node.int("axis")?.unwrap_or(0), x.dims.len())?;
+    let index = importer.constant(node, 1)?.and_then(|c| Some((c.ints()?, c.shape().len())));
+    let Some((index, rank)) = index.filter(|(i, _)| i.len() == 1) else {
+        return Err(node.unsupported("indices", "(not one constant)", "the last time step"));
+    };
+    let place = constant::axis(node, "indices", index[0], x.dims[along].length)?;
+    let of_time = x.dims[along].axes == [Axis::Time];
+    if !(of_time && place + 1 == x.steps || x.dims[along].axes.is_empty()) {
+        let what = format!("{} along dimension {along} of {:?}", index[0], x.lengths());
+        return Err(node.unsupported("indices", what, "the last time step, or the only element"));
+    }
+    let mut view = x.clone();
+    view.dims.splice(along..=along, (0..rank).map(|_| Dim { length: 1, axes: vec![] }));
+    importer.define(node, 0, view);
+    Ok(())
+}

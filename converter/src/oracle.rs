@@ -1,0 +1,62 @@
+//! The float outputs that count: the original ONNX, untouched, run by tract.
+
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+
+use crate::{
+    error::Error,
+    graph::{Graph, InputLayout},
+};
+
+/// The original model, ready to run.
+pub struct FloatRunner {
+    plan: Arc<TypedRunnableModel>,
+    layout: InputLayout,
+    shape: [usize; 3],
+    steps: usize,
+}
+
+/// Prepares the original model; `graph` is what [`crate::import::import`] read from the same bytes, and tells how samples
+/// are arranged.
+///
+/// # Errors
+/// [`Error::Oracle`] if tract refuses the model.
+pub fn float_runner(onnx: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
+    let shape = graph.shape(graph.input);
+    let input = graph.input_layout.onnx_shape(shape, graph.steps);
+    let wrong = |e: TractError| Error::Oracle(format!("{e:#}"));
+    let plan = tract_onnx::onnx()
+        // Exporters leave value_info with a symbolic batch, which would contradict the batch of one.
+        .with_ignore_value_info(true)
+        .model_for_read(&mut &onnx[..])
+        .and_then(|model| model.with_input_fact(0, f32::fact(&input).into()))
+        .and_then(|model| model.into_optimized())
+        .and_then(|model| model.into_runnable())
+        .map_err(wrong)?;
+    Ok(FloatRunner { plan, layout: graph.input_layout, shape, steps: graph.steps })
+}
+
+impl FloatRunner {
+    /// Outputs of one sample, given as `[steps][height][width][channel]`.
+    ///
+    /// # Errors
+    /// [`Error::Oracle`] if tract fails, [`Error::Samples`] if the sample has another length.
+    pub fn run(&self, sample: &[f32]) -> Result<Vec<f32>, Error> {
+        let [h, w, c] = self.shape;
+        let needed = self.steps * h * w * c;
+        if sample.len() != needed {
+            return Err(Error::Samples(format!("a sample of {} values; needed: {needed}", sample.len())));
+        }
+        let planes = match self.layout {
+            InputLayout::Nchw => &(0..h * w * c).map(|i| sample[i % (h * w) * c + i / (h * w)]).collect::<Vec<_>>(),
+            _ => sample,
+        };
+        let wrong = |e: TractError| Error::Oracle(format!("{e:#}"));
+        let shape = self.layout.onnx_shape(self.shape, self.steps);
+        let input = Tensor::from_shape(&shape, planes).map_err(wrong)?;
+        let outputs = self.plan.run(tvec!(input.into())).map_err(wrong)?;
+        let output = outputs[0].to_plain_array_view::<f32>().map_err(wrong)?;
+        Ok(output.iter().copied().collect())
+    }
+}
