@@ -63,7 +63,10 @@ impl Constant {
             Ok(DataType::Int32) if in_raw => ints(raw(bytes, |b| i64::from(i32::from_le_bytes(b)))),
             Ok(DataType::Bool) if in_raw => ints(bytes.iter().map(|&b| i64::from(b)).collect()),
             Ok(DataType::Int32 | DataType::Bool) => ints(t.int32_data.iter().map(|&v| i64::from(v)).collect()),
-            _ => Err(format!("tensor `{}` has data type {}; supported: float, double, int64, int32, bool", t.name, t.data_type)),
+            _ => Err(format!(
+                "tensor `{}` has data type {}; supported: float, double, int64, int32, bool",
+                t.name, t.data_type
+            )),
         }
     }
 
@@ -156,7 +159,9 @@ pub fn permutation(node: &Node, rank: usize) -> Result<Vec<usize>, Error> {
     for &p in perm {
         match usize::try_from(p).ok().filter(|&p| p < rank && !seen[p]) {
             Some(p) => seen[p] = true,
-            None => return Err(node.unsupported("perm", format!("{perm:?}"), &format!("a permutation of {rank} axes"))),
+            None => {
+                return Err(node.unsupported("perm", format!("{perm:?}"), &format!("a permutation of {rank} axes")));
+            }
         }
     }
     if perm.len() != rank {
@@ -188,8 +193,22 @@ fn broadcast(node: &Node, a: &[usize], b: &[usize]) -> Result<Vec<usize>, Error>
 pub fn folds(operator: &str) -> bool {
     matches!(
         operator,
-        "Constant" | "ConstantOfShape" | "Identity" | "Cast" | "Gather" | "Unsqueeze" | "Squeeze" | "Concat" | "Expand"
-            | "Reshape" | "Transpose" | "Slice" | "Add" | "Sub" | "Mul" | "Div"
+        "Constant"
+            | "ConstantOfShape"
+            | "Identity"
+            | "Cast"
+            | "Gather"
+            | "Unsqueeze"
+            | "Squeeze"
+            | "Concat"
+            | "Expand"
+            | "Reshape"
+            | "Transpose"
+            | "Slice"
+            | "Add"
+            | "Sub"
+            | "Mul"
+            | "Div"
     )
 }
 
@@ -202,13 +221,18 @@ pub fn fold(node: &Node, inputs: &[Constant]) -> Result<Constant, Error> {
     let ints = |i: usize| input(i)?.ints().ok_or_else(|| node.wrong(format!("input {i} must be integers")));
     let misfit = |e: ndarray::ShapeError| node.wrong(e.to_string());
     match node.operator() {
-        "Constant" => match (node.tensor("value")?, node.float("value_float")?, node.int("value_int")?, node.ints("value_ints")?) {
-            (Some(c), ..) => Ok(c),
-            (_, Some(v), ..) => Ok(Constant::Float(ArrayD::from_elem(IxDyn(&[]), v))),
-            (_, _, Some(v), _) => Ok(Constant::Int(ArrayD::from_elem(IxDyn(&[]), v))),
-            (_, _, _, Some(v)) => Ok(Constant::Int(ArrayD::from_shape_vec(IxDyn(&[v.len()]), v.to_vec()).map_err(misfit)?)),
-            _ => Err(node.unsupported("value", "(another kind)", "value, value_float, value_int, value_ints")),
-        },
+        "Constant" => {
+            match (node.tensor("value")?, node.float("value_float")?, node.int("value_int")?, node.ints("value_ints")?)
+            {
+                (Some(c), ..) => Ok(c),
+                (_, Some(v), ..) => Ok(Constant::Float(ArrayD::from_elem(IxDyn(&[]), v))),
+                (_, _, Some(v), _) => Ok(Constant::Int(ArrayD::from_elem(IxDyn(&[]), v))),
+                (_, _, _, Some(v)) => {
+                    Ok(Constant::Int(ArrayD::from_shape_vec(IxDyn(&[v.len()]), v.to_vec()).map_err(misfit)?))
+                }
+                _ => Err(node.unsupported("value", "(another kind)", "value, value_float, value_int, value_ints")),
+            }
+        }
         "ConstantOfShape" => {
             let dims = ints(0)?.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<Vec<_>>>();
             let dims = broadcast(node, &dims.ok_or_else(|| node.wrong("a negative dimension"))?, &[])?;
@@ -235,7 +259,8 @@ pub fn fold(node: &Node, inputs: &[Constant]) -> Result<Constant, Error> {
                 return Err(node.wrong("indices must be integers"));
             };
             let along = axis(node, "axis", node.int("axis")?.unwrap_or(0), data.shape().len())?;
-            let picks = index.iter().map(|&i| axis(node, "indices", i, data.shape()[along])).collect::<Result<Vec<_>, _>>()?;
+            let picks =
+                index.iter().map(|&i| axis(node, "indices", i, data.shape()[along])).collect::<Result<Vec<_>, _>>()?;
             let mut dims = data.shape().to_vec();
             dims.splice(along..=along, index.shape().iter().copied());
             broadcast(node, &dims, &[])?;
@@ -261,7 +286,8 @@ pub fn fold(node: &Node, inputs: &[Constant]) -> Result<Constant, Error> {
             let mixed = || node.wrong("inputs of different types");
             Ok(match input(0)? {
                 Constant::Float(_) => {
-                    let views: Vec<_> = inputs.iter().map(|c| c.floats().map(|a| a.view())).collect::<Option<_>>().ok_or_else(mixed)?;
+                    let views: Vec<_> =
+                        inputs.iter().map(|c| c.floats().map(|a| a.view())).collect::<Option<_>>().ok_or_else(mixed)?;
                     Constant::Float(concatenate(Axis(along), &views).map_err(misfit)?)
                 }
                 Constant::Int(_) => {
@@ -275,11 +301,15 @@ pub fn fold(node: &Node, inputs: &[Constant]) -> Result<Constant, Error> {
         "Expand" => {
             let to = ints(1)?.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<Vec<_>>>();
             let dims = broadcast(node, input(0)?.shape(), &to.ok_or_else(|| node.wrong("a negative dimension"))?)?;
-            Ok(both!(input(0)?, a => a.broadcast(dims).ok_or_else(|| node.wrong("shapes do not broadcast"))?.to_owned()))
+            Ok(
+                both!(input(0)?, a => a.broadcast(dims).ok_or_else(|| node.wrong("shapes do not broadcast"))?.to_owned()),
+            )
         }
         "Reshape" => {
             let dims = reshape_target(node, input(0)?.shape(), &ints(1)?)?;
-            Ok(both!(input(0)?.clone(), a => a.as_standard_layout().into_owned().into_shape_with_order(dims).map_err(misfit)?))
+            Ok(
+                both!(input(0)?.clone(), a => a.as_standard_layout().into_owned().into_shape_with_order(dims).map_err(misfit)?),
+            )
         }
         "Transpose" => {
             let perm = permutation(node, input(0)?.shape().len())?;

@@ -159,7 +159,13 @@ pub fn show_shape([h, w, c]: Shape) -> String {
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tensor = |id: TensorId| format!("%{id} {}", show_shape(self.shape(id)));
-        writeln!(f, "graph: {} nodes, {} steps a decision, {:?} input", self.nodes.len(), self.steps, self.input_layout)?;
+        writeln!(
+            f,
+            "graph: {} nodes, {} steps a decision, {:?} input",
+            self.nodes.len(),
+            self.steps,
+            self.input_layout
+        )?;
         writeln!(f, "  {:<16} input `{}`", tensor(self.input), self.tensors[self.input].name)?;
         for n in &self.nodes {
             let inputs: Vec<String> = n.inputs.iter().map(|i| format!("%{i}")).collect();

@@ -110,8 +110,22 @@ fn known(operator: &str) -> bool {
     constant::folds(operator)
         || matches!(
             operator,
-            "Conv" | "Gemm" | "MatMul" | "GRU" | "BatchNormalization" | "Relu" | "Clip" | "MaxPool" | "AveragePool"
-                | "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" | "Flatten" | "Dropout" | "Softmax" | "Sigmoid"
+            "Conv"
+                | "Gemm"
+                | "MatMul"
+                | "GRU"
+                | "BatchNormalization"
+                | "Relu"
+                | "Clip"
+                | "MaxPool"
+                | "AveragePool"
+                | "GlobalAveragePool"
+                | "GlobalMaxPool"
+                | "ReduceMean"
+                | "Flatten"
+                | "Dropout"
+                | "Softmax"
+                | "Sigmoid"
                 | "Shape"
         )
 }
@@ -134,7 +148,8 @@ fn input_form(
         Some(n) => Err(wrong(&format!("the batch is fixed at {n}; supported: 1 or symbolic"))),
     };
     let fixed = |d: Option<usize>| {
-        d.filter(|&d| d <= usize::from(u16::MAX)).ok_or_else(|| wrong("all dimensions but batch and time must be 1..=65535"))
+        d.filter(|&d| d <= usize::from(u16::MAX))
+            .ok_or_else(|| wrong("all dimensions but batch and time must be 1..=65535"))
     };
     match dims[..] {
         [b, n] => {
@@ -261,7 +276,11 @@ impl Importer<'_> {
     pub fn weights(&self, node: &Node, index: usize) -> Result<ArrayD<f32>, Error> {
         let floats = self.constant(node, index)?.and_then(Constant::floats);
         let floats = floats.ok_or_else(|| {
-            node.unsupported(&format!("input {index}"), node.input(index).unwrap_or("(absent)"), "constant float weights")
+            node.unsupported(
+                &format!("input {index}"),
+                node.input(index).unwrap_or("(absent)"),
+                "constant float weights",
+            )
         })?;
         match floats.iter().find(|v| !v.is_finite()) {
             None => Ok(floats.clone()),
@@ -301,7 +320,9 @@ impl Importer<'_> {
     /// If the tensor's sides leave 1..=65535.
     pub fn emit(&mut self, node: &Node, op: Op, inputs: Vec<TensorId>, shape: Shape) -> Result<TensorId, Error> {
         if shape.iter().any(|d| !(1..=usize::from(u16::MAX)).contains(d)) {
-            return Err(node.wrong(format!("an output of {shape:?} (height, width, channels); allowed: 1..=65535 each")));
+            return Err(
+                node.wrong(format!("an output of {shape:?} (height, width, channels); allowed: 1..=65535 each"))
+            );
         }
         let output = self.graph.tensors.len();
         self.graph.tensors.push(graph::Tensor { name: node.output(0).unwrap_or_default().into(), shape });

@@ -14,8 +14,7 @@ use crate::{
 /// # Errors
 /// [`Error::Onnx`] if the bytes are no ONNX model, or hold no graph.
 pub fn parse(bytes: &[u8]) -> Result<pb::ModelProto, Error> {
-    let model =
-        tract_onnx::onnx().proto_model_for_read(&mut &bytes[..]).map_err(|e| Error::Onnx(format!("{e:#}")))?;
+    let model = tract_onnx::onnx().proto_model_for_read(&mut &bytes[..]).map_err(|e| Error::Onnx(format!("{e:#}")))?;
     let graph = model.graph.as_ref().ok_or_else(|| Error::Onnx("the model holds no graph".into()))?;
     if graph.node.is_empty() {
         return Err(Error::Onnx("the graph holds no node".into()));
@@ -155,7 +154,8 @@ impl<'a> Node<'a> {
 
     /// A list of texts.
     pub fn texts(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
-        let texts = |a: &pb::AttributeProto| a.strings.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect();
+        let texts =
+            |a: &pb::AttributeProto| a.strings.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect();
         Ok(self.attribute(name, AttributeType::Strings)?.map(texts))
     }
 

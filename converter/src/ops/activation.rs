@@ -1,13 +1,6 @@
 //! Relu and Clip, and the Softmax or Sigmoid at the end that is taken off.
 
-use crate::{
-    error::Error,
-    graph::OutputKind,
-    import::Importer,
-    onnx::Node,
-    ops::Op,
-    view::Axis,
-};
+use crate::{error::Error, graph::OutputKind, import::Importer, onnx::Node, ops::Op, view::Axis};
 
 /// `y = clamp(x, min, max)`.
 #[derive(Clone, Copy, Debug)]

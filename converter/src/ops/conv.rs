@@ -48,9 +48,8 @@ impl Geometry {
             (out * g.stride[d] + tap * g.dilation[d]).checked_sub(g.pad[d]).filter(|&p| p < size)
         };
         let taps = move |(y, x): (usize, usize)| {
-            (0..g.kernel[0]).flat_map(move |i| {
-                (0..g.kernel[1]).map(move |j| Some(place(y, i, 0, h)? * w + place(x, j, 1, w)?))
-            })
+            (0..g.kernel[0])
+                .flat_map(move |i| (0..g.kernel[1]).map(move |j| Some(place(y, i, 0, h)? * w + place(x, j, 1, w)?)))
         };
         (0..oh).flat_map(move |y| (0..ow).map(move |x| (y, x))).flat_map(taps)
     }
@@ -145,7 +144,11 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let input = map(node, &x)?;
     let weight = importer.weights(node, 1)?;
     let &[out, per_group, kh, kw] = weight.shape() else {
-        return Err(node.unsupported("W", format!("{:?}", weight.shape()), "[out, in, height, width] (2-D convolution)"));
+        return Err(node.unsupported(
+            "W",
+            format!("{:?}", weight.shape()),
+            "[out, in, height, width] (2-D convolution)",
+        ));
     };
     let group = node.int("group")?.unwrap_or(1);
     if group != 1 {
@@ -154,21 +157,17 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     if per_group != input[2] || out == 0 {
         return Err(node.wrong(format!("weights {:?} do not fit an input of {} channels", weight.shape(), input[2])));
     }
-    if !(1..=255).contains(&kh) || !(1..=255).contains(&kw) || node.sizes("kernel_shape", [kh, kw], 1..=255)? != [kh, kw] {
+    if !(1..=255).contains(&kh)
+        || !(1..=255).contains(&kw)
+        || node.sizes("kernel_shape", [kh, kw], 1..=255)? != [kh, kw]
+    {
         return Err(node.unsupported("kernel_shape", format!("[{kh}, {kw}]"), "1..=255, equal to the weights'"));
     }
     let bias = importer.bias(node, 2, out)?;
     let (geometry, [oh, ow]) = Geometry::import(node, [kh, kw], input)?;
     let weight = weight.view().permuted_axes(vec![0, 2, 3, 1]).iter().copied().collect();
-    let conv = Conv {
-        geometry,
-        inputs: input[2],
-        weight,
-        bias,
-        min: f32::NEG_INFINITY,
-        max: f32::INFINITY,
-        residual: false,
-    };
+    let conv =
+        Conv { geometry, inputs: input[2], weight, bias, min: f32::NEG_INFINITY, max: f32::INFINITY, residual: false };
     let id = importer.emit(node, Op::Conv(conv), vec![x.tensor], [oh, ow, out])?;
     importer.define(node, 0, nchw(id, [oh, ow, out], x.steps));
     Ok(())

@@ -34,14 +34,21 @@ pub fn import_matmul(importer: &mut Importer, node: &Node) -> Result<(), Error> 
     import(importer, node, &x, false, [1.0, 1.0])
 }
 
-fn import(importer: &mut Importer, node: &Node, x: &View, transposed: bool, [alpha, beta]: [f32; 2]) -> Result<(), Error> {
+fn import(
+    importer: &mut Importer,
+    node: &Node,
+    x: &View,
+    transposed: bool,
+    [alpha, beta]: [f32; 2],
+) -> Result<(), Error> {
     let weight = importer.weights(node, 1)?;
     let &[rows, columns] = weight.shape() else {
         return Err(node.unsupported("B", format!("{:?}", weight.shape()), "two dimensions, constant"));
     };
     let [ins, outs] = if transposed { [columns, rows] } else { [rows, columns] };
     let last = x.dims.last().filter(|d| d.length == ins && outs > 0);
-    let last = last.ok_or_else(|| node.wrong(format!("weights {:?} and an input of {:?}", weight.shape(), x.lengths())))?;
+    let last =
+        last.ok_or_else(|| node.wrong(format!("weights {:?} and an input of {:?}", weight.shape(), x.lengths())))?;
     let rest = &x.dims[..x.dims.len() - 1];
     // Along the channels alone it is a 1x1 convolution; along everything, one window over the whole map.
     let pixelwise = *last == x.along(&[Axis::Channel]);

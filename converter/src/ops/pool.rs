@@ -57,7 +57,14 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         (Geometry::whole(input), [1, 1])
     } else {
         node.only(&[
-            "auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "storage_order", "strides",
+            "auto_pad",
+            "ceil_mode",
+            "count_include_pad",
+            "dilations",
+            "kernel_shape",
+            "pads",
+            "storage_order",
+            "strides",
         ])?;
         if node.outputs().iter().skip(1).any(|o| !o.is_empty()) {
             return Err(node.unsupported("outputs", "Indices", "one output"));
@@ -78,7 +85,11 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     // Padding as wide as the window leaves windows with nothing in them.
     let count = geometry.kernel[0] * geometry.kernel[1];
     if taps().collect::<Vec<_>>().chunks(count).any(|window| window.iter().all(Option::is_none)) {
-        return Err(node.unsupported("pads", "a window with nothing inside the map", "padding smaller than the kernel"));
+        return Err(node.unsupported(
+            "pads",
+            "a window with nothing inside the map",
+            "padding smaller than the kernel",
+        ));
     }
     // The mean of one value is that value.
     let average = average && count > 1;

@@ -32,7 +32,11 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
             node.only(&["axis"])?;
             // Flatten's axis may be the rank itself.
             let given = node.int("axis")?.unwrap_or(1);
-            let at = if given == lengths.len() as i64 { lengths.len() } else { constant::axis(node, "axis", given, lengths.len())? };
+            let at = if given == lengths.len() as i64 {
+                lengths.len()
+            } else {
+                constant::axis(node, "axis", given, lengths.len())?
+            };
             view = cut(node, &x, &[lengths[..at].iter().product(), lengths[at..].iter().product()])?;
         }
         "Squeeze" => {
