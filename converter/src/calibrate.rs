@@ -1,0 +1,192 @@
+//! Which range of values each tensor gets its 256 steps for, from real samples.
+
+use rayon::prelude::*;
+
+use crate::{error::Error, eval::Evaluator, graph::Graph, samples::Samples};
+
+/// Bins of a histogram.
+const BINS: usize = 2048;
+
+/// How a range is chosen from what the samples showed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Method {
+    /// Everything seen.
+    MinMax,
+    /// This share of the values, in percent, equal tails cut off.
+    Percentile(f64),
+    /// The least mean squared error of rounding and clipping together.
+    Mse,
+}
+
+/// What a tensor's values were over all samples and steps.
+#[derive(Clone, Debug)]
+pub struct Histogram {
+    /// Smallest value.
+    pub min: f32,
+    /// Largest value.
+    pub max: f32,
+    /// Values in each of [`BINS`] equal parts of `min..=max`.
+    pub bins: Vec<u64>,
+}
+
+impl Histogram {
+    fn bin(&self, v: f32) -> usize {
+        let width = self.max - self.min;
+        if width > 0.0 { (((v - self.min) / width * BINS as f32) as usize).min(BINS - 1) } else { 0 }
+    }
+
+    fn centre(&self, bin: usize) -> f64 {
+        let (min, max) = (f64::from(self.min), f64::from(self.max));
+        min + (max - min) * (bin as f64 + 0.5) / BINS as f64
+    }
+
+    /// The range that `method` chooses; it contains 0.
+    pub fn range(&self, method: Method) -> (f32, f32) {
+        let (min, max) = (self.min.min(0.0), self.max.max(0.0));
+        match method {
+            Method::MinMax => (min, max),
+            Method::Percentile(percent) => {
+                let total: u64 = self.bins.iter().sum();
+                let cut = (total as f64 * (1.0 - percent / 100.0) / 2.0) as u64;
+                let kept = |bins: &mut dyn Iterator<Item = (usize, &u64)>| {
+                    let mut sum = 0;
+                    let found = bins.find(|(_, n)| {
+                        sum += **n;
+                        sum > cut
+                    });
+                    found.map_or(0.0, |(bin, _)| self.centre(bin) as f32)
+                };
+                let low = kept(&mut self.bins.iter().enumerate());
+                let high = kept(&mut self.bins.iter().enumerate().rev());
+                // A bin's centre lies inside the range even when nothing is cut.
+                let low = if cut == 0 { min } else { low.min(0.0) };
+                (low, if cut == 0 { max } else { high.max(0.0) })
+            }
+            Method::Mse => {
+                let shares = |limit: f32| if limit == 0.0 { 1..=1 } else { 16..=64 };
+                let mut best = (f64::INFINITY, (min, max));
+                for low in shares(min).rev() {
+                    for high in shares(max).rev() {
+                        let part = |limit: f32, share: i32| if limit == 0.0 { 0.0 } else { limit * share as f32 / 64.0 };
+                        let range = (part(min, low), part(max, high));
+                        let error = self.error(range);
+                        if error < best.0 {
+                            best = (error, range);
+                        }
+                    }
+                }
+                best.1
+            }
+        }
+    }
+
+    /// Sum of squared errors if `low..=high` is cut into 255 steps: uniform rounding inside, the distance outside.
+    fn error(&self, (low, high): (f32, f32)) -> f64 {
+        let (low, high) = (f64::from(low), f64::from(high));
+        let rounding = ((high - low) / 255.0).powi(2) / 12.0;
+        let of = |(bin, &n): (usize, &u64)| {
+            let v = self.centre(bin);
+            n as f64 * (rounding + (v - v.clamp(low, high)).powi(2))
+        };
+        self.bins.iter().enumerate().filter(|(_, n)| **n > 0).map(of).sum()
+    }
+}
+
+/// Runs the samples through the float graph twice: extremes, then histograms. One entry for each tensor of the graph;
+/// tensors that folding left unused stay empty.
+///
+/// # Errors
+/// [`Error::Samples`] if there are none, one cannot be read, or one drives a tensor to infinity.
+pub fn calibrate(graph: &Graph, samples: &dyn Samples, picks: &[usize]) -> Result<Vec<Histogram>, Error> {
+    if picks.is_empty() {
+        return Err(Error::Samples("none: calibration needs at least one".into()));
+    }
+    let empty = Histogram { min: f32::INFINITY, max: f32::NEG_INFINITY, bins: vec![] };
+    let start = || vec![empty.clone(); graph.tensors.len()];
+    let extremes = each(graph, samples, picks, start, |h, v| {
+        h.min = v.iter().copied().fold(h.min, f32::min);
+        h.max = v.iter().copied().fold(h.max, f32::max);
+        // The folds skip NaN, so ask for it.
+        v.iter().all(|v| v.is_finite())
+    })?;
+    let merged = merge(extremes, |a, b| {
+        a.min = a.min.min(b.min);
+        a.max = a.max.max(b.max);
+    });
+    let start = || merged.iter().map(|h| Histogram { bins: vec![0; BINS], ..*h }).collect();
+    let counted = each(graph, samples, picks, start, |h, v| {
+        for &v in v {
+            let bin = h.bin(v);
+            h.bins[bin] += 1;
+        }
+        true
+    })?;
+    Ok(merge(counted, |a, b| a.bins.iter_mut().zip(&b.bins).for_each(|(a, b)| *a += b)))
+}
+
+fn merge(parts: Vec<Vec<Histogram>>, join: impl Fn(&mut Histogram, &Histogram)) -> Vec<Histogram> {
+    let mut parts = parts.into_iter();
+    let first = parts.next().unwrap_or_default();
+    parts.fold(first, |mut sum, part| {
+        sum.iter_mut().zip(&part).for_each(|(a, b)| join(a, b));
+        sum
+    })
+}
+
+/// Shows every tensor of every sample to `see`, one set of histograms for each share of the samples.
+fn each(
+    graph: &Graph,
+    samples: &dyn Samples,
+    picks: &[usize],
+    start: impl Fn() -> Vec<Histogram> + Sync,
+    see: impl Fn(&mut Histogram, &[f32]) -> bool + Sync,
+) -> Result<Vec<Vec<Histogram>>, Error> {
+    let share = picks.len().div_ceil(rayon::current_num_threads() * 4).max(1);
+    picks
+        .par_chunks(share)
+        .map(|picks| {
+            let (mut evaluator, mut histograms) = (Evaluator::new(graph), start());
+            for &pick in picks {
+                let sample = samples.get(pick)?;
+                let mut broken = None;
+                evaluator.run(&sample, |id, values| {
+                    if !see(&mut histograms[id], values) {
+                        broken.get_or_insert(id);
+                    }
+                });
+                if let Some(id) = broken {
+                    let (name, tensor) = (samples.name(pick), &graph.tensors[id].name);
+                    return Err(Error::Samples(format!("{name}: `{tensor}` is not finite in the float network")));
+                }
+            }
+            Ok(histograms)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bell() -> Histogram {
+        let mut h = Histogram { min: -1.0, max: 9.0, bins: vec![0; BINS] };
+        // 10,000 values between 0 and 1 and a single 9.
+        for i in 0..10_000 {
+            let bin = h.bin(i as f32 / 10_000.0);
+            h.bins[bin] += 1;
+        }
+        h.bins[BINS - 1] += 1;
+        h
+    }
+
+    #[test]
+    fn outliers_are_kept_or_cut() {
+        let h = bell();
+        assert_eq!(h.range(Method::MinMax), (-1.0, 9.0));
+        let (low, high) = h.range(Method::Percentile(99.9));
+        assert!(low > -0.01 && (0.9..1.1).contains(&high), "{low} {high}");
+        let (_, high) = h.range(Method::Mse);
+        assert!(high < 9.0, "{high}");
+        assert_eq!(h.range(Method::Percentile(100.0)), (-1.0, 9.0));
+    }
+}

@@ -1,0 +1,102 @@
+//! From real numbers to int8 and fixed-point factors.
+
+use escarp_runtime::frontend::quantize;
+use escarp_runtime::quant::{MULTIPLIER_MIN, SHIFT_MAX};
+
+/// What an int8 activation means: `value = scale * (q - zero_point)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    /// Real value of one unit.
+    pub scale: f32,
+    /// The `q` that means 0.
+    pub zero_point: i8,
+}
+
+impl Scale {
+    /// The scale that spans `low..=high`, widened to hold 0 exactly, as padding and ReLU need it; a unit is at least
+    /// `smallest`.
+    pub fn of_range(low: f32, high: f32, smallest: f64) -> Scale {
+        let (low, high) = (f64::from(low.min(0.0)), f64::from(high.max(0.0)));
+        // Ranges of nothing but zeros still need a scale: any will do.
+        let unit = ((high - low) / 255.0).max(smallest).max(f64::from(f32::MIN_POSITIVE) * 1e6);
+        let scale = (unit as f32).max(f32::MIN_POSITIVE);
+        let zero_point = (-128.0 - low / f64::from(scale)).round().clamp(-128.0, 127.0) as i8;
+        Scale { scale, zero_point }
+    }
+
+    /// The int8 for a value: the runtime's own rounding.
+    pub fn quantize(self, v: f32) -> i8 {
+        quantize(v, self.scale, self.zero_point)
+    }
+
+    /// The value of an int8.
+    pub fn dequantize(self, q: i8) -> f32 {
+        self.scale * (f32::from(q) - f32::from(self.zero_point))
+    }
+
+    /// The clamp of an epilogue for limits that may be infinite.
+    pub fn limits(self, min: f32, max: f32) -> (i8, i8) {
+        let low = if min == f32::NEG_INFINITY { -128 } else { self.quantize(min) };
+        let high = if max == f32::INFINITY { 127 } else { self.quantize(max) };
+        (low, high)
+    }
+}
+
+/// A real factor as `m / 2^s` with `m` in `[2^30, 2^31)` and the least error; `None` if `s` would leave
+/// `smallest_shift..=62`.
+pub fn multiplier(real: f64, smallest_shift: u8) -> Option<(i32, u8)> {
+    if !(real.is_finite() && real > 0.0) {
+        return None;
+    }
+    // real = f * 2^e with f in [1, 2): m = f * 2^30, s = 30 - e.
+    let mut exponent = real.log2().floor() as i32;
+    let mantissa = |e: i32| (real * 2f64.powi(30 - e)).round() as i64;
+    // log2 may round across a power of two, and so may the mantissa.
+    if mantissa(exponent) >= 2 * i64::from(MULTIPLIER_MIN) {
+        exponent += 1;
+    } else if mantissa(exponent) < i64::from(MULTIPLIER_MIN) {
+        exponent -= 1;
+    }
+    let shift = u8::try_from(30 - exponent).ok()?;
+    let m = i32::try_from(mantissa(exponent)).ok()?;
+    (smallest_shift..=SHIFT_MAX).contains(&shift).then_some((m, shift))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn multipliers_are_normal_and_close(exponent in -31.9f64..-1.001) {
+            let real = 2f64.powf(exponent);
+            let (m, s) = multiplier(real, 32).unwrap();
+            prop_assert!(m >= MULTIPLIER_MIN);
+            prop_assert!((f64::from(m) / 2f64.powi(s.into()) / real - 1.0).abs() <= 2f64.powi(-31));
+        }
+
+        #[test]
+        fn zero_is_exact(low in -100f32..100.0, span in 0f32..100.0) {
+            let s = Scale::of_range(low, low + span, 0.0);
+            prop_assert_eq!(s.dequantize(s.quantize(0.0)), 0.0);
+        }
+    }
+
+    #[test]
+    fn powers_of_two_and_ends() {
+        assert_eq!(multiplier(0.25, 32), Some((1 << 30, 32)));
+        assert_eq!(multiplier(0.5, 32), None);
+        assert_eq!(multiplier(0.5, 16), Some((1 << 30, 31)));
+        assert_eq!(multiplier(0.25 - 1e-17, 32), Some((1 << 30, 32)));
+        assert_eq!(multiplier(0.0, 32), None);
+        assert_eq!(multiplier(f64::NAN, 32), None);
+        assert_eq!(multiplier(2f64.powi(-33), 32), None);
+    }
+
+    #[test]
+    fn pixels_are_exact() {
+        let s = Scale::of_range(0.0, 255.0, 0.0);
+        assert_eq!(s, Scale { scale: 1.0, zero_point: -128 });
+    }
+}
