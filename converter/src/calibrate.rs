@@ -40,6 +40,16 @@ impl Histogram {
         min + (max - min) * (bin as f64 + 0.5) / BINS as f64
     }
 
+    /// Where the tail of `cut` values ends.
+    fn tail<'a>(&self, mut bins: impl Iterator<Item = (usize, &'a u64)>, cut: u64) -> f32 {
+        let mut sum = 0;
+        let end = bins.find(|(_, n)| {
+            sum += **n;
+            sum > cut
+        });
+        end.map_or(0.0, |(bin, _)| self.centre(bin) as f32)
+    }
+
     /// The range that `method` chooses; it contains 0.
     pub fn range(&self, method: Method) -> (f32, f32) {
         let (min, max) = (self.min.min(0.0), self.max.max(0.0));
@@ -48,16 +58,8 @@ impl Histogram {
             Method::Percentile(percent) => {
                 let total: u64 = self.bins.iter().sum();
                 let cut = (total as f64 * (1.0 - percent / 100.0) / 2.0) as u64;
-                let kept = |bins: &mut dyn Iterator<Item = (usize, &u64)>| {
-                    let mut sum = 0;
-                    let found = bins.find(|(_, n)| {
-                        sum += **n;
-                        sum > cut
-                    });
-                    found.map_or(0.0, |(bin, _)| self.centre(bin) as f32)
-                };
-                let low = kept(&mut self.bins.iter().enumerate());
-                let high = kept(&mut self.bins.iter().enumerate().rev());
+                let low = self.tail(self.bins.iter().enumerate(), cut);
+                let high = self.tail(self.bins.iter().enumerate().rev(), cut);
                 // A bin's centre lies inside the range even when nothing is cut.
                 let low = if cut == 0 { min } else { low.min(0.0) };
                 (low, if cut == 0 { max } else { high.max(0.0) })
@@ -67,7 +69,8 @@ impl Histogram {
                 let mut best = (f64::INFINITY, (min, max));
                 for low in shares(min).rev() {
                     for high in shares(max).rev() {
-                        let part = |limit: f32, share: i32| if limit == 0.0 { 0.0 } else { limit * share as f32 / 64.0 };
+                        let part =
+                            |limit: f32, share: i32| if limit == 0.0 { 0.0 } else { limit * share as f32 / 64.0 };
                         let range = (part(min, low), part(max, high));
                         let error = self.error(range);
                         if error < best.0 {

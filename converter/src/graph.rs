@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use escarp_runtime::meta::OutputKind;
+
 use crate::{
     metadata::Metadata,
     ops::{Op, conv, pool},
@@ -35,17 +37,6 @@ pub struct Node {
     pub inputs: Vec<TensorId>,
     /// What it makes.
     pub output: TensorId,
-}
-
-/// What the numbers at the end mean. The nonlinearity itself is not executed: it does not change the order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutputKind {
-    /// As they are.
-    Plain,
-    /// Logits, softmax taken off.
-    Softmax,
-    /// Logits, sigmoid taken off.
-    Sigmoid,
 }
 
 /// How the ONNX input is arranged; ours is always `[height, width, channel]` for each step.

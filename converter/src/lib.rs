@@ -4,16 +4,31 @@
 //! ONNX -> Graph -> fold -> Graph -> quantize(samples) -> QGraph -> plan -> Plan -> pack -> Vec<u8>
 //! ```
 
+pub mod calibrate;
 pub mod constant;
+pub mod convert;
 pub mod error;
 pub mod eval;
+pub mod files;
 pub mod fold;
+pub mod front_end;
 pub mod graph;
 pub mod import;
+pub mod measure;
 pub mod metadata;
 pub mod onnx;
 pub mod ops;
 pub mod oracle;
+pub mod pack;
+pub mod plan;
+pub mod qgraph;
+pub mod quantize;
+pub mod report;
+pub mod samples;
+pub mod scale;
 pub mod view;
 
+pub use convert::{Converted, Options, convert, read};
 pub use error::Error;
+pub use oracle::float_runner;
+pub use samples::Samples;

@@ -1,2 +1,290 @@
-//! Placeholder.
-fn main() {}
+//! `escarp-convert`: ONNX to one int8 file. Exit codes: 0 done, 1 a model or samples that cannot be converted, 2 bad usage.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, ValueEnum};
+use escarp_converter::{
+    Converted, Error, Options,
+    calibrate::Method,
+    convert,
+    files::{self, Source},
+    float_runner, front_end,
+    graph::Graph,
+    measure::{Scores, measure},
+    metadata::FrontEnd,
+    pack::About,
+    read,
+    report::Report,
+};
+use escarp_runtime::meta::Accuracy;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Converts an ONNX network to an int8 model file and measures what that costs.
+#[derive(Parser)]
+#[command(name = "escarp-convert", version)]
+struct Args {
+    /// The network.
+    model: PathBuf,
+    /// Samples for calibration: a directory or tar of files (class folders or not), or an NPY array.
+    #[arg(long, value_name = "DIR|TAR|NPY")]
+    samples: PathBuf,
+    /// Labelled samples to measure the accuracy on.
+    #[arg(long, value_name = "DIR|TAR|NPY")]
+    test: Option<PathBuf>,
+    /// Classes of an NPY test: an integer for each sample.
+    #[arg(long, value_name = "NPY", requires = "test")]
+    test_labels: Option<PathBuf>,
+    /// What the network takes for a pixel p: `0..255` p, `0..1` p/255, `mean=R,G,B,std=R,G,B` (p/255 - mean) / std.
+    #[arg(long, value_name = "0..255|0..1|mean=R,G,B,std=R,G,B")]
+    pixels: Option<String>,
+    /// Names of the outputs in order: `cat,dog`, or a file with one name on each line.
+    #[arg(long, value_name = "A,B,C|FILE")]
+    labels: Option<String>,
+    /// Length of the sequence where the network leaves it open.
+    #[arg(long)]
+    frames: Option<usize>,
+    /// Most samples used for calibration, spread evenly over classes and files.
+    #[arg(long, default_value_t = 500)]
+    limit: usize,
+    /// How the range of each activation is chosen from the samples.
+    #[arg(long, value_enum, default_value_t = Ranges::Minmax)]
+    ranges: Ranges,
+    /// The model file to write.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// An HTML report to write.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// A JSON report to write.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Print a stage of the conversion.
+    #[arg(long, value_enum)]
+    dump: Option<Stage>,
+    /// Treat warnings as errors.
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Ranges {
+    /// Everything seen.
+    Minmax,
+    /// 99.99 % of the values.
+    Percentile,
+    /// The least mean squared error.
+    Mse,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Stage {
+    Graph,
+    Qgraph,
+    Plan,
+}
+
+enum Failure {
+    Usage(String),
+    Run(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Self {
+        Failure::Run(e)
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => {
+            eprintln!("escarp-convert: {message}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Run(error)) => {
+            eprintln!("escarp-convert: {error}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    if args.output.is_none() && args.dump.is_none() {
+        return Err(Failure::Usage("nothing to do: give -o FILE, or --dump graph|qgraph|plan".into()));
+    }
+    let onnx = std::fs::read(&args.model).map_err(|source| Error::Io { path: args.model.clone(), source })?;
+    let mut options = options(args)?;
+    let mut graph = match read(&onnx, &options) {
+        // An array of samples tells the length of a sequence that the network leaves open.
+        Err(Error::Model(_)) if options.frames.is_none() && is_npy(&args.samples) => {
+            options.frames = files::frames(&args.samples).ok();
+            read(&onnx, &options)?
+        }
+        graph => graph?,
+    };
+    if let Some(text) = &args.pixels {
+        let channels = graph.shape(graph.input)[2];
+        let pixels = front_end::parse_pixels(text, channels).map_err(|e| Failure::Usage(format!("--pixels: {e}")))?;
+        options.front_end = Some(pixels);
+        graph = read(&onnx, &options)?;
+    }
+    if let Some(Stage::Graph) = args.dump {
+        print!("{graph}");
+        if args.output.is_none() {
+            return Ok(());
+        }
+    }
+    let samples = open_samples(&args.samples, &mut graph, &mut options)?;
+    let mut converted = convert(&onnx, samples.samples(), &options)?;
+    match args.dump {
+        Some(Stage::Qgraph) => print!("{}", converted.plan.graph),
+        Some(Stage::Plan) => print!("{}", converted.plan),
+        Some(Stage::Graph) | None => {}
+    }
+    let Some(output) = &args.output else { return Ok(()) };
+    let test = open_test(args, &converted)?;
+    let source = test.as_ref().unwrap_or(&samples);
+    let scores = score(&onnx, &converted, source, test.is_none(), &options)?;
+    if test.is_some() && scores.labelled > 0 {
+        let counts = [scores.labelled, scores.float_correct, scores.int8_correct, scores.agree].map(|n| n as u32);
+        let [total, float_correct, int8_correct, agree] = counts;
+        let accuracy = Some(Accuracy { total, float_correct, int8_correct, agree });
+        let about = About { accuracy, ..converted.about.clone() };
+        converted.repack(about)?;
+    }
+    let report = Report {
+        converted: &converted,
+        float_bytes: onnx.len(),
+        scores: &scores,
+        samples: source.samples(),
+        tested: test.is_some(),
+    };
+    let mut files = vec![(output, converted.file.clone())];
+    files.extend(args.report.as_ref().map(|path| (path, report.html().into_bytes())));
+    files.extend(args.json.as_ref().map(|path| (path, report.json().into_bytes())));
+    write_all(&files)?;
+    print!("{}", report.terminal());
+    Ok(())
+}
+
+fn is_npy(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"))
+}
+
+fn options(args: &Args) -> Result<Options, Failure> {
+    if args.limit == 0 {
+        return Err(Failure::Usage("--limit 0: calibration needs at least one sample".into()));
+    }
+    let labels = match &args.labels {
+        None => None,
+        Some(text) if Path::new(text).is_file() => {
+            let path = PathBuf::from(text);
+            let lines = std::fs::read_to_string(&path).map_err(|source| Error::Io { path, source })?;
+            Some(lines.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect())
+        }
+        Some(text) => Some(text.split(',').map(|l| l.trim().to_owned()).collect()),
+    };
+    Ok(Options {
+        frames: args.frames,
+        labels,
+        name: args.model.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned()),
+        limit: args.limit,
+        method: match args.ranges {
+            Ranges::Minmax => Method::MinMax,
+            Ranges::Percentile => Method::Percentile(99.99),
+            Ranges::Mse => Method::Mse,
+        },
+        strict: args.strict,
+        ..Options::default()
+    })
+}
+
+/// Opens the calibration samples. Where nothing else names the outputs, as many class folders as outputs do.
+fn open_samples(path: &Path, graph: &mut Graph, options: &mut Options) -> Result<Source, Failure> {
+    let labels = graph.metadata.as_ref().map_or_else(Vec::new, |m| m.labels.clone());
+    let images = |path: &Path| escarp_media::Folder::open(path, escarp_media::Kind::Image).is_ok();
+    let raw = graph.metadata.as_ref().is_none_or(|m| m.front_end == FrontEnd::Raw);
+    if raw && !is_npy(path) && images(path) {
+        return Err(Failure::Usage(format!(
+            "{} holds images, and neither the model nor --pixels says what the network takes for a pixel; allowed: \
+             --pixels 0..255, 0..1, mean=R,G,B,std=R,G,B",
+            path.display()
+        )));
+    }
+    let source = files::open(path, graph, &labels)?;
+    if labels.is_empty() && source.classes().len() == graph.len(graph.output) {
+        options.labels = Some(source.classes().to_vec());
+        if let Some(metadata) = &mut graph.metadata {
+            metadata.labels = source.classes().to_vec();
+        }
+    }
+    Ok(source)
+}
+
+fn open_test(args: &Args, converted: &Converted) -> Result<Option<Source>, Failure> {
+    let Some(path) = &args.test else { return Ok(None) };
+    let graph = &converted.graph;
+    let labels = &converted.about.metadata.labels;
+    let mut test = files::open(path, graph, labels)?;
+    let outputs = graph.len(graph.output);
+    let classes = test.classes().len();
+    match (&mut test, &args.test_labels) {
+        (Source::Array(array), Some(path)) => files::label_array(array, path, outputs)?,
+        (Source::Folder(_), Some(_)) => {
+            return Err(Failure::Usage("--test-labels is for an NPY --test; folders name their classes".into()));
+        }
+        (Source::Folder(_), None) if labels.is_empty() && classes > outputs.max(2) => {
+            return Err(
+                Error::Labels(format!("{}: {classes} classes; the network has {outputs} outputs", path.display())).into()
+            );
+        }
+        _ => {}
+    }
+    Ok(Some(test))
+}
+
+fn score(
+    onnx: &[u8],
+    converted: &Converted,
+    source: &Source,
+    calibrated: bool,
+    options: &Options,
+) -> Result<Scores, Failure> {
+    let samples = source.samples();
+    let picks = if calibrated { converted.picks.clone() } else { (0..samples.len()).collect() };
+    let float = float_runner(onnx, &converted.graph)?;
+    let style = ProgressStyle::with_template("measuring {bar:32} {pos}/{len} {per_sec} {eta}");
+    let bar = ProgressBar::new(picks.len() as u64);
+    // The template is constant and valid; the default style would do as well.
+    let bar = if let Ok(style) = style { bar.with_style(style) } else { bar };
+    let scores = measure(&converted.file, &float, samples, &picks, options.cpu, &|| bar.inc(1));
+    bar.finish_and_clear();
+    Ok(scores?)
+}
+
+/// Writes all files or none: each goes to a temporary name beside its place first, and takes its name at the end.
+fn write_all(files: &[(&PathBuf, Vec<u8>)]) -> Result<(), Error> {
+    let mut ready = vec![];
+    for (path, bytes) in files {
+        let failed = |source| Error::Io { path: (*path).clone(), source };
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().prefix(".escarp-").tempfile_in(folder).map_err(failed)?;
+        file.write_all(bytes).map_err(failed)?;
+        // Temporary files are private; results are not.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::Permissions::from_mode(0o644);
+            file.as_file().set_permissions(mode).map_err(failed)?;
+        }
+        ready.push((path, file));
+    }
+    for (path, file) in ready {
+        file.persist(path).map_err(|e| Error::Io { path: path.to_path_buf(), source: e.error })?;
+    }
+    Ok(())
+}

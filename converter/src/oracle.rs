@@ -6,7 +6,7 @@ use tract_onnx::prelude::*;
 
 use crate::{
     error::Error,
-    graph::{Graph, InputLayout},
+    graph::{Graph, InputLayout, OutputKind},
 };
 
 /// The original model, ready to run.
@@ -15,6 +15,7 @@ pub struct FloatRunner {
     layout: InputLayout,
     shape: [usize; 3],
     steps: usize,
+    sigmoid: bool,
 }
 
 /// Prepares the original model; `graph` is what [`crate::import::import`] read from the same bytes, and tells how samples
@@ -34,10 +35,21 @@ pub fn float_runner(onnx: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
         .and_then(|model| model.into_optimized())
         .and_then(|model| model.into_runnable())
         .map_err(wrong)?;
-    Ok(FloatRunner { plan, layout: graph.input_layout, shape, steps: graph.steps })
+    Ok(FloatRunner {
+        plan,
+        layout: graph.input_layout,
+        shape,
+        steps: graph.steps,
+        sigmoid: graph.output_kind == OutputKind::Sigmoid,
+    })
 }
 
 impl FloatRunner {
+    /// Are the outputs probabilities of a sigmoid, so that one half decides?
+    pub fn ends_in_sigmoid(&self) -> bool {
+        self.sigmoid
+    }
+
     /// Outputs of one sample, given as `[steps][height][width][channel]`.
     ///
     /// # Errors

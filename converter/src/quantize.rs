@@ -46,11 +46,8 @@ pub fn quantize(
         _ if id == graph.output => seen[id].range(Method::MinMax),
         _ => seen[id].range(settings.method),
     };
-    let tensor = |id: usize, scale: Scale| QTensor {
-        name: graph.tensors[id].name.clone(),
-        shape: graph.shape(id),
-        scale,
-    };
+    let tensor =
+        |id: usize, scale: Scale| QTensor { name: graph.tensors[id].name.clone(), shape: graph.shape(id), scale };
     let scale_of = |id: usize, smallest: f64| Scale::of_range(range(id).0, range(id).1, smallest);
     let mut tensors: Vec<QTensor> = (0..graph.tensors.len()).map(|id| tensor(id, scale_of(id, 0.0))).collect();
     let mut nodes = Vec::with_capacity(graph.nodes.len());
@@ -123,12 +120,7 @@ fn quantize_conv(
     Ok((QConv { geometry: conv.geometry, inputs: conv.inputs, rows, min, max, residual }, scale))
 }
 
-fn quantize_pool(
-    pool: &Pool,
-    x: Scale,
-    output: impl Fn(f64) -> Scale,
-    node: &Node,
-) -> Result<(QOp, Scale), Error> {
+fn quantize_pool(pool: &Pool, x: Scale, output: impl Fn(f64) -> Scale, node: &Node) -> Result<(QOp, Scale), Error> {
     // A maximum is one of its inputs and keeps their scale.
     let (scale, average) = match pool.average {
         false => (x, None),

@@ -1,0 +1,186 @@
+//! The whole chain in one call.
+
+use escarp_runtime::Cpu;
+
+use crate::{
+    calibrate::{self, Histogram, Method},
+    error::Error,
+    fold::fold,
+    front_end,
+    graph::Graph,
+    import::import,
+    measure::{self, Layer},
+    metadata::{FrontEnd, Metadata},
+    pack::{About, pack},
+    plan::{Plan, plan},
+    qgraph::{QGraph, QOp},
+    quantize::{self, quantize},
+    samples::{Samples, spread},
+};
+
+/// What a caller may decide.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Steps of a sequence whose length the ONNX file leaves open.
+    pub frames: Option<usize>,
+    /// Front end; overrides the one in the ONNX metadata.
+    pub front_end: Option<FrontEnd>,
+    /// Names of the outputs; override those in the ONNX metadata.
+    pub labels: Option<Vec<String>>,
+    /// Name of the model.
+    pub name: String,
+    /// Most samples used for calibration.
+    pub limit: usize,
+    /// How activation ranges are chosen.
+    pub method: Method,
+    /// Clip weights where that lowers the squared error.
+    pub clip_weights: bool,
+    /// Rounds of bias correction; 0 for none.
+    pub bias_rounds: usize,
+    /// What the host's kernels may use.
+    pub cpu: Cpu,
+    /// Anything doubtful is an error.
+    pub strict: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            frames: None,
+            front_end: None,
+            labels: None,
+            name: String::new(),
+            limit: 500,
+            method: Method::MinMax,
+            clip_weights: false,
+            bias_rounds: 0,
+            cpu: Cpu::compiled(),
+            strict: false,
+        }
+    }
+}
+
+/// A conversion and how it came about.
+#[derive(Clone, Debug)]
+pub struct Converted {
+    /// The model file.
+    pub file: Vec<u8>,
+    /// The folded float graph.
+    pub graph: Graph,
+    /// The quantized graph and where everything lies.
+    pub plan: Plan,
+    /// What the file says besides.
+    pub about: About,
+    /// What the samples showed of each tensor of the graph.
+    pub seen: Vec<Histogram>,
+    /// Error of each step, on samples.
+    pub layers: Vec<Layer>,
+    /// Which samples calibrated.
+    pub picks: Vec<usize>,
+    /// Lines for the report: facts.
+    pub notes: Vec<String>,
+    /// Lines for the report: doubts, errors with [`Options::strict`].
+    pub warnings: Vec<String>,
+}
+
+impl Converted {
+    /// The file again, with other facts in it.
+    ///
+    /// # Errors
+    /// As [`pack`].
+    pub fn repack(&mut self, about: About) -> Result<(), Error> {
+        self.file = pack(&self.plan, &about)?;
+        self.about = about;
+        Ok(())
+    }
+}
+
+/// Most samples on which layers are compared.
+const COMPARED: usize = 64;
+
+/// The folded graph of a model, as [`convert`] will quantize it: what samples must look like, and which front end is meant.
+///
+/// # Errors
+/// As [`import`] and [`fold`].
+pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
+    let mut graph = fold(import(onnx, options.frames)?)?;
+    let mut metadata = graph.metadata.take().unwrap_or_default();
+    if let Some(front_end) = &options.front_end {
+        metadata.front_end = front_end.clone();
+    }
+    if let Some(labels) = &options.labels {
+        metadata.labels = labels.clone();
+    }
+    let outputs = graph.len(graph.output);
+    if !metadata.labels.is_empty() && metadata.labels.len() != outputs {
+        return Err(Error::Labels(format!("{} labels; the network has {outputs} outputs", metadata.labels.len())));
+    }
+    graph.metadata = Some(metadata);
+    Ok(graph)
+}
+
+/// ONNX bytes to a model file, calibrated on samples.
+///
+/// # Errors
+/// Everything in [`Error`]; nothing is written anywhere.
+pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<Converted, Error> {
+    let graph = read(onnx, options)?;
+    let metadata = graph.metadata.clone().unwrap_or_default();
+    let picks = spread(samples, options.limit);
+    let seen = calibrate::calibrate(&graph, samples, &picks)?;
+    let settings = quantize::Settings { method: options.method, clip_weights: options.clip_weights };
+    let qgraph = quantize(&graph, &seen, front_end::range(&metadata.front_end), settings)?;
+    let mut plan = plan(qgraph)?;
+    let about = About { name: options.name.clone(), metadata, accuracy: None };
+    let mut file = pack(&plan, &about)?;
+    for _ in 0..options.bias_rounds {
+        let layers = measure::layers(&file, &graph, &plan, samples, &picks, options.cpu)?;
+        correct_biases(&mut plan.graph, &layers);
+        file = pack(&plan, &about)?;
+    }
+    let compared = spread(samples, COMPARED);
+    let layers = measure::layers(&file, &graph, &plan, samples, &compared, options.cpu)?;
+    let (notes, warnings) = (graph.notes.clone(), warnings(&graph, &about.metadata, &seen, picks.len()));
+    if let Some(first) = warnings.first().filter(|_| options.strict) {
+        return Err(Error::Strict(first.clone()));
+    }
+    Ok(Converted { file, graph, plan, about, seen, layers, picks, notes, warnings })
+}
+
+fn correct_biases(graph: &mut QGraph, layers: &[Layer]) {
+    let scales: Vec<f32> = graph.tensors.iter().map(|t| t.scale.scale).collect();
+    for (node, layer) in graph.nodes.iter_mut().zip(layers) {
+        let QOp::Conv(conv) = &mut node.op else { continue };
+        for (channel, error) in layer.bias.iter().enumerate() {
+            let unit = f64::from(scales[node.inputs[0]]) * f64::from(conv.rows.scale[channel]);
+            let reach: i64 = conv.rows.weight[channel * conv.rows.weight.len() / conv.rows.bias.len()..]
+                [..conv.rows.weight.len() / conv.rows.bias.len()]
+                .iter()
+                .map(|w| i64::from(w.abs()) * 128)
+                .sum();
+            let bias = i64::from(conv.rows.bias[channel]) + (error / unit).round() as i64;
+            // The proof of the accumulator holds for the corrected bias too, or the old one stays.
+            if reach + bias.abs() < 1 << 31 {
+                conv.rows.bias[channel] = bias as i32;
+            }
+        }
+    }
+}
+
+/// What a careful reader should know before trusting the numbers.
+fn warnings(graph: &Graph, metadata: &Metadata, seen: &[Histogram], used: usize) -> Vec<String> {
+    let mut lines = vec![];
+    if used < 32 {
+        lines.push(format!("calibrated on {used} samples only; 100 or more give ranges to rely on"));
+    }
+    if metadata.labels.is_empty() {
+        lines.push("the outputs have no names: give --labels, or samples in class folders".into());
+    }
+    for node in &graph.nodes {
+        let h = &seen[node.output];
+        if h.min == 0.0 && h.max == 0.0 {
+            lines.push(format!("node `{}`: every output was 0 on all samples", node.name));
+        }
+    }
+    lines
+}

@@ -1,0 +1,85 @@
+//! The front end as ONNX metadata and the command line say it, as the runtime's record, and as file reading needs it.
+
+use escarp_runtime::frontend::{self, LogMelSettings, Norm, PixelSettings, SensorSettings};
+
+use crate::metadata::FrontEnd;
+
+/// The runtime's form of the same settings.
+pub fn of(front_end: &FrontEnd) -> frontend::FrontEnd<'_> {
+    match front_end {
+        FrontEnd::Raw => frontend::FrontEnd::Raw,
+        FrontEnd::Pixels { mean, std } => frontend::FrontEnd::Pixels(PixelSettings { norm: Norm::new(mean, std) }),
+        FrontEnd::LogMel { sample_rate, frame, hop, fft, low_hz, high_hz, floor, frames, mean, std } => {
+            frontend::FrontEnd::LogMel(LogMelSettings {
+                sample_rate: *sample_rate,
+                frame: *frame,
+                hop: *hop,
+                fft: *fft,
+                frames: *frames,
+                low_hz: *low_hz,
+                high_hz: *high_hz,
+                floor: *floor,
+                norm: Norm::new(mean, std),
+            })
+        }
+        FrontEnd::Sensor { rate, frames, mean, std } => {
+            frontend::FrontEnd::Sensor(SensorSettings { rate: *rate, frames: *frames, norm: Norm::new(mean, std) })
+        }
+    }
+}
+
+/// The values that a front end can produce, where it bounds them: pixels have 256 each.
+pub fn range(front_end: &FrontEnd) -> Option<(f32, f32)> {
+    let frontend::FrontEnd::Pixels(settings) = of(front_end) else { return None };
+    let ends = (0..settings.norm.len()).flat_map(|c| [settings.value(0, c), settings.value(255, c)]);
+    let ends: Vec<f32> = ends.filter(|v| v.is_finite()).collect();
+    let low = ends.iter().copied().reduce(f32::min)?;
+    Some((low, ends.iter().copied().reduce(f32::max)?))
+}
+
+/// `--pixels 0..255`, `0..1` or `mean=R,G,B,std=R,G,B` for a network of that many channels.
+///
+/// # Errors
+/// What is wrong, and what is allowed.
+pub fn parse_pixels(text: &str, channels: usize) -> Result<FrontEnd, String> {
+    let all = |mean: f32, std: f32| FrontEnd::Pixels { mean: vec![mean; channels], std: vec![std; channels] };
+    let allowed = "allowed: 0..255, 0..1, mean=R,G,B,std=R,G,B (in units of 0..1, one number for each channel)";
+    match text {
+        "0..255" => return Ok(all(0.0, 1.0 / 255.0)),
+        "0..1" => return Ok(all(0.0, 1.0)),
+        _ => {}
+    }
+    let lists = text.strip_prefix("mean=").and_then(|t| t.split_once(",std="));
+    let (mean, std) = lists.ok_or_else(|| format!("`{text}`; {allowed}"))?;
+    let numbers = |list: &str| -> Result<Vec<f32>, String> {
+        let numbers: Result<Vec<f32>, _> = list.split(',').map(|n| n.trim().parse()).collect();
+        let numbers = numbers.map_err(|_| format!("`{list}` is no list of numbers; {allowed}"))?;
+        if numbers.len() != channels {
+            return Err(format!("`{list}` has {} numbers; the network has {channels} channels", numbers.len()));
+        }
+        Ok(numbers)
+    };
+    let (mean, std) = (numbers(mean)?, numbers(std)?);
+    if let Some(v) = mean.iter().find(|m| !m.is_finite()).or(std.iter().find(|s| !(s.is_finite() && **s > 0.0))) {
+        return Err(format!("`{v}`: means must be finite, deviations finite and above 0"));
+    }
+    Ok(FrontEnd::Pixels { mean, std })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixel_settings() {
+        let raw = parse_pixels("0..255", 3).unwrap();
+        assert_eq!(range(&raw), Some((0.0, 255.0)));
+        assert_eq!(range(&parse_pixels("0..1", 1).unwrap()), Some((0.0, 1.0)));
+        let torch = parse_pixels("mean=0.485,0.456,0.406,std=0.229,0.224,0.225", 3).unwrap();
+        let (low, high) = range(&torch).unwrap();
+        assert!((low + 2.1179).abs() < 1e-3 && (high - 2.64).abs() < 1e-3, "{low} {high}");
+        for bad in ["", "0..2", "mean=1,2,std=1,1,1", "mean=0,0,0,std=0,1,1", "mean=a,0,0,std=1,1,1", "mean=0,0,0"] {
+            assert!(parse_pixels(bad, 3).is_err(), "{bad}");
+        }
+    }
+}

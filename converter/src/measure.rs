@@ -1,0 +1,246 @@
+//! What the conversion cost, measured by running the file that was written: the real runtime, on the host.
+
+use escarp_runtime::{Cpu, Model, Session, frontend::quantize};
+use rayon::prelude::*;
+
+use crate::{
+    error::Error,
+    eval::Evaluator,
+    graph::{Graph, show_shape},
+    oracle::FloatRunner,
+    plan::Plan,
+    samples::Samples,
+};
+
+/// One sample's answers.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Which sample.
+    pub index: usize,
+    /// Its class, if known.
+    pub label: Option<usize>,
+    /// Outputs of the original ONNX in f32.
+    pub float: Vec<f32>,
+    /// Outputs of the int8 file, as real numbers, any final softmax or sigmoid left off.
+    pub int8: Vec<f32>,
+    /// The class the float network chooses.
+    pub float_top: usize,
+    /// The class the int8 network chooses.
+    pub int8_top: usize,
+}
+
+/// All answers, counted.
+#[derive(Clone, Debug, Default)]
+pub struct Scores {
+    /// Samples.
+    pub total: usize,
+    /// Samples with a known class.
+    pub labelled: usize,
+    /// Float right.
+    pub float_correct: usize,
+    /// int8 right.
+    pub int8_correct: usize,
+    /// Same choice.
+    pub agree: usize,
+    /// One for each sample, in order.
+    pub answers: Vec<Answer>,
+}
+
+impl Scores {
+    /// `[class][chosen by int8]` over the labelled samples.
+    pub fn confusion(&self, outputs: usize) -> Vec<Vec<usize>> {
+        let mut table = vec![vec![0; outputs]; outputs];
+        for a in &self.answers {
+            if let Some(row) = a.label.and_then(|l| table.get_mut(l)) {
+                row[a.int8_top] += 1;
+            }
+        }
+        table
+    }
+}
+
+/// The first of the largest; a single output chooses by its sign around `threshold`.
+fn top(values: &[f32], threshold: f32) -> usize {
+    match values {
+        [one] => usize::from(*one > threshold),
+        _ => values.iter().enumerate().fold(0, |best, (i, v)| if *v > values[best] { i } else { best }),
+    }
+}
+
+/// A file that [`crate::pack::pack`] has checked, and memory for it.
+fn open(file: &[u8]) -> Result<(Model<'_>, Vec<i8>), Error> {
+    let model = Model::parse(file).map_err(|e| Error::Pack(format!("the runtime refuses the file: {e}")))?;
+    // The session starts at the first 16-byte boundary.
+    let arena = vec![0; model.arena_len() + 16];
+    Ok((model, arena))
+}
+
+fn failed(e: escarp_runtime::Error) -> Error {
+    Error::Pack(format!("running the file: {e}"))
+}
+
+/// Runs float and int8 on every pick, on all cores. `done` is called after each sample.
+///
+/// # Errors
+/// [`Error::Samples`] for a sample that cannot be read or a label beyond the outputs, [`Error::Oracle`] if tract fails.
+pub fn measure(
+    file: &[u8],
+    float: &FloatRunner,
+    samples: &dyn Samples,
+    picks: &[usize],
+    cpu: Cpu,
+    done: &(dyn Fn() + Sync),
+) -> Result<Scores, Error> {
+    let share = picks.len().div_ceil(rayon::current_num_threads() * 8).max(1);
+    let parts: Vec<Vec<Answer>> = picks
+        .par_chunks(share)
+        .map(|picks| {
+            let (model, mut arena) = open(file)?;
+            let mut session = Session::new(&model, &mut arena, cpu).map_err(failed)?;
+            let (input, output) = (model.input(), model.output());
+            let width = output.elements() as usize;
+            let mut answers = Vec::with_capacity(picks.len());
+            for &index in picks {
+                let sample = samples.get(index)?;
+                let label = samples.label(index);
+                if let Some(label) = label.filter(|&l| l >= width.max(2)) {
+                    let name = samples.name(index);
+                    return Err(Error::Labels(format!("{name}: class {label}; the network has {width} outputs")));
+                }
+                let expected = float.run(&sample)?;
+                session.reset();
+                let mut int8 = vec![];
+                for step in sample.chunks_exact(input.elements() as usize) {
+                    let step: Vec<i8> = step.iter().map(|&v| quantize(v, input.scale, input.zero_point)).collect();
+                    let scores = session.run(&step).map_err(failed)?;
+                    let real = |&q: &i8| output.scale * (f32::from(q) - f32::from(output.zero_point));
+                    int8 = scores.iter().map(real).collect();
+                }
+                // A sigmoid's half is its logit's 0.
+                let half = if float.ends_in_sigmoid() { 0.5 } else { 0.0 };
+                let (float_top, int8_top) = (top(&expected, half), top(&int8, 0.0));
+                answers.push(Answer { index, label, float: expected, int8, float_top, int8_top });
+                done();
+            }
+            Ok(answers)
+        })
+        .collect::<Result<_, Error>>()?;
+    let answers: Vec<Answer> = parts.into_iter().flatten().collect();
+    let count = |f: &dyn Fn(&Answer) -> bool| answers.iter().filter(|a| f(a)).count();
+    Ok(Scores {
+        total: answers.len(),
+        labelled: count(&|a| a.label.is_some()),
+        float_correct: count(&|a| a.label == Some(a.float_top)),
+        int8_correct: count(&|a| a.label == Some(a.int8_top)),
+        agree: count(&|a| a.float_top == a.int8_top),
+        answers,
+    })
+}
+
+/// How far a layer's int8 output is from its float output.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// ONNX name of the node.
+    pub name: String,
+    /// ONNX operators it stands for.
+    pub operator: String,
+    /// `HxWxC` of its output.
+    pub shape: String,
+    /// `10 log10(sum float^2 / sum (float - int8)^2)`; infinite where nothing is lost.
+    pub snr_db: f64,
+    /// Mean of float minus int8, for each channel.
+    pub bias: Vec<f64>,
+}
+
+/// Compares every step's output with the float graph's, all errors before it included.
+///
+/// # Errors
+/// As [`measure`].
+pub fn layers(
+    file: &[u8],
+    graph: &Graph,
+    plan: &Plan,
+    samples: &dyn Samples,
+    picks: &[usize],
+    cpu: Cpu,
+) -> Result<Vec<Layer>, Error> {
+    let nodes = &plan.graph.nodes;
+    let start = || nodes.iter().map(|n| Sums::new(graph.shape(n.output)[2])).collect::<Vec<_>>();
+    let share = picks.len().div_ceil(rayon::current_num_threads() * 4).max(1);
+    let parts: Vec<Vec<Sums>> = picks
+        .par_chunks(share)
+        .map(|picks| {
+            let (model, mut arena) = open(file)?;
+            let mut session = Session::new(&model, &mut arena, cpu).map_err(failed)?;
+            let (mut evaluator, mut sums) = (Evaluator::new(graph), start());
+            let input = model.input();
+            for &index in picks {
+                let sample = samples.get(index)?;
+                let mut floats: Vec<Vec<f32>> = vec![];
+                evaluator.run(&sample, |id, values| {
+                    // The input is seen once a step, before the nodes.
+                    if id != graph.input {
+                        floats.push(values.to_vec());
+                    }
+                });
+                session.reset();
+                for (step, floats) in sample.chunks_exact(input.elements() as usize).zip(floats.chunks(nodes.len())) {
+                    let step: Vec<i8> = step.iter().map(|&v| quantize(v, input.scale, input.zero_point)).collect();
+                    let see = |at: usize, step: &escarp_runtime::ops::Step, stored: &[i8]| {
+                        if let Some(tensor) = model.tensor(step.output()) {
+                            let padded = tensor.padded_channels();
+                            sums[at].add(&floats[at], stored, padded, tensor.scale, tensor.zero_point);
+                        }
+                    };
+                    session.trace(&step, see).map_err(failed)?;
+                }
+            }
+            Ok(sums)
+        })
+        .collect::<Result<_, Error>>()?;
+    let mut total = start();
+    for part in &parts {
+        total.iter_mut().zip(part).for_each(|(t, p)| t.merge(p));
+    }
+    let layer = |(node, sums): (&crate::qgraph::QNode, &Sums)| Layer {
+        name: node.name.clone(),
+        operator: node.operator.clone(),
+        shape: show_shape(graph.shape(node.output)),
+        snr_db: 10.0 * (sums.signal / sums.noise).log10(),
+        bias: sums.drift.iter().map(|d| d / sums.pixels.max(1) as f64).collect(),
+    };
+    Ok(nodes.iter().zip(&total).map(layer).collect())
+}
+
+struct Sums {
+    signal: f64,
+    noise: f64,
+    /// `[channel]` sum of float - int8
+    drift: Vec<f64>,
+    pixels: u64,
+}
+
+impl Sums {
+    fn new(channels: usize) -> Sums {
+        Sums { signal: 0.0, noise: 0.0, drift: vec![0.0; channels], pixels: 0 }
+    }
+
+    fn add(&mut self, float: &[f32], stored: &[i8], padded: usize, scale: f32, zero_point: i8) {
+        for (float, stored) in float.chunks_exact(self.drift.len()).zip(stored.chunks_exact(padded)) {
+            for ((f, q), drift) in float.iter().zip(stored).zip(&mut self.drift) {
+                let error = f64::from(*f) - f64::from(scale) * (f64::from(*q) - f64::from(zero_point));
+                self.signal += f64::from(*f).powi(2);
+                self.noise += error * error;
+                *drift += error;
+            }
+            self.pixels += 1;
+        }
+    }
+
+    fn merge(&mut self, other: &Sums) {
+        self.signal += other.signal;
+        self.noise += other.noise;
+        self.pixels += other.pixels;
+        self.drift.iter_mut().zip(&other.drift).for_each(|(a, b)| *a += b);
+    }
+}

@@ -1,0 +1,132 @@
+//! What a conversion says about itself: a table on the terminal, an HTML page, JSON. All three show the same [`Report`].
+
+mod html;
+mod json;
+mod terminal;
+
+use crate::{convert::Converted, graph::OutputKind, measure::Scores, samples::Samples};
+
+/// Everything the three forms show.
+pub struct Report<'a> {
+    /// The conversion.
+    pub converted: &'a Converted,
+    /// Bytes of the ONNX file.
+    pub float_bytes: usize,
+    /// Float and int8 on the test samples, or on the calibration samples if there is no test.
+    pub scores: &'a Scores,
+    /// The samples that were scored.
+    pub samples: &'a dyn Samples,
+    /// They are a test set, not the calibration samples.
+    pub tested: bool,
+}
+
+impl Report<'_> {
+    /// The terminal's table.
+    pub fn terminal(&self) -> String {
+        terminal::render(self)
+    }
+
+    /// The JSON document.
+    pub fn json(&self) -> String {
+        json::render(self)
+    }
+
+    /// The page: one file, no references to others.
+    pub fn html(&self) -> String {
+        html::render(self)
+    }
+
+    fn label(&self, class: usize) -> String {
+        self.converted.about.metadata.labels.get(class).cloned().unwrap_or_else(|| class.to_string())
+    }
+
+    /// Multiply-accumulates of one decision, all steps.
+    fn macs(&self) -> u64 {
+        self.converted.plan.graph.macs * self.converted.graph.steps as u64
+    }
+
+    /// Steps of the network from the worst signal-to-noise ratio to the best.
+    fn worst_first(&self) -> Vec<usize> {
+        let layers = &self.converted.layers;
+        let mut order: Vec<usize> = (0..layers.len()).collect();
+        order.sort_by(|&a, &b| layers[a].snr_db.total_cmp(&layers[b].snr_db));
+        order
+    }
+
+    /// What was scored, in words.
+    fn basis(&self) -> &'static str {
+        if self.tested { "test samples" } else { "calibration samples only (no --test given)" }
+    }
+
+    /// Facts, then doubts.
+    fn remarks(&self) -> Vec<String> {
+        let c = self.converted;
+        let doubts = c.warnings.iter().map(|w| format!("warning: {w}"));
+        c.notes.iter().cloned().chain(doubts).collect()
+    }
+}
+
+/// Scores as a reader knows them: probabilities where the network ended in a softmax or sigmoid.
+fn probabilities(kind: OutputKind, logits: &[f32]) -> Vec<f32> {
+    match kind {
+        OutputKind::Plain => logits.to_vec(),
+        OutputKind::Sigmoid => logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
+        OutputKind::Softmax => {
+            let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let powers: Vec<f32> = logits.iter().map(|x| (x - largest).exp()).collect();
+            let sum: f32 = powers.iter().sum();
+            powers.iter().map(|p| p / sum).collect()
+        }
+    }
+}
+
+/// `12,345`
+fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, d) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(d);
+    }
+    out
+}
+
+/// `76.44 %`
+fn percent(part: usize, whole: usize) -> String {
+    if whole == 0 { "-".into() } else { format!("{:.2} %", 100.0 * part as f64 / whole as f64) }
+}
+
+/// A ratio of nothing lost to nothing there has no number.
+fn decibels(snr: f64) -> String {
+    if snr.is_finite() { format!("{snr:.1} dB") } else { "exact".into() }
+}
+
+/// Exporters join names of all nodes they fused; the last part tells layers apart.
+fn short(name: &str) -> String {
+    const MOST: usize = 48;
+    let last = name.rsplit(';').next().unwrap_or(name);
+    let count = last.chars().count();
+    if count <= MOST { last.into() } else { format!("…{}", last.chars().skip(count - MOST + 1).collect::<String>()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!([0, 999, 1000, 12_345_678].map(thousands), ["0", "999", "1,000", "12,345,678"]);
+        assert_eq!((percent(1, 3), percent(0, 0)), ("33.33 %".into(), "-".into()));
+        assert_eq!((decibels(31.26), decibels(f64::INFINITY)), ("31.3 dB".into(), "exact".into()));
+        assert_eq!(short("a;b;model/conv2d"), "model/conv2d");
+    }
+
+    #[test]
+    fn softmax_sums_to_one() {
+        let p = probabilities(OutputKind::Softmax, &[1000.0, 1001.0, -1000.0]);
+        assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p[1] > p[0] && p[2] == 0.0, "{p:?}");
+        assert_eq!(probabilities(OutputKind::Sigmoid, &[0.0]), [0.5]);
+    }
+}

@@ -1,0 +1,50 @@
+//! The JSON document.
+
+use serde_json::json;
+
+use super::Report;
+
+pub(super) fn render(report: &Report) -> String {
+    let (c, s) = (report.converted, report.scores);
+    let labelled = |n: usize| (s.labelled > 0).then_some(n);
+    let layers: Vec<_> = c
+        .layers
+        .iter()
+        .zip(&c.plan.graph.nodes)
+        .map(|(l, n)| {
+            let tensor = &c.plan.graph.tensors[n.output];
+            json!({
+                "name": l.name,
+                "operator": l.operator,
+                "shape": tensor.shape,
+                // JSON has no infinity: null where nothing is lost.
+                "snr_db": l.snr_db.is_finite().then_some(l.snr_db),
+                "scale": tensor.scale.scale,
+                "zero_point": tensor.scale.zero_point,
+            })
+        })
+        .collect();
+    let document = json!({
+        "model": c.about.name,
+        "float_correct": labelled(s.float_correct),
+        "int8_correct": labelled(s.int8_correct),
+        "agree": s.agree,
+        "total": s.total,
+        "labelled": s.labelled,
+        "tested": report.tested,
+        "calibration_samples": c.picks.len(),
+        "float_bytes": report.float_bytes,
+        "file_bytes": c.file.len(),
+        "arena_bytes": c.plan.arena_len,
+        "scratch_bytes": c.plan.scratch_len,
+        "state_bytes": c.plan.state_len,
+        "activation_lower_bound_bytes": c.plan.lower_bound,
+        "macs": c.plan.graph.macs,
+        "steps_per_decision": c.graph.steps,
+        "labels": c.about.metadata.labels,
+        "notes": c.notes,
+        "warnings": c.warnings,
+        "layers": layers,
+    });
+    format!("{document:#}\n")
+}

@@ -1,0 +1,73 @@
+//! The table on the terminal.
+
+use std::fmt::Write;
+
+use super::{Report, decibels, percent, short, thousands};
+
+/// Layers shown.
+const WORST: usize = 5;
+
+pub(super) fn render(report: &Report) -> String {
+    let (c, s) = (report.converted, report.scores);
+    let plan = &c.plan;
+    let mut rows: Vec<(&str, String)> = vec![
+        ("model", c.about.name.clone()),
+        (
+            "float file",
+            format!(
+                "{} bytes, {} parameters",
+                thousands(report.float_bytes as u64),
+                thousands(c.graph.parameters() as u64)
+            ),
+        ),
+        ("int8 file", format!("{} bytes", thousands(c.file.len() as u64))),
+        (
+            "arena",
+            format!(
+                "{} bytes: states {}, activations {} (lower bound {}), scratch {}",
+                thousands(plan.arena_len),
+                thousands(plan.state_len),
+                thousands(plan.arena_len - plan.state_len - plan.scratch_len),
+                thousands(plan.lower_bound),
+                thousands(plan.scratch_len)
+            ),
+        ),
+        (
+            "MAC",
+            match c.graph.steps {
+                1 => format!("{} an inference", thousands(report.macs())),
+                steps => {
+                    format!("{} a step, {} for {steps} steps", thousands(plan.graph.macs), thousands(report.macs()))
+                }
+            },
+        ),
+        ("calibrated on", format!("{} samples, spread evenly over classes and files", c.picks.len())),
+    ];
+    if s.labelled > 0 {
+        let right = |n: usize| format!("{n} of {} right, {}", s.labelled, percent(n, s.labelled));
+        rows.push(("float accuracy", right(s.float_correct)));
+        rows.push(("int8 accuracy", right(s.int8_correct)));
+    } else {
+        rows.push(("accuracy", "unknown: the samples have no labels".into()));
+    }
+    rows.push(("same top-1", format!("{} of {}, {}", s.agree, s.total, percent(s.agree, s.total))));
+    rows.push(("measured on", format!("{} {}", s.total, report.basis())));
+    let mut out = String::new();
+    for (name, value) in rows {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{name:>15}  {value}");
+    }
+    let _ = writeln!(out, "\n   worst layers by signal-to-noise (int8 against float, errors so far included)");
+    for &i in report.worst_first().iter().take(WORST) {
+        let l = &c.layers[i];
+        let _ = writeln!(out, "  {:>9}  {:<20} {:>10}  {}", decibels(l.snr_db), l.operator, l.shape, short(&l.name));
+    }
+    let remarks = report.remarks();
+    if !remarks.is_empty() {
+        let _ = writeln!(out);
+    }
+    for line in remarks {
+        let _ = writeln!(out, "  {line}");
+    }
+    out
+}

@@ -1,0 +1,124 @@
+//! Small ONNX models made in the test.
+
+use escarp_converter::samples::InMemory;
+use prost::Message;
+use tract_onnx::pb::{self, attribute_proto::AttributeType, tensor_proto::DataType, tensor_shape_proto, type_proto};
+
+/// Seeded numbers in -1..1, the same on every machine.
+pub struct Numbers(u64);
+
+impl Numbers {
+    pub fn new(seed: u64) -> Self {
+        Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn next(&mut self) -> f32 {
+        // Xorshift (Marsaglia 2003); 24 bits fill an f32.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    pub fn take(&mut self, n: usize) -> Vec<f32> {
+        (0..n).map(|_| self.next()).collect()
+    }
+
+    pub fn samples(&mut self, count: usize, sample_len: usize) -> InMemory {
+        InMemory { values: self.take(count * sample_len), sample_len, labels: vec![], source: "random".into() }
+    }
+}
+
+/// A model under construction.
+#[derive(Default)]
+pub struct Onnx {
+    graph: pb::GraphProto,
+    pub opset: i64,
+}
+
+pub fn attribute(name: &str) -> pb::AttributeProto {
+    pb::AttributeProto { name: name.into(), ..Default::default() }
+}
+
+pub fn int(name: &str, i: i64) -> pb::AttributeProto {
+    pb::AttributeProto { r#type: AttributeType::Int as i32, i, ..attribute(name) }
+}
+
+pub fn ints(name: &str, ints: &[i64]) -> pb::AttributeProto {
+    pb::AttributeProto { r#type: AttributeType::Ints as i32, ints: ints.to_vec(), ..attribute(name) }
+}
+
+pub fn text(name: &str, s: &str) -> pb::AttributeProto {
+    pb::AttributeProto { r#type: AttributeType::String as i32, s: s.as_bytes().to_vec(), ..attribute(name) }
+}
+
+/// An input or output; 0 is a symbolic dimension.
+pub fn value(name: &str, dims: &[i64]) -> pb::ValueInfoProto {
+    let dimension = |&d: &i64| {
+        use tensor_shape_proto::dimension::Value;
+        let value = if d == 0 { Value::DimParam("N".into()) } else { Value::DimValue(d) };
+        tensor_shape_proto::Dimension { value: Some(value), ..Default::default() }
+    };
+    let shape = Some(pb::TensorShapeProto { dim: dims.iter().map(dimension).collect() });
+    let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape };
+    let kind = pb::TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+    pb::ValueInfoProto { name: name.into(), r#type: Some(kind), ..Default::default() }
+}
+
+impl Onnx {
+    pub fn new(input: &[i64], output: &[i64]) -> Self {
+        let graph = pb::GraphProto {
+            name: "test".into(),
+            input: vec![value("x", input)],
+            output: vec![value("y", output)],
+            ..Default::default()
+        };
+        Onnx { graph, opset: 17 }
+    }
+
+    pub fn node(mut self, operator: &str, inputs: &[&str], output: &str, attributes: Vec<pb::AttributeProto>) -> Self {
+        self.graph.node.push(pb::NodeProto {
+            name: format!("node_{output}"),
+            op_type: operator.into(),
+            input: inputs.iter().map(|s| s.to_string()).collect(),
+            output: output.split(',').map(str::to_owned).collect(),
+            attribute: attributes,
+            ..Default::default()
+        });
+        self
+    }
+
+    pub fn floats(mut self, name: &str, dims: &[i64], values: Vec<f32>) -> Self {
+        assert_eq!(dims.iter().product::<i64>() as usize, values.len());
+        self.graph.initializer.push(pb::TensorProto {
+            name: name.into(),
+            dims: dims.to_vec(),
+            data_type: DataType::Float as i32,
+            float_data: values,
+            ..Default::default()
+        });
+        self
+    }
+
+    pub fn ints(mut self, name: &str, values: &[i64]) -> Self {
+        self.graph.initializer.push(pb::TensorProto {
+            name: name.into(),
+            dims: vec![values.len() as i64],
+            data_type: DataType::Int64 as i32,
+            raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into(),
+            ..Default::default()
+        });
+        self
+    }
+
+    pub fn bytes(self) -> Vec<u8> {
+        let version = pb::OperatorSetIdProto { domain: String::new(), version: self.opset };
+        let model = pb::ModelProto {
+            ir_version: 8,
+            opset_import: vec![version],
+            graph: Some(self.graph),
+            ..Default::default()
+        };
+        model.encode_to_vec()
+    }
+}

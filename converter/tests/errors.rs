@@ -1,0 +1,136 @@
+//! What cannot be converted says which node, which attribute, what is supported.
+
+mod build;
+
+use build::{Numbers, Onnx, int, ints, text};
+use escarp_converter::{Error, Options, convert, read, samples::InMemory};
+
+fn refuse(onnx: Onnx) -> String {
+    read(&onnx.bytes(), &Options::default()).expect_err("this must be refused").to_string()
+}
+
+fn conv(weight: [i64; 4]) -> Onnx {
+    let n = weight.iter().product::<i64>() as usize;
+    Onnx::new(&[0, 6, 8, 8], &[0, 6]).floats("w", &weight, vec![0.1; n])
+}
+
+#[test]
+fn an_unknown_operator_is_named_with_its_node() {
+    let onnx = Onnx::new(&[0, 4], &[0, 4]).node("Erf", &["x"], "y", vec![]);
+    let message = refuse(onnx);
+    assert!(message.starts_with("node `node_y`: operator Erf is not supported; supported: Conv, "), "{message}");
+}
+
+#[test]
+fn unsupported_attributes_are_named_with_what_would_do() {
+    let message = refuse(conv([6, 2, 3, 3]).node("Conv", &["x", "w"], "y", vec![int("group", 3)]));
+    assert_eq!(message, "node `node_y` (Conv): group = 3; supported: 1");
+    let message = refuse(conv([6, 6, 3, 3]).node("Conv", &["x", "w"], "y", vec![ints("strides", &[0, 1])]));
+    assert_eq!(message, "node `node_y` (Conv): strides = [0, 1]; supported: 2 numbers in 1..=255");
+    let message = refuse(conv([6, 6, 3, 3]).node("Conv", &["x", "w"], "y", vec![int("frobnicate", 1)]));
+    assert!(message.contains("frobnicate = (present); supported: the attributes [auto_pad,"), "{message}");
+    let message = refuse(conv([6, 5, 3, 3]).node("Conv", &["x", "w"], "y", vec![]));
+    assert_eq!(message, "node `node_y` (Conv): weights [6, 5, 3, 3] do not fit an input of 6 channels");
+}
+
+fn gru(attributes: Vec<tract_onnx::pb::AttributeProto>) -> Onnx {
+    Onnx::new(&[0, 7, 4], &[0, 3])
+        .floats("w", &[1, 9, 4], vec![0.1; 36])
+        .floats("r", &[1, 9, 3], vec![0.1; 27])
+        .ints("one", &[1])
+        .node("Transpose", &["x"], "t", vec![ints("perm", &[1, 0, 2])])
+        .node("GRU", &["t", "w", "r"], "all,last", attributes)
+}
+
+#[test]
+fn recurrent_forms_we_lack() {
+    let message = refuse(gru(vec![text("direction", "bidirectional")]));
+    assert_eq!(message, "node `node_all,last` (GRU): direction = bidirectional; supported: forward");
+    let every_step = gru(vec![]).node("Squeeze", &["all", "one"], "y", vec![]);
+    let message = refuse(every_step);
+    assert!(message.contains("the answer after the last time step"), "{message}");
+    let first = gru(vec![])
+        .node("Squeeze", &["all", "one"], "s", vec![])
+        .node("Constant", &[], "i", vec![int("value_int", 0)])
+        .node("Gather", &["s", "i"], "y", vec![int("axis", 0)]);
+    let message = refuse(first);
+    assert!(message.contains("supported: the last time step"), "{message}");
+    let lstm = Onnx::new(&[0, 7, 4], &[0, 3]).node("LSTM", &["x"], "y", vec![]);
+    assert!(refuse(lstm).starts_with("node `node_y`: operator LSTM is not supported"));
+}
+
+#[test]
+fn bytes_that_are_no_model() {
+    for bytes in [&b""[..], b"hello", &[0xff; 64], &[0x3a, 0x05, 1, 2]] {
+        assert!(matches!(read(bytes, &Options::default()), Err(Error::Onnx(_))), "{bytes:?}");
+    }
+}
+
+/// Every truncation of a model is an error or a model; none panics or takes memory without bound.
+#[test]
+fn cut_models_never_panic() {
+    let whole = conv([6, 6, 3, 3])
+        .node("Conv", &["x", "w"], "c", vec![])
+        .node("GlobalAveragePool", &["c"], "p", vec![])
+        .node("Flatten", &["p"], "y", vec![])
+        .bytes();
+    assert!(read(&whole, &Options::default()).is_ok());
+    for end in 0..whole.len() {
+        let _ = read(&whole[..end], &Options::default());
+    }
+    let mut flipped = whole.clone();
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            flipped[at] ^= 1 << bit;
+            let _ = read(&flipped, &Options::default());
+            flipped[at] ^= 1 << bit;
+        }
+    }
+}
+
+fn classifier() -> Vec<u8> {
+    Onnx::new(&[0, 8], &[0, 3])
+        .floats("w", &[8, 3], Numbers::new(1).take(24))
+        .node("Gemm", &["x", "w"], "y", vec![])
+        .bytes()
+}
+
+#[test]
+fn labels_must_be_as_many_as_outputs() {
+    let options = Options { labels: Some(vec!["a".into(), "b".into()]), ..Options::default() };
+    let error = read(&classifier(), &options).unwrap_err();
+    assert_eq!(error.to_string(), "labels: 2 labels; the network has 3 outputs");
+}
+
+#[test]
+fn no_samples_and_infinite_ones() {
+    let none = InMemory { values: vec![], sample_len: 8, labels: vec![], source: "x".into() };
+    let error = convert(&classifier(), &none, &Options::default()).unwrap_err();
+    assert_eq!(error.to_string(), "samples: none: calibration needs at least one");
+    let mut infinite = Numbers::new(2).samples(4, 8);
+    infinite.values[13] = f32::INFINITY;
+    let error = convert(&classifier(), &infinite, &Options::default()).unwrap_err();
+    assert_eq!(error.to_string(), "samples: random[1]: `x` is not finite in the float network");
+}
+
+#[test]
+fn strict_turns_warnings_into_errors() {
+    let few = Numbers::new(2).samples(4, 8);
+    assert!(!convert(&classifier(), &few, &Options::default()).unwrap().warnings.is_empty());
+    let error = convert(&classifier(), &few, &Options { strict: true, ..Options::default() }).unwrap_err();
+    assert!(matches!(error, Error::Strict(_)), "{error}");
+}
+
+#[test]
+fn sums_that_could_leave_the_accumulator_are_refused_by_name() {
+    // 150,000 weights at full scale reach 150000 * 127 * 128 > 2^31.
+    let n = 150_000;
+    let onnx = Onnx::new(&[0, 3, 250, 200], &[0, 1])
+        .floats("w", &[n, 1], vec![1.0; n as usize])
+        .node("Flatten", &["x"], "f", vec![])
+        .node("Gemm", &["f", "w"], "y", vec![])
+        .bytes();
+    let samples = Numbers::new(3).samples(1, n as usize);
+    let error = convert(&onnx, &samples, &Options::default()).unwrap_err();
+    assert!(matches!(&error, Error::Overflow { node, channel: 0, .. } if node == "node_y"), "{error}");
+}
