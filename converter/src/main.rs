@@ -238,9 +238,11 @@ fn open_test(args: &Args, converted: &Converted) -> Result<Option<Source>, Failu
             return Err(Failure::Usage("--test-labels is for an NPY --test; folders name their classes".into()));
         }
         (Source::Folder(_), None) if labels.is_empty() && classes > outputs.max(2) => {
-            return Err(
-                Error::Labels(format!("{}: {classes} classes; the network has {outputs} outputs", path.display())).into()
-            );
+            return Err(Error::Labels(format!(
+                "{}: {classes} classes; the network has {outputs} outputs",
+                path.display()
+            ))
+            .into());
         }
         _ => {}
     }

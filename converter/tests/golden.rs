@@ -3,9 +3,7 @@
 mod build;
 
 use build::{Numbers, Onnx, attribute, int, ints, text};
-use escarp_converter::{
-    Options, Samples, convert, eval::Evaluator, float_runner, measure::measure, ops::Op, read,
-};
+use escarp_converter::{Options, Samples, convert, eval::Evaluator, float_runner, measure::measure, ops::Op, read};
 use escarp_runtime::Cpu;
 use tract_onnx::pb;
 
@@ -129,16 +127,23 @@ fn pools() {
     pool("MaxPool", vec![ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2]), ints("pads", &[1, 1, 1, 1])]);
     pool("AveragePool", vec![ints("kernel_shape", &[3, 2]), ints("strides", &[1, 2])]);
     pool("GlobalMaxPool", vec![]);
-    let mean = Onnx::new(&[0, 3, 8, 8], &[0, 3]).node("ReduceMean", &["x"], "y", vec![ints("axes", &[2, 3]), int("keepdims", 0)]);
+    let mean = Onnx::new(&[0, 3, 8, 8], &[0, 3]).node(
+        "ReduceMean",
+        &["x"],
+        "y",
+        vec![ints("axes", &[2, 3]), int("keepdims", 0)],
+    );
     check(mean, 2.0);
 }
 
 #[test]
 fn flattened_maps_keep_onnx_order() {
     let onnx = |flatten: fn(Onnx) -> Onnx| {
-        let onnx = Onnx::new(&[0, 3, 4, 5], &[0, 6])
-            .floats("w", &[60, 6], weights(11, 360, 0.2))
-            .floats("b", &[6], weights(12, 6, 0.2));
+        let onnx = Onnx::new(&[0, 3, 4, 5], &[0, 6]).floats("w", &[60, 6], weights(11, 360, 0.2)).floats(
+            "b",
+            &[6],
+            weights(12, 6, 0.2),
+        );
         flatten(onnx)
     };
     check(onnx(|o| o.node("Flatten", &["x"], "f", vec![]).node("Gemm", &["f", "w", "b"], "y", vec![])), 3.0);
@@ -165,11 +170,8 @@ fn nhwc_input_of_tf2onnx() {
 
 #[test]
 fn gemm_with_its_attributes() {
-    let alpha = pb::AttributeProto {
-        r#type: pb::attribute_proto::AttributeType::Float as i32,
-        f: 0.5,
-        ..attribute("alpha")
-    };
+    let alpha =
+        pb::AttributeProto { r#type: pb::attribute_proto::AttributeType::Float as i32, f: 0.5, ..attribute("alpha") };
     let onnx = Onnx::new(&[0, 20], &[0, 7])
         .floats("w", &[7, 20], weights(14, 140, 0.4))
         .floats("b", &[7], weights(15, 7, 0.4))
