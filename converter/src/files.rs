@@ -115,30 +115,7 @@ fn array(path: &Path, graph: &Graph) -> Result<InMemory, Error> {
     let array = read_npy(path)?;
     let (front_end, shape) = (front_end_of(graph), input_shape(graph));
     let reader = InputReader::new(front_end::of(&front_end), shape).map_err(named)?;
-    let mut values = reader.batch(&array).map_err(named)?;
-    let [h, w, c] = graph.shape(graph.input);
-    let onnx = graph.input_layout.onnx_shape([h, w, c], graph.steps);
-    let ours = [vec![h, w, c], vec![graph.steps, c], vec![c]];
-    let each = |dims: &[usize]| -> Vec<usize> { dims.iter().copied().filter(|&d| d != 1).collect() };
-    let given = each(array.shape.get(1..).unwrap_or(&[]));
-    let fits = |dims: &[usize]| each(dims) == given || each(dims) == each(&array.shape);
-    if !fits(&onnx[..]) && !ours.iter().any(|o| fits(o)) {
-        let shapes = format!("{:?}", array.shape);
-        return Err(Error::Samples(format!("{}: an array of {shapes}; the network takes {onnx:?}", path.display())));
-    }
-    // Pixels of bytes are rows of pixels whatever the network's order; floats come as the network takes them.
-    let planar = graph.input_layout == crate::graph::InputLayout::Nchw
-        && !matches!(array.data, NpyData::U8(_))
-        && each(&onnx) == given
-        && each(&ours[0]) != given;
-    if planar {
-        for sample in values.chunks_exact_mut(h * w * c) {
-            let planes = sample.to_vec();
-            for (i, v) in sample.iter_mut().enumerate() {
-                *v = planes[i % c * h * w + i / c];
-            }
-        }
-    }
+    let values = reader.batch(&array).map_err(named)?;
     Ok(InMemory { values, sample_len: graph.sample_len(), labels: vec![], source: path.display().to_string() })
 }
 
