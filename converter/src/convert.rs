@@ -13,8 +13,7 @@ use crate::{
     metadata::{FrontEnd, Metadata},
     pack::{About, pack},
     plan::{Plan, plan},
-    qgraph::{QGraph, QOp},
-    quantize::{self, quantize},
+    quantize::quantize,
     samples::{Samples, spread},
 };
 
@@ -33,10 +32,6 @@ pub struct Options {
     pub limit: usize,
     /// How activation ranges are chosen.
     pub method: Method,
-    /// Clip weights where that lowers the squared error.
-    pub clip_weights: bool,
-    /// Rounds of bias correction; 0 for none.
-    pub bias_rounds: usize,
     /// What the host's kernels may use.
     pub cpu: Cpu,
     /// Anything doubtful is an error.
@@ -51,9 +46,7 @@ impl Default for Options {
             labels: None,
             name: String::new(),
             limit: 500,
-            method: Method::MinMax,
-            clip_weights: false,
-            bias_rounds: 0,
+            method: Method::Percentile(99.99),
             cpu: Cpu::compiled(),
             strict: false,
         }
@@ -128,16 +121,10 @@ pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<
     let metadata = graph.metadata.clone().unwrap_or_default();
     let picks = spread(samples, options.limit);
     let seen = calibrate::calibrate(&graph, samples, &picks)?;
-    let settings = quantize::Settings { method: options.method, clip_weights: options.clip_weights };
-    let qgraph = quantize(&graph, &seen, front_end::range(&metadata.front_end), settings)?;
-    let mut plan = plan(qgraph)?;
+    let qgraph = quantize(&graph, &seen, front_end::range(&metadata.front_end), options.method)?;
+    let plan = plan(qgraph)?;
     let about = About { name: options.name.clone(), metadata, accuracy: None };
-    let mut file = pack(&plan, &about)?;
-    for _ in 0..options.bias_rounds {
-        let layers = measure::layers(&file, &graph, &plan, samples, &picks, options.cpu)?;
-        correct_biases(&mut plan.graph, &layers);
-        file = pack(&plan, &about)?;
-    }
+    let file = pack(&plan, &about)?;
     let compared = spread(samples, COMPARED);
     let layers = measure::layers(&file, &graph, &plan, samples, &compared, options.cpu)?;
     let (notes, warnings) = (graph.notes.clone(), warnings(&graph, &about.metadata, &seen, picks.len()));
@@ -145,26 +132,6 @@ pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<
         return Err(Error::Strict(first.clone()));
     }
     Ok(Converted { file, graph, plan, about, seen, layers, picks, notes, warnings })
-}
-
-fn correct_biases(graph: &mut QGraph, layers: &[Layer]) {
-    let scales: Vec<f32> = graph.tensors.iter().map(|t| t.scale.scale).collect();
-    for (node, layer) in graph.nodes.iter_mut().zip(layers) {
-        let QOp::Conv(conv) = &mut node.op else { continue };
-        for (channel, error) in layer.bias.iter().enumerate() {
-            let unit = f64::from(scales[node.inputs[0]]) * f64::from(conv.rows.scale[channel]);
-            let reach: i64 = conv.rows.weight[channel * conv.rows.weight.len() / conv.rows.bias.len()..]
-                [..conv.rows.weight.len() / conv.rows.bias.len()]
-                .iter()
-                .map(|w| i64::from(w.abs()) * 128)
-                .sum();
-            let bias = i64::from(conv.rows.bias[channel]) + (error / unit).round() as i64;
-            // The proof of the accumulator holds for the corrected bias too, or the old one stays.
-            if reach + bias.abs() < 1 << 31 {
-                conv.rows.bias[channel] = bias as i32;
-            }
-        }
-    }
 }
 
 /// What a careful reader should know before trusting the numbers.

@@ -142,7 +142,10 @@ fn input_form(
     let shown = shown.join(", ");
     let wrong = |reason: &str| Error::Model(format!("input `{name}` [{shown}]: {reason}"));
     let reader = nodes.iter().find(|n| n.operator() != "Shape" && n.inputs().contains(name));
-    let perm = reader.filter(|n| n.operator() == "Transpose").and_then(|n| n.ints("perm").ok()?);
+    let transposed = reader.filter(|n| n.operator() == "Transpose").and_then(|n| n.ints("perm").ok()?);
+    // Keras models: a Transpose to channels first, or with one channel a Reshape, which does the same.
+    let channels_last = transposed == Some(&[0, 3, 1, 2])
+        || dims.last() == Some(&Some(1)) && reader.is_some_and(|n| n.operator() == "Reshape");
     let batch = |d: Option<usize>| match d {
         None | Some(1) => Ok(()),
         Some(n) => Err(wrong(&format!("the batch is fixed at {n}; supported: 1 or symbolic"))),
@@ -159,9 +162,9 @@ fn input_form(
         [b, x, y, z] => {
             batch(b)?;
             let (x, y, z) = (fixed(x)?, fixed(y)?, fixed(z)?);
-            match perm {
-                Some([0, 3, 1, 2]) => Ok((InputLayout::Nhwc, [x, y, z], 1)),
-                _ => Ok((InputLayout::Nchw, [y, z, x], 1)),
+            match channels_last {
+                true => Ok((InputLayout::Nhwc, [x, y, z], 1)),
+                false => Ok((InputLayout::Nchw, [y, z, x], 1)),
             }
         }
         [first, second, features] => {

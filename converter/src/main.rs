@@ -51,7 +51,7 @@ struct Args {
     #[arg(long, default_value_t = 500)]
     limit: usize,
     /// How the range of each activation is chosen from the samples.
-    #[arg(long, value_enum, default_value_t = Ranges::Minmax)]
+    #[arg(long, value_enum, default_value_t = Ranges::Percentile)]
     ranges: Ranges,
     /// The model file to write.
     #[arg(short, long, value_name = "FILE")]

@@ -148,8 +148,6 @@ pub struct Layer {
     pub shape: String,
     /// `10 log10(sum float^2 / sum (float - int8)^2)`; infinite where nothing is lost.
     pub snr_db: f64,
-    /// Mean of float minus int8, for each channel.
-    pub bias: Vec<f64>,
 }
 
 /// Compares every step's output with the float graph's, all errors before it included.
@@ -165,7 +163,7 @@ pub fn layers(
     cpu: Cpu,
 ) -> Result<Vec<Layer>, Error> {
     let nodes = &plan.graph.nodes;
-    let start = || nodes.iter().map(|n| Sums::new(graph.shape(n.output)[2])).collect::<Vec<_>>();
+    let start = || vec![Sums::default(); nodes.len()];
     let share = picks.len().div_ceil(rayon::current_num_threads() * 4).max(1);
     let parts: Vec<Vec<Sums>> = picks
         .par_chunks(share)
@@ -189,7 +187,9 @@ pub fn layers(
                     let see = |at: usize, step: &escarp_runtime::ops::Step, stored: &[i8]| {
                         if let Some(tensor) = model.tensor(step.output()) {
                             let padded = tensor.padded_channels();
-                            sums[at].add(&floats[at], stored, padded, tensor.scale, tensor.zero_point);
+                            let channels = usize::from(tensor.channels);
+                            let pixels = floats[at].chunks_exact(channels).zip(stored.chunks_exact(padded));
+                            pixels.for_each(|(f, q)| sums[at].add(f, q, tensor.scale, tensor.zero_point));
                         }
                     };
                     session.trace(&step, see).map_err(failed)?;
@@ -200,47 +200,33 @@ pub fn layers(
         .collect::<Result<_, Error>>()?;
     let mut total = start();
     for part in &parts {
-        total.iter_mut().zip(part).for_each(|(t, p)| t.merge(p));
+        for (total, part) in total.iter_mut().zip(part) {
+            total.signal += part.signal;
+            total.noise += part.noise;
+        }
     }
     let layer = |(node, sums): (&crate::qgraph::QNode, &Sums)| Layer {
         name: node.name.clone(),
         operator: node.operator.clone(),
         shape: show_shape(graph.shape(node.output)),
         snr_db: 10.0 * (sums.signal / sums.noise).log10(),
-        bias: sums.drift.iter().map(|d| d / sums.pixels.max(1) as f64).collect(),
     };
     Ok(nodes.iter().zip(&total).map(layer).collect())
 }
 
+#[derive(Clone, Copy, Default)]
 struct Sums {
     signal: f64,
     noise: f64,
-    /// `[channel]` sum of float - int8
-    drift: Vec<f64>,
-    pixels: u64,
 }
 
 impl Sums {
-    fn new(channels: usize) -> Sums {
-        Sums { signal: 0.0, noise: 0.0, drift: vec![0.0; channels], pixels: 0 }
-    }
-
-    fn add(&mut self, float: &[f32], stored: &[i8], padded: usize, scale: f32, zero_point: i8) {
-        for (float, stored) in float.chunks_exact(self.drift.len()).zip(stored.chunks_exact(padded)) {
-            for ((f, q), drift) in float.iter().zip(stored).zip(&mut self.drift) {
-                let error = f64::from(*f) - f64::from(scale) * (f64::from(*q) - f64::from(zero_point));
-                self.signal += f64::from(*f).powi(2);
-                self.noise += error * error;
-                *drift += error;
-            }
-            self.pixels += 1;
+    /// One pixel; `stored` may have padding channels behind.
+    fn add(&mut self, float: &[f32], stored: &[i8], scale: f32, zero_point: i8) {
+        for (f, q) in float.iter().zip(stored) {
+            let error = f64::from(*f) - f64::from(scale) * (f64::from(*q) - f64::from(zero_point));
+            self.signal += f64::from(*f).powi(2);
+            self.noise += error * error;
         }
-    }
-
-    fn merge(&mut self, other: &Sums) {
-        self.signal += other.signal;
-        self.noise += other.noise;
-        self.pixels += other.pixels;
-        self.drift.iter_mut().zip(&other.drift).for_each(|(a, b)| *a += b);
     }
 }

@@ -19,15 +19,6 @@ const LARGEST_FACTOR: f64 = (1 << 21) as f64;
 /// An int8 copy of a GRU's state: h in [-1, 1) in steps of 1/128.
 const STATE: Scale = Scale { scale: 1.0 / 128.0, zero_point: 0 };
 
-/// How weights and ranges become int8.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Activation ranges.
-    pub method: Method,
-    /// Choose each row's weight scale for the least squared error instead of for its largest weight.
-    pub clip_weights: bool,
-}
-
 /// Quantizes a folded graph. `input_range` overrides what the samples showed of the input, where the front end knows it.
 ///
 /// # Errors
@@ -37,14 +28,14 @@ pub fn quantize(
     graph: &Graph,
     seen: &[Histogram],
     input_range: Option<(f32, f32)>,
-    settings: Settings,
+    method: Method,
 ) -> Result<QGraph, Error> {
     let range = |id: usize| match input_range {
         Some(range) if id == graph.input => range,
         _ if seen[id].min > seen[id].max => (0.0, 0.0),
         // Scores decide by their order at the top: clipping them would make ties.
         _ if id == graph.output => seen[id].range(Method::MinMax),
-        _ => seen[id].range(settings.method),
+        _ => seen[id].range(method),
     };
     let tensor =
         |id: usize, scale: Scale| QTensor { name: graph.tensors[id].name.clone(), shape: graph.shape(id), scale };
@@ -57,7 +48,7 @@ pub fn quantize(
         let factor = |s: Scale| f64::from(s.scale);
         let (op, scale) = match &node.op {
             Op::Conv(conv) => {
-                let (op, scale) = quantize_conv(node, conv, &inputs, |least| scale_of(node.output, least), settings)?;
+                let (op, scale) = quantize_conv(node, conv, &inputs, |least| scale_of(node.output, least))?;
                 (QOp::Conv(op), scale)
             }
             Op::Add(add) => {
@@ -68,7 +59,7 @@ pub fn quantize(
                 (QOp::Add(QAdd { multipliers, min, max }), scale)
             }
             Op::Pool(pool) => quantize_pool(pool, x, |least| scale_of(node.output, least), node)?,
-            Op::Gru(gru) => (QOp::Gru(quantize_gru(node, gru, x, settings)?), STATE),
+            Op::Gru(gru) => (QOp::Gru(quantize_gru(node, gru, x)?), STATE),
             Op::Affine(_) | Op::Clamp(_) => {
                 return Err(Error::Node {
                     node: node.name.clone(),
@@ -102,10 +93,9 @@ fn quantize_conv(
     conv: &Conv,
     inputs: &[Scale],
     output: impl Fn(f64) -> Scale,
-    settings: Settings,
 ) -> Result<(QConv, Scale), Error> {
     let x = inputs[0];
-    let scales = row_scales(&conv.weight, &conv.bias, conv.depth(), x, settings);
+    let scales = row_scales(&conv.weight, &conv.bias, conv.depth(), x);
     let largest = scales.iter().copied().fold(0.0, f64::max);
     // A plain epilogue takes factors below 1/2: output steps are at least two accumulator units, which loses nothing.
     let (least, units, smallest_shift) = match conv.residual {
@@ -135,9 +125,9 @@ fn quantize_pool(pool: &Pool, x: Scale, output: impl Fn(f64) -> Scale, node: &No
     Ok((QOp::Pool(QPool { geometry: pool.geometry, average, min, max }), scale))
 }
 
-fn quantize_gru(node: &Node, gru: &Gru, x: Scale, settings: Settings) -> Result<QGru, Error> {
+fn quantize_gru(node: &Node, gru: &Gru, x: Scale) -> Result<QGru, Error> {
     let rows = |weight: &[f32], bias: &[f32], depth: usize, x: Scale| {
-        let scales = row_scales(weight, bias, depth, x, settings);
+        let scales = row_scales(weight, bias, depth, x);
         quantize_rows(node, weight, bias, x, scales, 1.0 / Q12, SHIFT_MIN_WIDE)
     };
     Ok(QGru {
@@ -150,29 +140,17 @@ fn quantize_gru(node: &Node, gru: &Gru, x: Scale, settings: Settings) -> Result<
 }
 
 /// Real value of one unit of weight, for each row.
-fn row_scales(weight: &[f32], bias: &[f32], depth: usize, x: Scale, settings: Settings) -> Vec<f64> {
+fn row_scales(weight: &[f32], bias: &[f32], depth: usize, x: Scale) -> Vec<f64> {
     weight
         .chunks_exact(depth)
         .zip(bias)
         .map(|(row, bias)| {
             let largest = f64::from(row.iter().fold(0.0f32, |m, w| m.max(w.abs())));
-            let scale = if settings.clip_weights { least_error(row, largest) } else { largest / 127.0 };
             // The bias is counted in the same units and must leave half of i32 to the products.
             let for_bias = f64::from(bias.abs()) / f64::from(x.scale) / 2f64.powi(30);
-            scale.max(for_bias).max(1e-30)
+            (largest / 127.0).max(for_bias).max(1e-30)
         })
         .collect()
-}
-
-/// The scale with the least squared error of rounding and clipping: a single large weight need not cost all others.
-fn least_error(row: &[f32], largest: f64) -> f64 {
-    let error = |scale: f64| -> f64 {
-        let of = |w: &f32| (f64::from(*w) - (f64::from(*w) / scale).round().clamp(-127.0, 127.0) * scale).powi(2);
-        row.iter().map(of).sum()
-    };
-    let candidates = (64..=127).map(|i| largest / 127.0 * f64::from(i) / 127.0);
-    let scored = candidates.map(|scale| (error(scale), scale));
-    scored.fold((f64::INFINITY, largest / 127.0), |best, c| if c.0 <= best.0 { c } else { best }).1
 }
 
 fn beyond(node: &Node, channel: usize) -> Error {

@@ -99,7 +99,8 @@ fn residual_sum_is_written_in_place() {
     let fused = converted.graph.nodes.iter().filter(|n| matches!(&n.op, Op::Conv(c) if c.residual)).count();
     assert_eq!(fused, 1, "{}", converted.graph);
     assert!(!converted.graph.nodes.iter().any(|n| matches!(n.op, Op::Add(_))));
-    assert_eq!(converted.plan.lower_bound, 2 * 5 * 5 * 8u64.next_multiple_of(16), "two maps are alive at once");
+    // A map of 5 x 5 x 8 takes 208 bytes, aligned.
+    assert_eq!(converted.plan.lower_bound, 2 * 208, "two maps are alive at once");
 }
 
 #[test]

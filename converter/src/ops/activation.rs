@@ -37,7 +37,7 @@ pub fn import_clamp(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         };
         Clamp { min: limit(1, "min", f32::NEG_INFINITY)?, max: limit(2, "max", f32::INFINITY)? }
     };
-    if !(clamp.min <= clamp.max) {
+    if clamp.min.is_nan() || clamp.max.is_nan() || clamp.min > clamp.max {
         return Err(node.wrong(format!("limits {}..{}", clamp.min, clamp.max)));
     }
     let x = importer.view(node, 0)?;

@@ -1,4 +1,5 @@
 //! Small ONNX models made in the test.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use escarp_converter::samples::InMemory;
 use prost::Message;
@@ -105,7 +106,7 @@ impl Onnx {
             name: name.into(),
             dims: vec![values.len() as i64],
             data_type: DataType::Int64 as i32,
-            raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into(),
+            raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
             ..Default::default()
         });
         self

@@ -15,6 +15,18 @@ pub(super) fn section(plan: &Plan) -> String {
     let x = |step: usize| LEFT + (WIDTH - LEFT) * step as f64 / columns;
     let y = |bytes: u64| (HEIGHT - BOTTOM) * (1.0 - bytes as f64 / plan.arena_len.max(1) as f64);
     let mut svg = format!("<svg class=\"plan\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">");
+    for part in 0..=4 {
+        let bytes = plan.arena_len * part / 4;
+        let _ = write!(
+            svg,
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{0:.1}\" y2=\"{0:.1}\"/>\
+             <text class=\"axis\" x=\"{1}\" y=\"{2:.1}\">{3}</text>",
+            y(bytes),
+            LEFT - 6.0,
+            y(bytes).max(10.0) + 3.0,
+            thousands(bytes)
+        );
+    }
     let mut block = |class: &str, from: f64, to: f64, start: u64, len: u64, label: &str, title: &str| {
         let (top, height) = (y(start + len), (y(start) - y(start + len)).max(1.0));
         // Writing to a String cannot fail.
@@ -49,18 +61,6 @@ pub(super) fn section(plan: &Plan) -> String {
     if plan.scratch_len > 0 {
         let title = format!("scratch, {} bytes", thousands(plan.scratch_len));
         block("scratch", LEFT, end, plan.arena_len - plan.scratch_len, plan.scratch_len, "scratch", &title);
-    }
-    for part in 0..=4 {
-        let bytes = plan.arena_len * part / 4;
-        let _ = write!(
-            svg,
-            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{0:.1}\" y2=\"{0:.1}\"/>\
-             <text class=\"axis\" x=\"{1}\" y=\"{2:.1}\">{3}</text>",
-            y(bytes),
-            LEFT - 6.0,
-            y(bytes).max(10.0) + 3.0,
-            thousands(bytes)
-        );
     }
     let floor = y(plan.state_len + plan.lower_bound);
     let _ = write!(svg, "<line class=\"floor\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{floor:.1}\" y2=\"{floor:.1}\"/>");

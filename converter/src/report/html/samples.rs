@@ -43,15 +43,19 @@ pub(super) fn confusion(report: &Report) -> String {
     out + "</tbody></table></div></section>\n"
 }
 
-/// Where float and int8 differ first, then samples from everywhere.
+/// Some samples on which float and int8 differ, then some of the others.
 pub(super) fn examples(report: &Report) -> String {
     let answers = &report.scores.answers;
-    let differ = answers.iter().filter(|a| a.float_top != a.int8_top).take(EXAMPLES / 2);
-    let stride = (answers.len() / EXAMPLES).max(1);
-    let others = answers.iter().filter(|a| a.float_top == a.int8_top).step_by(stride);
-    let rows: Vec<String> = differ.chain(others).take(EXAMPLES).map(|a| row(report, a)).collect();
+    let (differ, same): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|a| a.float_top != a.int8_top);
+    // Evenly over the samples, which stand in the order of their classes.
+    let some = |list: &[&Answer], most: usize| -> Vec<String> {
+        let count = list.len().min(most);
+        (0..count).map(|i| row(report, list[i * list.len() / count])).collect()
+    };
+    let mut rows = some(&differ, EXAMPLES / 2);
+    rows.extend(some(&same, EXAMPLES - rows.len()));
     format!(
-        "<section><h2>Examples</h2><p>First samples on which float and int8 disagree, then others.</p>\
+        "<section><h2>Examples</h2><p>Samples on which float and int8 disagree, if there are any, then others.</p>\
          <div class=\"examples\">{}</div></section>\n",
         rows.concat()
     )
@@ -92,18 +96,16 @@ fn picture(report: &Report, values: &[f32]) -> Option<String> {
     let low = values.iter().copied().fold(f32::INFINITY, f32::min);
     let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let byte = |v: f32| (255.0 * (v - low) / (high - low).max(f32::MIN_POSITIVE)) as u8;
-    let (width, height, pixel): (usize, usize, Box<dyn Fn(usize, usize) -> [u8; 3]>) = if steps > 1 {
+    let (width, height, pixels): (usize, usize, Vec<u8>) = if steps > 1 {
         // Few features are wide bars, so that three axes of a sensor can be seen.
         let bar = (24 / c).max(1);
-        (steps, c * bar, Box::new(move |x, y| [byte(values[x * c + (c - 1 - y / bar)]); 3]))
+        let rows = (0..c * bar).map(|y| c - 1 - y / bar);
+        (steps, c * bar, rows.flat_map(|f| (0..steps).flat_map(move |t| [byte(values[t * c + f]); 3])).collect())
     } else if h > 1 && matches!(c, 1 | 3) {
-        let at = move |x: usize, y: usize| &values[(y * w + x) * c..][..c];
-        (w, h, Box::new(move |x, y| std::array::from_fn(|i| byte(at(x, y)[i.min(c - 1)]))))
+        (w, h, values.chunks_exact(c).flat_map(|p| [0, 1, 2].map(|i| byte(p[i.min(c - 1)]))).collect())
     } else {
         return None;
     };
-    let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
-    let pixels = places.flat_map(|(x, y)| pixel(x, y)).collect();
     let png = Image { width, height, pixels }.encode_png().ok()?;
     let class = if steps > 1 { "map" } else { "photo" };
     Some(format!("<img class=\"{class}\" alt=\"\" src=\"data:image/png;base64,{}\">", base64(&png)))

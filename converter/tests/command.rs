@@ -1,0 +1,162 @@
+//! The program: exit codes, messages, files whole or absent.
+
+mod build;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use build::{Numbers, Onnx, ints};
+use escarp_media::{Image, Npy};
+use escarp_runtime::Model;
+
+struct Workshop(tempfile::TempDir);
+
+impl Workshop {
+    /// An image classifier of two classes in `net.onnx`, 8 images of each class in `images/`.
+    fn new() -> Self {
+        let shop = Workshop(tempfile::tempdir().unwrap());
+        let onnx = Onnx::new(&[0, 3, 8, 8], &[0, 2])
+            .floats("w", &[4, 3, 3, 3], Numbers::new(5).take(108))
+            .floats("fc", &[4, 2], Numbers::new(6).take(8))
+            .node("Conv", &["x", "w"], "c", vec![ints("pads", &[1, 1, 1, 1])])
+            .node("Relu", &["c"], "r", vec![])
+            .node("GlobalAveragePool", &["r"], "p", vec![])
+            .node("Flatten", &["p"], "f", vec![])
+            .node("MatMul", &["f", "fc"], "m", vec![])
+            .node("Softmax", &["m"], "y", vec![]);
+        fs::write(shop.path("net.onnx"), onnx.bytes()).unwrap();
+        let mut numbers = Numbers::new(9);
+        for class in ["cat", "dog"] {
+            fs::create_dir_all(shop.path(&format!("images/{class}"))).unwrap();
+            for i in 0..8 {
+                let pixels = numbers.take(10 * 10 * 3).iter().map(|v| (127.5 + 127.5 * v) as u8).collect();
+                let png = Image { width: 10, height: 10, pixels }.encode_png().unwrap();
+                fs::write(shop.path(&format!("images/{class}/{i}.png")), png).unwrap();
+            }
+        }
+        shop
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn convert(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_escarp-convert")).args(arguments).current_dir(self.0.path()).output().unwrap()
+    }
+
+    /// Fails with this code and a message that holds all of these; leaves no new file.
+    fn fails(&self, arguments: &[&str], code: i32, says: &[&str]) {
+        let before = files(self.0.path());
+        let output = self.convert(arguments);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{message}");
+        for part in says {
+            assert!(message.contains(part), "`{part}` is not in: {message}");
+        }
+        assert_eq!(files(self.0.path()), before, "something was written");
+    }
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let name = |e: std::io::Result<fs::DirEntry>| e.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(name).collect();
+    names.sort();
+    names
+}
+
+const WHOLE: [&str; 7] = ["net.onnx", "--samples", "images", "--pixels", "0..1", "-o", "net.escarp"];
+
+#[test]
+fn a_whole_conversion_writes_all_three_files() {
+    let shop = Workshop::new();
+    let more = ["--test", "images", "--json", "net.json", "--report", "net.html"];
+    let output = shop.convert(&[&WHOLE[..], &more].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(files(shop.0.path()), ["images", "net.escarp", "net.html", "net.json", "net.onnx"]);
+
+    let file = fs::read(shop.path("net.escarp")).unwrap();
+    let model = Model::parse(&file).unwrap();
+    assert!(model.labels().eq(["cat", "dog"]), "class folders name the outputs");
+    assert_eq!(model.accuracy().unwrap().total, 16);
+
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(shop.path("net.json")).unwrap()).unwrap();
+    assert_eq!(json["total"], 16);
+    assert_eq!(json["file_bytes"], file.len());
+    assert_eq!(json["arena_bytes"], model.arena_len());
+    assert_eq!(json["macs"], model.macs());
+    assert!(json["agree"].as_u64() >= Some(14), "{json}");
+    assert_eq!(json["layers"].as_array().unwrap().len(), model.steps().count());
+    assert!(json["layers"][0]["snr_db"].as_f64() > Some(20.0), "{json}");
+    for key in ["float_correct", "int8_correct"] {
+        assert!(json[key].is_u64(), "{key}");
+    }
+
+    let page = fs::read_to_string(shop.path("net.html")).unwrap();
+    assert!(page.contains("<svg class=\"plan\"") && page.contains("data:image/png;base64,") && page.contains("cat"));
+    assert!(!page.contains("http"), "the page must stand alone");
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("same top-1") && table.contains("16 test samples"), "{table}");
+}
+
+#[test]
+fn stages_print_themselves() {
+    let shop = Workshop::new();
+    for (stage, says) in [("graph", "Conv+Relu"), ("qgraph", "zero -128"), ("plan", "lower bound")] {
+        let output = shop.convert(&[&WHOLE[..5], &["--dump", stage]].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains(says), "{stage}: {text}");
+    }
+    assert_eq!(files(shop.0.path()), ["images", "net.onnx"]);
+}
+
+#[test]
+fn usage_errors_are_2() {
+    let shop = Workshop::new();
+    shop.fails(&["net.onnx"], 2, &["--samples"]);
+    shop.fails(&WHOLE[..5], 2, &["-o FILE"]);
+    shop.fails(&["net.onnx", "--samples", "images", "-o", "x"], 2, &["images", "--pixels 0..255"]);
+    shop.fails(&["net.onnx", "--samples", "images", "--pixels", "0..7", "-o", "x"], 2, &["`0..7`", "allowed: 0..255"]);
+    shop.fails(&[&WHOLE[..], &["--limit", "0"]].concat(), 2, &["--limit 0"]);
+}
+
+#[test]
+fn bad_files_are_1_and_named() {
+    let shop = Workshop::new();
+    shop.fails(&["absent.onnx", "--samples", "images", "-o", "x"], 1, &["absent.onnx"]);
+    shop.fails(&["net.onnx", "--samples", "absent", "--pixels", "0..1", "-o", "x"], 1, &["absent"]);
+    shop.fails(&[&WHOLE[..], &["--labels", "a,b,c"]].concat(), 1, &["3 labels; the network has 2 outputs"]);
+    shop.fails(&[&WHOLE[..6], &["no/such/folder/x.escarp"]].concat(), 1, &["no/such/folder/x.escarp"]);
+
+    fs::write(shop.path("images/cat/3.png"), b"this is no image").unwrap();
+    shop.fails(&WHOLE, 1, &["3.png"]);
+    fs::remove_file(shop.path("images/cat/3.png")).unwrap();
+
+    fs::create_dir(shop.path("images/empty")).unwrap();
+    shop.fails(&WHOLE, 1, &["class folder 'empty' is empty"]);
+    fs::remove_dir(shop.path("images/empty")).unwrap();
+
+    let other = [&WHOLE[..], &["--labels", "cat,horse", "--test", "images"]].concat();
+    shop.fails(&other, 1, &["class 'dog' is not one of the network's: cat, horse"]);
+}
+
+#[test]
+fn arrays_need_the_right_shape_and_labels() {
+    let shop = Workshop::new();
+    let write = |name: &str, shape: &[usize]| {
+        let values = Numbers::new(3).take(shape.iter().product());
+        fs::write(shop.path(name), Npy::encode_f32(shape, &values)).unwrap();
+    };
+    write("good.npy", &[6, 3, 8, 8]);
+    write("bad.npy", &[6, 3, 8, 9]);
+    shop.fails(&["net.onnx", "--samples", "bad.npy", "-o", "x"], 1, &["bad.npy", "[6, 3, 8, 9]"]);
+    write("labels.npy", &[6]);
+    let arguments =
+        ["net.onnx", "--samples", "good.npy", "--test", "good.npy", "--test-labels", "labels.npy", "-o", "x"];
+    shop.fails(&arguments, 1, &["labels.npy: labels must be integers"]);
+    write("labels.npy", &[5]);
+    shop.fails(&arguments, 1, &["labels.npy: 5 labels for 6 samples"]);
+}
