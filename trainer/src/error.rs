@@ -57,7 +57,7 @@ pub enum TrainError {
     /// The loss or the gradient left the finite numbers.
     #[error(
         "training diverged at epoch {epoch}, step {step}: loss {loss}, gradient norm {norm}{place}; \
-         try a lower --lr (now {rate}) or a lower --clip; the last finite state is kept in the checkpoint"
+         try a lower --lr (now {rate}) or a lower --clip; last.ckpt holds the state before this epoch"
     )]
     Diverged {
         /// Counted from 1.
@@ -65,17 +65,26 @@ pub enum TrainError {
         /// Steps done before this one.
         step: u64,
         /// Mean loss of the batch.
-        loss: f32,
+        loss: f64,
         /// Norm of all gradients together.
-        norm: f32,
+        norm: f64,
         /// The first parameter whose gradient is not finite, as `, first in NAME`, or nothing.
         place: String,
         /// Learning rate of the step.
         rate: f32,
     },
+    /// Threads or signals that the system does not grant.
+    #[error("cannot start: {reason}")]
+    Start {
+        /// What the system says.
+        reason: String,
+    },
+    /// A network that cannot be built or fed.
+    #[error(transparent)]
+    Net(#[from] crate::nets::NetError),
     /// The network could not be written as ONNX.
     #[error("model.onnx: {0}")]
-    Export(String),
+    Export(#[from] crate::export::ExportError),
 }
 
 impl TrainError {

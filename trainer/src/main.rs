@@ -1,2 +1,59 @@
-//! Placeholder.
-fn main() {}
+//! `escarp-train`: see [`escarp_trainer::cli`] for its command line.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use escarp_trainer::app;
+use escarp_trainer::cli::{self, Generated, Request};
+use escarp_trainer::error::TrainError;
+use escarp_trainer::generate::{Counts, gestures, images};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("escarp-train: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run() -> Result<(), TrainError> {
+    let stop = |_| INTERRUPTED.load(Ordering::Relaxed);
+    match cli::parse()? {
+        Request::Generate { what, out, train, test, seed } => {
+            let counts = |all: Counts| Counts { train: train.unwrap_or(all.train), test: test.unwrap_or(all.test) };
+            match what {
+                Generated::Images => images::write(&out, seed, counts(images::COUNTS)),
+                Generated::Motion => gestures::write(&out, seed, counts(gestures::COUNTS)),
+            }
+        }
+        Request::Train { config, out, threads } => {
+            prepare(threads)?;
+            app::train(&config, &out, &stop).map(drop)
+        }
+        Request::Resume { run, threads } => {
+            prepare(threads)?;
+            app::resume(&run, &stop).map(drop)
+        }
+    }
+}
+
+/// Threads, and Ctrl-C: the first asks the run to save and end, the second ends the program.
+fn prepare(threads: Option<usize>) -> Result<(), TrainError> {
+    let mut pool = rayon::ThreadPoolBuilder::new();
+    if let Some(threads) = threads {
+        pool = pool.num_threads(threads);
+    }
+    let start = |reason: String| TrainError::Start { reason };
+    pool.build_global().map_err(|e| start(e.to_string()))?;
+    let handler = || {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        eprintln!("\nsaving; press Ctrl-C again to end at once without");
+    };
+    ctrlc::set_handler(handler).map_err(|e| start(e.to_string()))
+}

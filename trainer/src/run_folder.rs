@@ -50,17 +50,38 @@ pub struct EpochMetrics {
     pub validation_accuracy: Option<f64>,
 }
 
+impl EpochMetrics {
+    /// For TensorBoard.
+    pub fn scalars(&self) -> Vec<(&'static str, f64)> {
+        let mut scalars = vec![
+            ("loss/train", self.train_loss),
+            ("accuracy/train", self.train_accuracy),
+            ("gradient_norm/mean", self.gradient_norm),
+            ("gradient_norm/max", self.gradient_norm_max),
+            ("samples_per_second", self.samples_per_second),
+        ];
+        scalars.extend(self.validation_loss.map(|loss| ("loss/validation", loss)));
+        scalars.extend(self.validation_accuracy.map(|accuracy| ("accuracy/validation", accuracy)));
+        scalars
+    }
+}
+
 impl RunFolder {
+    /// Refuses a folder that exists and is not empty.
+    pub fn check_free(folder: &Path) -> Result<(), TrainError> {
+        match std::fs::read_dir(folder) {
+            Ok(mut entries) => match entries.next() {
+                None => Ok(()),
+                Some(_) => Err(TrainError::RunExists(folder.into())),
+            },
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(TrainError::io(folder)(e)),
+        }
+    }
+
     /// Makes a new folder with the run's settings in it; an existing one that is not empty is refused.
     pub fn create(folder: &Path, config: &impl Serialize) -> Result<Self, TrainError> {
-        let taken = match std::fs::read_dir(folder) {
-            Ok(mut entries) => entries.next().is_some(),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
-            Err(e) => return Err(TrainError::io(folder)(e)),
-        };
-        if taken {
-            return Err(TrainError::RunExists(folder.into()));
-        }
+        Self::check_free(folder)?;
         std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
         let run = Self(folder.into());
         let text = serde_json::to_string_pretty(config).map_err(|e| run.no_run(e.to_string()))?;

@@ -24,7 +24,7 @@ pub struct Images {
     classes: Vec<u16>,
     /// Network input for each value of a byte, by channel.
     tables: [[f32; 256]; 3],
-    augmentation: Augmentation,
+    augmentation: Option<Augmentation>,
 }
 
 /// How training pictures vary.
@@ -85,7 +85,7 @@ impl Images {
 
     fn new([height, width]: [usize; 2], pixels: Vec<u8>, classes: Vec<u16>) -> Self {
         let tables = [std::array::from_fn(|byte| byte as f32 / 255.0); 3];
-        Self { shape: [height, width, 3], pixels, classes, tables, augmentation: Augmentation::default() }
+        Self { shape: [height, width, 3], pixels, classes, tables, augmentation: None }
     }
 
     /// `[height, width]`
@@ -115,7 +115,7 @@ impl Images {
     }
 
     /// Sets how bytes become inputs and how training pictures vary.
-    pub fn prepare(&mut self, standard: &Standard, augmentation: Augmentation) {
+    pub fn prepare(&mut self, standard: &Standard, augmentation: Option<Augmentation>) {
         let settings = PixelSettings { norm: Norm::new(&standard.mean, &standard.std) };
         self.tables = std::array::from_fn(|c| std::array::from_fn(|byte| settings.value(byte as u8, c)));
         self.augmentation = augmentation;
@@ -141,20 +141,20 @@ impl Samples for Images {
 
     fn write(&self, index: usize, augment: Option<&mut ChaCha8Rng>, out: &mut [f32]) {
         let picture = &self.pixels[index * out.len()..][..out.len()];
-        match augment {
+        match augment.zip(self.augmentation) {
             None => {
                 for (out, pixel) in out.chunks_exact_mut(3).zip(picture.chunks_exact(3)) {
                     (0..3).for_each(|c| out[c] = self.tables[c][usize::from(pixel[c])]);
                 }
             }
-            Some(rng) => self.write_augmented(picture, rng, out),
+            Some((rng, augmentation)) => self.write_augmented(picture, augmentation, rng, out),
         }
     }
 }
 
 impl Images {
-    fn write_augmented(&self, picture: &[u8], rng: &mut ChaCha8Rng, out: &mut [f32]) {
-        let Augmentation { shift, flip, colour, cutout } = self.augmentation;
+    fn write_augmented(&self, picture: &[u8], how: Augmentation, rng: &mut ChaCha8Rng, out: &mut [f32]) {
+        let Augmentation { shift, flip, colour, cutout } = how;
         let [height, width, _] = self.shape;
         let most = shift as i32;
         let (dy, dx) = (rng.random_range(-most..=most), rng.random_range(-most..=most));
@@ -198,7 +198,7 @@ mod tests {
     fn standardized_inputs_have_mean_0_and_spread_1() {
         let mut images = Images::builtin(1, 0, 20);
         let all: Vec<u32> = (0..160).collect();
-        images.prepare(&images.statistics(&all), Augmentation::default());
+        images.prepare(&images.statistics(&all), None);
         let (inputs, classes) = super::super::batch(&images, &all, None);
         assert_eq!(inputs.shape(), [160, 32, 32, 3]);
         assert_eq!(classes[..9], [0, 1, 2, 3, 4, 5, 6, 7, 0]);
@@ -213,7 +213,7 @@ mod tests {
         let mut images = one([4, 4], (0..48).map(|v| v * 5).collect());
         images.prepare(
             &Standard { mean: vec![0.0; 3], std: vec![1.0; 3] },
-            Augmentation { shift: 1, flip: true, ..Augmentation::default() },
+            Some(Augmentation { shift: 1, flip: true, ..Augmentation::default() }),
         );
         let mut plain = [0.0; 48];
         images.write(0, None, &mut plain);

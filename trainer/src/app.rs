@@ -1,0 +1,253 @@
+//! From settings to a finished run: opens the data, prepares it, fits the network, reports.
+
+use std::path::Path;
+
+use escarp_converter::metadata::{FrontEnd, Metadata};
+use escarp_media::{Folder, Kind};
+
+use crate::config::{BUILTIN, Config, Settings, Task};
+use crate::data::images::{Augmentation, Images};
+use crate::data::motion::Motion;
+use crate::data::sound::{Features, Sounds};
+use crate::data::source::{Listings, classes};
+use crate::data::{Samples, Split, check_classes};
+use crate::error::TrainError;
+use crate::fit::{Job, Outcome, fit};
+use crate::generate::{gestures, images};
+use crate::nets::Arch;
+use crate::progress::Progress;
+use crate::run_folder::RunFolder;
+
+/// Of the built-in data, whatever the run's seed: its test part must stay the same.
+const BUILTIN_SEED: u64 = 0;
+
+/// Begins a run in the folder `out`.
+pub fn train(config: &Config, out: &Path, stop: &dyn Fn(u64) -> bool) -> Result<Outcome, TrainError> {
+    // Bad data should not leave a run folder behind, and a taken folder should not be found after a long decoding.
+    RunFolder::check_free(out)?;
+    run(config, || RunFolder::create(out, config), false, stop)
+}
+
+/// Continues the run in the folder `folder`.
+pub fn resume(folder: &Path, stop: &dyn Fn(u64) -> bool) -> Result<Outcome, TrainError> {
+    let (run_folder, config) = RunFolder::open::<Config>(folder)?;
+    run(&config, || Ok(run_folder), true, stop)
+}
+
+fn run(
+    config: &Config,
+    folder: impl FnOnce() -> Result<RunFolder, TrainError>,
+    resume: bool,
+    stop: &dyn Fn(u64) -> bool,
+) -> Result<Outcome, TrainError> {
+    let mut progress = Progress::new();
+    let prepared = Prepared::new(config, &progress)?;
+    let settings = &config.settings;
+    let mut provenance = std::collections::BTreeMap::new();
+    let mut note = |key: &str, value: String| provenance.insert(key.to_owned(), value);
+    note("trainer", format!("escarp-train {}", config.version));
+    note("data", config.source.data.display().to_string());
+    note("seed", settings.seed.to_string());
+    note("training samples", prepared.split.train.len().to_string());
+    let job = Job {
+        arch: prepared.arch,
+        samples: &*prepared.samples,
+        split: prepared.split,
+        test: prepared.test.as_deref(),
+        metadata: Metadata { labels: prepared.labels, front_end: prepared.front_end, provenance },
+        settings,
+        fingerprint: prepared.fingerprint,
+    };
+    let (train, held_out) = (job.split.train.len(), job.split.validation.len());
+    let tested = job.test.map_or(0, |t| t.classes().len());
+    progress.line(format!("{train} training, {held_out} validation, {tested} test samples"));
+    let folder = folder()?;
+    let outcome = fit(&job, &folder, resume, &mut progress, stop)?;
+    report(&outcome, &folder, &config.task);
+    Ok(outcome)
+}
+
+/// Data ready to be trained on.
+struct Prepared {
+    arch: Arch,
+    samples: Box<dyn Samples>,
+    test: Option<Box<dyn Samples>>,
+    split: Split,
+    labels: Vec<String>,
+    front_end: FrontEnd,
+    fingerprint: u32,
+}
+
+impl Prepared {
+    fn new(config: &Config, progress: &Progress) -> Result<Self, TrainError> {
+        let Config { task, source, settings, .. } = config;
+        let builtin = source.data.as_os_str() == BUILTIN;
+        match *task {
+            Task::Image { blocks, width, size, augmentation } => {
+                let labels = images::LABELS.map(String::from).to_vec();
+                let data = match builtin {
+                    true => {
+                        let part = |part, count| Images::builtin(BUILTIN_SEED, part, count);
+                        let test = part(1, images::COUNTS.test);
+                        (labels, part(0, images::COUNTS.train), Some(test))
+                    }
+                    false => {
+                        let Listings { train, test } = open(config, Kind::Image, progress)?;
+                        let size = size.map(|side| [side, side]);
+                        let decode = |folder: &Folder, size| -> Result<Images, TrainError> {
+                            let (images, resized) = Images::decode(folder, size)?;
+                            let [height, width] = images.size();
+                            if resized > 0 {
+                                let all = folder.len();
+                                progress.line(format!(
+                                    "{resized} of {all} images were cropped and scaled to {width}x{height}"
+                                ));
+                            }
+                            Ok(images)
+                        };
+                        let images = decode(&train, size)?;
+                        let size = images.size();
+                        let test = test.map(|test| decode(&test, Some(size))).transpose()?;
+                        (train.classes().to_vec(), images, test)
+                    }
+                };
+                Self::images(data, [blocks, width], augmentation, settings)
+            }
+            Task::Sound { rate, bands, frames, hidden, layers, augment } => {
+                let Listings { train, test } = open(config, Kind::Sound, progress)?;
+                let (mut samples, rate) = Sounds::decode(&train, rate)?;
+                let features = Features::new(rate, bands, frames.unwrap_or_else(|| samples.usual_frames(rate)))?;
+                progress.line(format!("{rate} Hz, {} frames of {bands} mel bands", features.frames));
+                let split =
+                    Split::stratified(samples.classes(), train.classes().len(), settings.validation, settings.seed);
+                let standard = samples.statistics(&features, &split.train)?;
+                samples.prepare(&features, &standard, augment)?;
+                let test = test.map(|test| -> Result<_, TrainError> {
+                    let (mut samples, _) = Sounds::decode(&test, Some(rate))?;
+                    samples.prepare(&features, &standard, false)?;
+                    Ok(Box::new(samples) as Box<dyn Samples>)
+                });
+                let labels = train.classes().to_vec();
+                Ok(Self {
+                    arch: Arch::Gru {
+                        inputs: bands,
+                        hidden,
+                        layers,
+                        frames: features.frames.into(),
+                        classes: labels.len(),
+                    },
+                    fingerprint: samples.fingerprint(),
+                    samples: Box::new(samples),
+                    test: test.transpose()?,
+                    split,
+                    labels,
+                    front_end: features.metadata(&standard),
+                })
+            }
+            Task::Motion { rate, frames, hidden, layers, augment } => {
+                let (labels, mut samples, mut test) = match builtin {
+                    true => {
+                        let part = |part, count| Motion::builtin(BUILTIN_SEED, part, count);
+                        let labels = gestures::LABELS.map(String::from).to_vec();
+                        let test = part(1, gestures::COUNTS.test);
+                        (labels, part(0, gestures::COUNTS.train), Some(test))
+                    }
+                    false => {
+                        let Listings { train, test } = open(config, Kind::Table, progress)?;
+                        let samples = Motion::decode(&train, frames.into(), None)?;
+                        let channels = samples.shape()[1];
+                        let test = test.map(|test| Motion::decode(&test, frames.into(), Some(channels)));
+                        (train.classes().to_vec(), samples, test.transpose()?)
+                    }
+                };
+                let split = Split::stratified(samples.classes(), labels.len(), settings.validation, settings.seed);
+                let standard = samples.statistics(&split.train);
+                samples.prepare(&standard, augment);
+                if let Some(test) = &mut test {
+                    test.prepare(&standard, false);
+                }
+                let (frames, inputs) = (samples.shape()[0], samples.shape()[1]);
+                Ok(Self {
+                    arch: Arch::Gru { inputs, hidden, layers, frames, classes: labels.len() },
+                    fingerprint: samples.fingerprint(),
+                    samples: Box::new(samples),
+                    test: test.map(|t| Box::new(t) as Box<dyn Samples>),
+                    split,
+                    labels,
+                    front_end: FrontEnd::Sensor { rate, frames: frames as u16, mean: standard.mean, std: standard.std },
+                })
+            }
+        }
+    }
+
+    fn images(
+        (labels, mut samples, mut test): (Vec<String>, Images, Option<Images>),
+        [blocks, width]: [usize; 2],
+        augmentation: Option<Augmentation>,
+        settings: &Settings,
+    ) -> Result<Self, TrainError> {
+        let split = Split::stratified(samples.classes(), labels.len(), settings.validation, settings.seed);
+        let standard = samples.statistics(&split.train);
+        samples.prepare(&standard, augmentation);
+        if let Some(test) = &mut test {
+            test.prepare(&standard, None);
+        }
+        let [height, columns] = samples.size();
+        Ok(Self {
+            arch: Arch::ResNet { blocks, width, input: [height, columns, 3], classes: labels.len() },
+            fingerprint: samples.fingerprint(),
+            samples: Box::new(samples),
+            test: test.map(|t| Box::new(t) as Box<dyn Samples>),
+            split,
+            labels,
+            front_end: FrontEnd::Pixels { mean: standard.mean, std: standard.std },
+        })
+    }
+}
+
+/// Lists the files and checks the classes before anything is decoded.
+fn open(config: &Config, kind: Kind, progress: &Progress) -> Result<Listings, TrainError> {
+    let listings = config.source.open(kind)?;
+    let Listings { train, test } = &listings;
+    let data = config.source.data.display().to_string();
+    check_classes(&data, train.classes(), &classes(train))?;
+    progress.line(format!("reading {} files of {} classes from {data}", train.len(), train.classes().len()));
+    if train.ignored() > 0 {
+        progress.line(format!("{} other files in {data} were passed over", train.ignored()));
+    }
+    if let Some(test) = test {
+        let mut present = vec![false; train.classes().len()];
+        classes(test).iter().for_each(|&c| present[usize::from(c)] = true);
+        let absent = train.classes().iter().zip(present).filter(|(_, present)| !present);
+        let absent: Vec<&str> = absent.map(|(label, _)| label.as_str()).collect();
+        if !absent.is_empty() {
+            progress.line(format!("no test samples of class {}", absent.join(", ")));
+        }
+    }
+    Ok(listings)
+}
+
+/// Prints the final table, or how to go on.
+fn report(outcome: &Outcome, folder: &RunFolder, task: &Task) {
+    let name = match task {
+        Task::Image { .. } => "image",
+        Task::Sound { .. } => "sound",
+        Task::Motion { .. } => "motion",
+    };
+    match outcome {
+        Outcome::Interrupted { step } => {
+            let path = folder.path().display();
+            println!("interrupted and saved after {step} steps; continue with: escarp-train {name} --resume {path}");
+        }
+        Outcome::Finished { validation, test, epoch } => {
+            println!("network of epoch {epoch}  accuracy  right/total     loss");
+            for (set, evaluation) in [("validation", validation), ("test", test)] {
+                if let Some(e) = evaluation {
+                    let right = format!("{}/{}", e.correct, e.total);
+                    println!("  {set:<16} {:>8.2} %  {right:>11}  {:>7.4}", 100.0 * e.accuracy(), e.loss);
+                }
+            }
+            println!("{}", folder.model().display());
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! The command line of `escarp-train`.
+
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::config::{BUILTIN, Config, Settings, Task};
+use crate::data::images::Augmentation;
+use crate::data::source::Source;
+use crate::error::TrainError;
+use crate::optim::Rule;
+
+/// Trains small networks for Arm boards: ResNets on images, GRUs on sound and on sensor data.
+///
+/// The result is a run folder with model.onnx for escarp-convert, checkpoints, metrics.jsonl and
+/// TensorBoard events. Ctrl-C saves the state; --resume RUN continues exactly where it stopped.
+/// Exit codes: 0 done (or interrupted and saved), 1 the run failed, 2 wrong usage.
+#[derive(Parser)]
+#[command(name = "escarp-train", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A ResNet on JPEG or PNG images, one folder for each class.
+    Image(ImageArgs),
+    /// A GRU on WAV clips, one folder for each class or files named LABEL_anything.wav.
+    Sound(SoundArgs),
+    /// A GRU on windows of sensor samples: CSV files, one column for each axis.
+    Motion(MotionArgs),
+    /// Writes the built-in data as files: OUT/train/CLASS/NNNN and OUT/test/CLASS/NNNN.
+    Generate(GenerateArgs),
+}
+
+#[derive(Args)]
+struct ImageArgs {
+    /// Folder or tar with one folder of images for each class, or `builtin` for the generated images.
+    #[arg(long, value_name = "DIR|TAR|builtin", required_unless_present = "resume")]
+    data: Option<PathBuf>,
+    /// Network: 8, 14 or 20 layers.
+    #[arg(long, value_enum, default_value = "resnet8")]
+    model: Model,
+    /// Channels of the first stage; the second and third have twice and four times as many.
+    #[arg(long, default_value_t = 16)]
+    width: usize,
+    /// Side of the input in pixels; without it the first image's size, 96 at most. Images of other sizes are scaled.
+    #[arg(long)]
+    size: Option<usize>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Model {
+    Resnet8,
+    Resnet14,
+    Resnet20,
+}
+
+#[derive(Args)]
+struct SoundArgs {
+    /// Folder or tar of WAV clips.
+    #[arg(long, value_name = "DIR|TAR", required_unless_present = "resume")]
+    data: Option<PathBuf>,
+    /// Sample rate in Hz that clips are brought to; without it the first clip's, 16000 at most.
+    #[arg(long)]
+    rate: Option<u32>,
+    /// Mel bands.
+    #[arg(long, default_value_t = 32)]
+    bands: usize,
+    /// Frames of 10 ms in a decision; without it what holds 19 of 20 clips, 128 at most.
+    #[arg(long)]
+    frames: Option<u16>,
+    /// Numbers in the GRU's state.
+    #[arg(long, default_value_t = 96)]
+    hidden: usize,
+    /// GRUs on top of each other.
+    #[arg(long, default_value_t = 1)]
+    layers: usize,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct MotionArgs {
+    /// Folder or tar of CSV recordings, or `builtin` for the generated gestures.
+    #[arg(long, value_name = "DIR|TAR|builtin", default_value = BUILTIN)]
+    data: PathBuf,
+    /// Samples a second, to be stated in the model; nothing is resampled.
+    #[arg(long, default_value_t = 50.0)]
+    rate: f32,
+    /// Samples in a window; longer recordings are cut into overlapping windows.
+    #[arg(long, default_value_t = 64)]
+    frames: u16,
+    /// Numbers in the GRU's state.
+    #[arg(long, default_value_t = 48)]
+    hidden: usize,
+    /// GRUs on top of each other.
+    #[arg(long, default_value_t = 1)]
+    layers: usize,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct Common {
+    /// A second folder or tar of the same layout to test on when training is over.
+    #[arg(long, value_name = "DIR|TAR")]
+    test: Option<PathBuf>,
+    /// Test on the files of --data whose name matches, e.g. '*_theo_*' or '*_[0-4].wav'; repeatable.
+    #[arg(long, value_name = "PATTERN", conflicts_with = "test")]
+    test_match: Vec<String>,
+    /// Leave out the files whose name matches; repeatable. A pattern with a / is matched against the path.
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// Share of each class held out to choose the best epoch by; 0: train on all and keep the last.
+    #[arg(long, default_value_t = 0.1)]
+    validation: f64,
+    /// Passes over the training data; with --minutes the most there may be.
+    #[arg(long)]
+    epochs: Option<u32>,
+    /// Time budget; the learning rate's schedule ends with it.
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// Samples in a step.
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Highest learning rate of the one-cycle schedule.
+    #[arg(long)]
+    lr: Option<f32>,
+    /// Pull of the weights towards zero.
+    #[arg(long)]
+    weight_decay: Option<f32>,
+    /// Share of each label's probability that is spread over all classes.
+    #[arg(long)]
+    label_smoothing: Option<f32>,
+    /// Largest norm of all gradients together.
+    #[arg(long)]
+    clip: Option<f32>,
+    /// Train on the samples as they are.
+    #[arg(long)]
+    no_augment: bool,
+    /// The same seed, data and flags give the same network, to the bit.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Run folder; without it runs/image, runs/sound or runs/motion.
+    #[arg(long, value_name = "RUN")]
+    out: Option<PathBuf>,
+    /// Continue an interrupted run; its settings are read from the folder, other flags than --threads are refused.
+    #[arg(long, value_name = "RUN")]
+    resume: Option<PathBuf>,
+    /// Threads; without it one for each processor. Does not change the result.
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+#[derive(Args)]
+struct GenerateArgs {
+    /// What to generate.
+    #[arg(value_enum)]
+    what: Generated,
+    /// Folder to write train/ and test/ into.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Training samples of each class.
+    #[arg(long)]
+    train: Option<u32>,
+    /// Test samples of each class.
+    #[arg(long)]
+    test: Option<u32>,
+    /// Another seed draws other samples; `--data builtin` uses 0.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+/// Built-in data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Generated {
+    /// Pictures of shapes, PNG.
+    Images,
+    /// Gestures of an accelerometer, CSV.
+    Motion,
+}
+
+/// What the user wants.
+#[derive(Debug)]
+pub enum Request {
+    /// A new run.
+    Train {
+        /// Its settings.
+        config: Config,
+        /// Its folder.
+        out: PathBuf,
+        /// Threads, if not one for each processor.
+        threads: Option<usize>,
+    },
+    /// An interrupted run is to go on.
+    Resume {
+        /// Its folder.
+        run: PathBuf,
+        /// Threads, if not one for each processor.
+        threads: Option<usize>,
+    },
+    /// Built-in data as files.
+    Generate {
+        /// Which.
+        what: Generated,
+        /// Folder for `train` and `test`.
+        out: PathBuf,
+        /// Training samples of each class, if not as many as `builtin` has.
+        train: Option<u32>,
+        /// Test samples of each class, if not as many as `builtin` has.
+        test: Option<u32>,
+        /// Of the drawing.
+        seed: u64,
+    },
+}
+
+/// Reads the arguments; prints help and usage errors itself and then ends the program, with 2 for an error.
+pub fn parse() -> Result<Request, TrainError> {
+    let matches = Cli::command().get_matches();
+    request(&matches)
+}
+
+fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
+    let cli = Cli::from_arg_matches(matches).unwrap_or_else(|e| e.exit());
+    let flags = matches.subcommand().map(|(_, flags)| flags);
+    let (common, task, data, name) = match cli.command {
+        Command::Generate(GenerateArgs { what, out, train, test, seed }) => {
+            return Ok(Request::Generate { what, out, train, test, seed });
+        }
+        Command::Image(a) => {
+            let blocks = match a.model {
+                Model::Resnet8 => 1,
+                Model::Resnet14 => 2,
+                Model::Resnet20 => 3,
+            };
+            let augmentation = (!a.common.no_augment).then_some(IMAGE_AUGMENTATION);
+            let task = Task::Image { blocks, width: a.width, size: a.size, augmentation };
+            (a.common, task, a.data.unwrap_or_default(), "image")
+        }
+        Command::Sound(SoundArgs { data, rate, bands, frames, hidden, layers, common }) => {
+            let task = Task::Sound { rate, bands, frames, hidden, layers, augment: !common.no_augment };
+            (common, task, data.unwrap_or_default(), "sound")
+        }
+        Command::Motion(MotionArgs { data, rate, frames, hidden, layers, common }) => {
+            let task = Task::Motion { rate, frames, hidden, layers, augment: !common.no_augment };
+            (common, task, data, "motion")
+        }
+    };
+    let threads = common.threads;
+    if threads == Some(0) {
+        return Err(usage("--threads", "at least 1"));
+    }
+    if let Some(run) = common.resume {
+        let typed =
+            |flag: &&clap::Id| flags.and_then(|f| f.value_source(flag.as_str())) == Some(ValueSource::CommandLine);
+        let others = flags.into_iter().flat_map(ArgMatches::ids).filter(typed);
+        let other = others.map(clap::Id::as_str).find(|id| {
+            // Groups of flattened arguments are listed by their capitalized type.
+            !matches!(*id, "resume" | "threads") && !id.starts_with(char::is_uppercase)
+        });
+        return match other {
+            Some(flag) => Err(usage(
+                "--resume",
+                format!("continues with the run's own settings; leave out --{}", flag.replace('_', "-")),
+            )),
+            None => Ok(Request::Resume { run, threads }),
+        };
+    }
+    let out = common.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
+    let settings = settings(&common, &task)?;
+    let source = Source { data, test: common.test, exclude: common.exclude, test_match: common.test_match };
+    if source.data.as_os_str() == BUILTIN && source != (Source { data: BUILTIN.into(), ..Source::default() }) {
+        return Err(usage("--data builtin", "brings its own test data; leave out --test, --test-match and --exclude"));
+    }
+    let config = Config { version: env!("CARGO_PKG_VERSION").into(), task, source, settings };
+    Ok(Request::Train { config, out, threads })
+}
+
+fn usage(flag: &'static str, reason: impl Into<String>) -> TrainError {
+    TrainError::Usage { flag, reason: reason.into() }
+}
+
+/// Light, as small a network as ResNet-8 has no capacity to spare: measured in `trainer/recipes.md`.
+const IMAGE_AUGMENTATION: Augmentation = Augmentation { shift: 4, flip: true, colour: 0.0, cutout: 0 };
+
+/// Fills in the recipe of each task where no flag says otherwise, and checks what flags say.
+fn settings(common: &Common, task: &Task) -> Result<Settings, TrainError> {
+    struct Recipe {
+        epochs: u32,
+        batch: usize,
+        rate: f32,
+        rule: fn(f32) -> Rule,
+        decay: f32,
+        smoothing: f32,
+        clip: f32,
+    }
+    let recipe = match task {
+        Task::Image { .. } => {
+            Recipe { epochs: 30, batch: 64, rate: 0.1, rule: Rule::sgd, decay: 5e-4, smoothing: 0.05, clip: 5.0 }
+        }
+        Task::Sound { .. } => {
+            Recipe { epochs: 60, batch: 32, rate: 4e-3, rule: Rule::adam_w, decay: 1e-2, smoothing: 0.1, clip: 1.0 }
+        }
+        Task::Motion { .. } => {
+            Recipe { epochs: 20, batch: 32, rate: 5e-3, rule: Rule::adam_w, decay: 1e-2, smoothing: 0.05, clip: 1.0 }
+        }
+    };
+    // A budget without a number of epochs is the only limit.
+    let epochs = common.epochs.unwrap_or(if common.minutes.is_some() { 100_000 } else { recipe.epochs });
+    let settings = Settings {
+        epochs,
+        batch: common.batch.unwrap_or(recipe.batch),
+        rate: common.lr.unwrap_or(recipe.rate),
+        minutes: common.minutes,
+        seed: common.seed,
+        validation: common.validation,
+        label_smoothing: common.label_smoothing.unwrap_or(recipe.smoothing),
+        rule: (recipe.rule)(common.weight_decay.unwrap_or(recipe.decay)),
+        clip: common.clip.unwrap_or(recipe.clip),
+    };
+    let within =
+        |flag, fits: bool, allowed: &str| if fits { Ok(()) } else { Err(usage(flag, format!("must be {allowed}"))) };
+    within("--epochs", (1..=100_000).contains(&settings.epochs), "1 to 100000")?;
+    within("--batch", (1..=4096).contains(&settings.batch), "1 to 4096")?;
+    within("--lr", settings.rate > 0.0 && settings.rate <= 100.0, "above 0 and at most 100")?;
+    within("--minutes", settings.minutes.is_none_or(|m| m > 0.0 && m <= 1e6), "above 0 and at most 1000000")?;
+    within("--validation", (0.0..=0.9).contains(&settings.validation), "0 to 0.9")?;
+    within("--label-smoothing", (0.0..1.0).contains(&settings.label_smoothing), "0 or more and below 1")?;
+    within("--weight-decay", common.weight_decay.is_none_or(|d| (0.0..=1.0).contains(&d)), "0 to 1")?;
+    within("--clip", settings.clip > 0.0 && settings.clip.is_finite(), "above 0")?;
+    match *task {
+        Task::Image { size, .. } => within("--size", size.is_none_or(|s| (8..=512).contains(&s)), "8 to 512")?,
+        Task::Sound { .. } => {}
+        Task::Motion { rate, frames, .. } => {
+            within("--rate", rate > 0.0 && rate.is_finite(), "above 0")?;
+            within("--frames", frames > 1, "at least 2")?;
+        }
+    }
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Request, TrainError> {
+        request(&Cli::command().try_get_matches_from(line.split(' ')).unwrap())
+    }
+
+    #[test]
+    fn flags_change_the_recipe() {
+        let Request::Train { config, out, .. } = read("escarp-train image --data x --epochs 3 --lr 0.5").unwrap()
+        else {
+            panic!("a training run");
+        };
+        assert_eq!((config.settings.epochs, config.settings.rate, out), (3, 0.5, "runs/image".into()));
+        assert!(matches!(config.task, Task::Image { blocks: 1, width: 16, size: None, augmentation: Some(_) }));
+    }
+
+    #[test]
+    fn resuming_takes_no_other_settings() {
+        assert!(matches!(read("escarp-train sound --resume r --threads 1"), Ok(Request::Resume { .. })));
+        let error = read("escarp-train motion --resume r --weight-decay 0.1").unwrap_err().to_string();
+        assert!(error.contains("leave out --weight-decay"), "{error}");
+    }
+
+    #[test]
+    fn senseless_values_are_refused_by_flag() {
+        for (flags, name) in [
+            ("--epochs 0", "--epochs"),
+            ("--batch 0", "--batch"),
+            ("--lr nan", "--lr"),
+            ("--minutes inf", "--minutes"),
+            ("--validation 1", "--validation"),
+            ("--clip 0", "--clip"),
+            ("--threads 0", "--threads"),
+            ("--frames 1", "--frames"),
+            ("--test x", "--data builtin"),
+        ] {
+            let error = read(&format!("escarp-train motion {flags}")).unwrap_err();
+            assert!(matches!(&error, TrainError::Usage { flag, .. } if *flag == name), "{flags}: {error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! All settings of a run, as `config.json` keeps them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::images::Augmentation;
+use crate::data::source::Source;
+use crate::optim::Rule;
+
+/// `--data builtin`: the generated data.
+pub const BUILTIN: &str = "builtin";
+
+/// What is trained, on what, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Version of the program that began the run.
+    pub version: String,
+    /// The kind of data and the network for it.
+    pub task: Task,
+    /// Where the samples come from.
+    pub source: Source,
+    /// How the network is fitted.
+    pub settings: Settings,
+}
+
+/// The kind of data and the network for it; `None` is found out from the data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Task {
+    /// A ResNet on pictures.
+    Image {
+        /// Residual blocks in each of three stages.
+        blocks: usize,
+        /// Channels of the first stage.
+        width: usize,
+        /// Side of the network's input in pixels.
+        size: Option<usize>,
+        /// How training pictures vary; absent: not at all.
+        augmentation: Option<Augmentation>,
+    },
+    /// A GRU on log-mel frames of sound.
+    Sound {
+        /// Hz.
+        rate: Option<u32>,
+        /// Mel bands.
+        bands: usize,
+        /// Frames in a decision.
+        frames: Option<u16>,
+        /// Numbers in a state.
+        hidden: usize,
+        /// GRUs on top of each other.
+        layers: usize,
+        /// Whether training clips vary.
+        augment: bool,
+    },
+    /// A GRU on windows of sensor samples.
+    Motion {
+        /// Samples a second, as the model file states it.
+        rate: f32,
+        /// Samples in a window.
+        frames: u16,
+        /// Numbers in a state.
+        hidden: usize,
+        /// GRUs on top of each other.
+        layers: usize,
+        /// Whether training windows vary.
+        augment: bool,
+    },
+}
+
+/// How the network is fitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Passes over the training samples; the most there may be if there is a budget.
+    pub epochs: u32,
+    /// Samples in a step.
+    pub batch: usize,
+    /// Highest learning rate of the one-cycle schedule.
+    pub rate: f32,
+    /// Time budget.
+    pub minutes: Option<f64>,
+    /// Of initial weights, order, augmentation, split and generated data.
+    pub seed: u64,
+    /// Share of each class to validate on.
+    pub validation: f64,
+    /// Share of each label's probability that is spread over all classes.
+    pub label_smoothing: f32,
+    /// How gradients move the weights.
+    pub rule: Rule,
+    /// Largest norm of all gradients together.
+    pub clip: f32,
+}

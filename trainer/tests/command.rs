@@ -1,0 +1,101 @@
+//! The program itself: exit codes, messages, Ctrl-C.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use escarp_trainer::generate::{Counts, gestures, images};
+
+fn program(arguments: &[&str], folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_escarp-train"));
+    command.args(arguments).current_dir(folder);
+    command
+}
+
+/// Runs to the end; the exit code must be `code`.
+fn run(arguments: &[&str], folder: &Path, code: i32) -> String {
+    let Output { status, stdout, stderr } = program(arguments, folder).output().unwrap();
+    let text = String::from_utf8([stdout, stderr].concat()).unwrap();
+    assert_eq!(status.code(), Some(code), "{arguments:?}: {text}");
+    text
+}
+
+fn says(text: &str, wanted: &[&str]) {
+    wanted.iter().for_each(|w| assert!(text.contains(w), "`{w}` in: {text}"));
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    says(&run(&["image"], here, 2), &["--data"]);
+    says(&run(&["motion", "--epochs", "0"], here, 2), &["--epochs", "1 to 100000"]);
+    says(&run(&["image", "--data", "x", "--model", "resnet9"], here, 2), &["resnet8"]);
+    says(&run(&["sound", "--resume", "nowhere"], here, 2), &["nowhere", "config.json"]);
+    std::fs::create_dir_all(here.join("taken/inside")).unwrap();
+    says(&run(&["motion", "--out", "taken"], here, 2), &["taken already exists", "--resume", "--out"]);
+    says(&run(&["generate", "images", "--out", ".", "--train", "1", "--test", "0"], here, 0), &[]);
+    says(&run(&["generate", "images", "--out", "."], here, 2), &["train already exists"]);
+}
+
+#[test]
+fn bad_data_end_with_1_and_leave_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    images::write(here, 0, Counts { train: 2, test: 1 }).unwrap();
+    let image = |wanted: &[&str]| {
+        says(&run(&["image", "--data", "train", "--test", "test", "--epochs", "1"], here, 1), wanted);
+        assert!(!here.join("runs").exists(), "no run folder for data that cannot be trained on");
+    };
+    std::fs::write(here.join("train/star/0001.png"), b"\xff\xd8\xff\xe0 no picture").unwrap();
+    image(&["star/0001.png", "JPEG"]);
+    std::fs::remove_file(here.join("train/star/0001.png")).unwrap();
+    image(&["`star` has 1"]);
+    std::fs::remove_file(here.join("train/star/0000.png")).unwrap();
+    image(&["'star' is empty"]);
+    std::fs::remove_dir(here.join("train/star")).unwrap();
+    image(&["'star' is not one of"]);
+    says(&run(&["image", "--data", "missing"], here, 1), &["missing"]);
+
+    let one = here.join("one/only");
+    std::fs::create_dir_all(&one).unwrap();
+    std::fs::write(one.join("a.csv"), "1,2,3\n".repeat(64)).unwrap();
+    says(&run(&["motion", "--data", "one"], here, 1), &["two or more classes", "only `only`"]);
+}
+
+#[test]
+fn files_of_a_nan_are_named_with_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    gestures::write(folder.path(), 0, Counts { train: 2, test: 0 }).unwrap();
+    let bad = folder.path().join("train/idle/0001.csv");
+    let text = std::fs::read_to_string(&bad).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    std::fs::write(&bad, [&lines[..10], &["0.1,NaN,0.2"], &lines[11..]].concat().join("\n")).unwrap();
+    says(&run(&["motion", "--data", "train"], folder.path(), 1), &["idle/0001.csv", "line 11"]);
+}
+
+/// Ctrl-C saves; what is saved can be continued and leaves a model.
+#[cfg(unix)]
+#[test]
+fn an_interruption_saves_and_says_how_to_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let arguments = ["motion", "--epochs", "3", "--hidden", "8", "--out", "run", "--minutes", "0.2"];
+    let mut child = program(&arguments, here).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // The first checkpoint is written when everything is set up.
+    while !here.join("run/last.ckpt").exists() {
+        assert_eq!(child.try_wait().unwrap(), None, "still running");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let mut text = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    says(&text, &["interrupted and saved", "escarp-train motion --resume run"]);
+    says(&run(&["motion", "--resume", "run"], here, 0), &["validation", "test", "model.onnx"]);
+    for file in ["model.onnx", "best.ckpt", "last.ckpt", "metrics.jsonl", "config.json"] {
+        assert!(here.join("run").join(file).metadata().unwrap().len() > 0, "{file}");
+    }
+}

@@ -1,0 +1,134 @@
+//! A run that is stopped and continued ends with the bits of one that was not.
+
+use std::path::Path;
+
+use escarp_trainer::app;
+use escarp_trainer::checkpoint::Checkpoint;
+use escarp_trainer::config::{BUILTIN, Config, Settings, Task};
+use escarp_trainer::data::images::Augmentation;
+use escarp_trainer::data::source::Source;
+use escarp_trainer::error::TrainError;
+use escarp_trainer::fit::Outcome;
+use escarp_trainer::generate::{Counts, images};
+use escarp_trainer::optim::Rule;
+
+fn config(task: Task, data: &Path, rule: Rule, batch: usize) -> Config {
+    Config {
+        version: "test".into(),
+        task,
+        source: Source { data: data.into(), ..Source::default() },
+        settings: Settings {
+            epochs: 2,
+            batch,
+            rate: 0.01,
+            minutes: None,
+            seed: 5,
+            validation: 0.1,
+            label_smoothing: 0.1,
+            rule,
+            clip: 1.0,
+        },
+    }
+}
+
+fn motion() -> Config {
+    let task = Task::Motion { rate: 50.0, frames: 64, hidden: 6, layers: 1, augment: true };
+    config(task, Path::new(BUILTIN), Rule::adam_w(0.01), 256)
+}
+
+fn pictures(data: &Path) -> Config {
+    let augmentation = Some(Augmentation { shift: 2, flip: true, colour: 0.1, cutout: 6 });
+    let task = Task::Image { blocks: 1, width: 2, size: Some(16), augmentation };
+    config(task, data, Rule::sgd(5e-4), 8)
+}
+
+/// All numbers of the last checkpoint and the exported model.
+fn result(run: &Path) -> (Vec<(String, Vec<u32>)>, Vec<u8>) {
+    let checkpoint = Checkpoint::<serde_json::Value>::load(&run.join("last.ckpt")).unwrap();
+    let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
+    let numbers = checkpoint.arrays.into_iter().map(|(name, values)| (name, bits(values))).collect();
+    (numbers, std::fs::read(run.join("model.onnx")).unwrap())
+}
+
+/// Trains in one go and with stops after the given numbers of steps.
+fn compare(config: &Config, stops: &[u64]) {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, pieces) = (folder.path().join("whole"), folder.path().join("pieces"));
+    let outcome = app::train(config, &whole, &|_| false).unwrap();
+    assert!(matches!(outcome, Outcome::Finished { .. }));
+    for (i, &step) in stops.iter().enumerate() {
+        let stop = |done| done == step;
+        let outcome = match i {
+            0 => app::train(config, &pieces, &stop),
+            _ => app::resume(&pieces, &stop),
+        };
+        assert_eq!(outcome.unwrap(), Outcome::Interrupted { step });
+    }
+    assert_eq!(app::resume(&pieces, &|_| false).unwrap(), outcome);
+    assert_eq!(result(&whole), result(&pieces));
+    let epochs = |run: &Path| std::fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count();
+    assert_eq!((epochs(&whole), epochs(&pieces)), (2, 2));
+}
+
+#[test]
+fn a_recurrent_run_goes_on_exactly() {
+    // 2160 training windows: 8 steps an epoch; before the first step, within and between the epochs.
+    compare(&motion(), &[0, 3, 8, 13]);
+}
+
+#[test]
+fn a_residual_run_goes_on_exactly() {
+    let data = tempfile::tempdir().unwrap();
+    images::write(data.path(), 1, Counts { train: 6, test: 0 }).unwrap();
+    // 40 training pictures: 5 steps an epoch.
+    compare(&pictures(&data.path().join("train")), &[2, 7]);
+}
+
+#[test]
+fn threads_do_not_change_the_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |threads: usize| {
+        let run = folder.path().join(threads.to_string());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| app::train(&motion(), &run, &|_| false)).unwrap();
+        result(&run)
+    };
+    let one = with(1);
+    assert_eq!(one, with(3));
+}
+
+#[test]
+fn another_seed_gives_another_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |seed: u64| {
+        let mut config = motion();
+        config.settings.seed = seed;
+        let run = folder.path().join(seed.to_string());
+        app::train(&config, &run, &|_| false).unwrap();
+        result(&run).0
+    };
+    assert_ne!(with(1), with(2));
+}
+
+#[test]
+fn changed_data_are_noticed() {
+    let data = tempfile::tempdir().unwrap();
+    images::write(data.path(), 1, Counts { train: 6, test: 0 }).unwrap();
+    let run = data.path().join("run");
+    let train = data.path().join("train");
+    app::train(&pictures(&train), &run, &|step| step == 2).unwrap();
+    std::fs::copy(train.join("ring/0000.png"), train.join("disc/0000.png")).unwrap();
+    let error = app::resume(&run, &|_| false).unwrap_err();
+    assert!(matches!(&error, TrainError::Checkpoint { reason, .. } if reason.contains("data have changed")), "{error}");
+}
+
+#[test]
+fn a_loss_that_leaves_the_numbers_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = motion();
+    (config.settings.rate, config.settings.clip) = (1e30, f32::MAX);
+    config.settings.rule = Rule::sgd(0.0);
+    let error = app::train(&config, &folder.path().join("run"), &|_| false).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
+    assert_eq!(error.exit_code(), 1);
+}
