@@ -307,7 +307,7 @@ fn settings(common: &Common, task: &Task) -> Result<Settings, TrainError> {
             Recipe { epochs: 60, batch: 32, rate: 4e-3, rule: Rule::adam_w, decay: 1e-2, smoothing: 0.1, clip: 1.0 }
         }
         Task::Motion { .. } => {
-            Recipe { epochs: 20, batch: 32, rate: 5e-3, rule: Rule::adam_w, decay: 1e-2, smoothing: 0.05, clip: 1.0 }
+            Recipe { epochs: 50, batch: 32, rate: 1e-2, rule: Rule::adam_w, decay: 1e-2, smoothing: 0.05, clip: 1.0 }
         }
     };
     // A budget without a number of epochs is the only limit.

@@ -1,11 +1,16 @@
 //! Gradient-stable ResNet and GRU training on the CPU, exported as ONNX.
+pub mod app;
 pub mod batch;
 pub mod checkpoint;
+pub mod cli;
+pub mod config;
 pub mod data;
 pub mod error;
+pub mod evaluate;
 pub mod events;
 pub mod export;
 pub mod files;
+pub mod fit;
 pub mod generate;
 pub mod init;
 pub mod layers;
