@@ -9,8 +9,19 @@ use crate::error::TrainError;
 /// half a file under `path`. Not forced to the disk: after a power cut a checkpoint's CRC tells.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(TrainError::io(folder))?;
+    let mut file = temporary(folder).map_err(TrainError::io(folder))?;
     file.write_all(bytes).map_err(TrainError::io(path))?;
     file.persist(path).map_err(|e| TrainError::io(path)(e.error))?;
     Ok(())
+}
+
+/// A temporary file with the permissions of any new file: `tempfile`'s own would keep the results of
+/// a run from everybody else.
+fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666);
+    #[cfg(unix)]
+    builder.permissions(mode);
+    builder.tempfile_in(folder)
 }
