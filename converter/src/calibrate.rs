@@ -25,7 +25,7 @@ pub struct Histogram {
     pub min: f32,
     /// Largest value.
     pub max: f32,
-    /// Values in each of [`BINS`] equal parts of `min..=max`.
+    /// Values in each of 2048 equal parts of `min..=max`.
     pub bins: Vec<u64>,
 }
 

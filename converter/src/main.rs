@@ -274,15 +274,13 @@ fn write_all(files: &[(&PathBuf, Vec<u8>)]) -> Result<(), Error> {
     for (path, bytes) in files {
         let failed = |source| Error::Io { path: (*path).clone(), source };
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new().prefix(".escarp-").tempfile_in(folder).map_err(failed)?;
-        file.write_all(bytes).map_err(failed)?;
-        // Temporary files are private; results are not.
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".escarp-");
+        // Temporary files are private by default; results have the permissions of any new file.
         #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::Permissions::from_mode(0o644);
-            file.as_file().set_permissions(mode).map_err(failed)?;
-        }
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder).map_err(failed)?;
+        file.write_all(bytes).map_err(failed)?;
         ready.push((path, file));
     }
     for (path, file) in ready {

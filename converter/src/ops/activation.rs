@@ -1,6 +1,6 @@
 //! Relu and Clip, and the Softmax or Sigmoid at the end that is taken off.
 
-use crate::{error::Error, graph::OutputKind, import::Importer, onnx::Node, ops::Op, view::Axis};
+use crate::{error::Error, graph::OutputKind, import::Importer, onnx::Node, ops::Op};
 
 /// `y = clamp(x, min, max)`.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,7 @@ pub fn import_final(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         }
         OutputKind::Softmax
     };
-    if x.along(&[Axis::Time]).length > 1 && x.has_time() {
+    if x.has_time() {
         return Err(node.unsupported("input", format!("{:?}", x.lengths()), "the last time step"));
     }
     importer.finish(node, kind)?;
