@@ -1,8 +1,8 @@
 //! The float outputs that count: the original ONNX, untouched, run by tract.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-use tract_onnx::prelude::*;
+use tract_onnx::{pb, prelude::*};
 
 use crate::{
     error::Error,
@@ -27,10 +27,13 @@ pub fn float_runner(onnx: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
     let shape = graph.shape(graph.input);
     let input = graph.input_layout.onnx_shape(shape, graph.steps);
     let wrong = |e: TractError| Error::Oracle(format!("{e:#}"));
-    let plan = tract_onnx::onnx()
+    let reader = tract_onnx::onnx();
+    let mut model = reader.proto_model_for_read(&mut &onnx[..]).map_err(wrong)?;
+    model.graph.iter_mut().for_each(tell_apart);
+    let plan = reader
         // Exporters leave value_info with a symbolic batch, which would contradict the batch of one.
         .with_ignore_value_info(true)
-        .model_for_read(&mut &onnx[..])
+        .model_for_proto_model(&model)
         .and_then(|model| model.with_input_fact(0, f32::fact(&input).into()))
         .and_then(|model| model.into_optimized())
         .and_then(|model| model.into_runnable())
@@ -42,6 +45,20 @@ pub fn float_runner(onnx: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
         steps: graph.steps,
         sigmoid: graph.output_kind == OutputKind::Sigmoid,
     })
+}
+
+/// ONNX lets nodes share names, which are for people; tract wants every input, weight and node to have its own.
+fn tell_apart(graph: &mut pb::GraphProto) {
+    let inputs = graph.input.iter().map(|i| i.name.clone());
+    let mut taken: HashSet<String> = inputs.chain(graph.initializer.iter().map(|t| t.name.clone())).collect();
+    for (i, node) in graph.node.iter_mut().enumerate() {
+        if node.name.is_empty() {
+            node.name = node.output.first().cloned().unwrap_or_default();
+        }
+        while !taken.insert(node.name.clone()) {
+            node.name = format!("{} (node {i})", node.name);
+        }
+    }
 }
 
 impl FloatRunner {

@@ -137,6 +137,15 @@ fn pools() {
     check(mean, 2.0);
 }
 
+/// ONNX does not ask for names that differ, not even from those of weights and inputs.
+#[test]
+fn nodes_may_share_their_names() {
+    for name in ["same", "w", "x", ""] {
+        let converted = check(conv_model(3, 3, vec![]).all_named(name), 3.0);
+        assert_eq!(converted.graph.nodes.len(), 2);
+    }
+}
+
 #[test]
 fn flattened_maps_keep_onnx_order() {
     let onnx = |flatten: fn(Onnx) -> Onnx| {

@@ -89,6 +89,12 @@ impl Onnx {
         self
     }
 
+    /// Gives every node so far the same name.
+    pub fn all_named(mut self, name: &str) -> Self {
+        self.graph.node.iter_mut().for_each(|node| node.name = name.into());
+        self
+    }
+
     pub fn floats(mut self, name: &str, dims: &[i64], values: Vec<f32>) -> Self {
         assert_eq!(dims.iter().product::<i64>() as usize, values.len());
         self.graph.initializer.push(pb::TensorProto {
