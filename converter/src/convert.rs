@@ -136,7 +136,7 @@ pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<
 
 /// What a careful reader should know before trusting the numbers.
 fn warnings(graph: &Graph, metadata: &Metadata, seen: &[Histogram], used: usize) -> Vec<String> {
-    let mut lines = vec![];
+    let mut lines = graph.doubts.clone();
     if used < 32 {
         lines.push(format!("calibrated on {used} samples only; 100 or more give ranges to rely on"));
     }

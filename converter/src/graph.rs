@@ -88,6 +88,8 @@ pub struct Graph {
     pub metadata: Option<Metadata>,
     /// What was read differently from what the file says: lines for the report.
     pub notes: Vec<String>,
+    /// What may have been read wrongly: warnings for the report.
+    pub doubts: Vec<String>,
 }
 
 impl Graph {

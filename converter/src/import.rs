@@ -3,7 +3,7 @@
 //! A value is either a constant (then the node is folded) or a [`View`] of one of our tensors (then the operator's own
 //! file reads the node). What we do not know is an error that names it; nothing is skipped.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use ndarray::ArrayD;
 use tract_onnx::pb;
@@ -24,6 +24,14 @@ pub const SUPPORTED: &str = "Conv, Gemm, MatMul, GRU, BatchNormalization, Add, R
     Identity, Dropout, a final Softmax or Sigmoid; Sub, Mul, Div with constants; and on constants and shapes \
     Constant, ConstantOfShape, Shape, Cast, Concat, Expand, Slice";
 
+/// Versions of the standard operator set whose definitions this importer follows. Before 7, broadcasting and
+/// BatchNormalization meant something else; later than the last, an operator may have changed.
+pub const OPSETS: RangeInclusive<i64> = 7..=22;
+
+/// Most values that all tensors of a network may hold together, over all steps of a sequence and with channels padded to
+/// eights; and most operands that one convolution may gather. Calibration keeps each as an f32: 1 GiB.
+pub const LARGEST: u64 = 1 << 28;
+
 enum Value {
     Constant(Constant),
     View(View),
@@ -34,16 +42,29 @@ pub struct Importer<'a> {
     graph: Graph,
     values: HashMap<String, Value>,
     output: &'a str,
+    /// Values of all tensors so far, as [`LARGEST`] counts them.
+    held: u64,
 }
 
 /// Reads a model. `frames` gives the length of the sequence where the file leaves it open.
 ///
 /// # Errors
 /// [`Error::Onnx`] for bytes that are no model, [`Error::Operator`], [`Error::Attribute`] and [`Error::Node`] for nodes
-/// outside the supported set, [`Error::Model`] for inputs and outputs outside it.
+/// outside the supported set, [`Error::Model`] for operator set versions, inputs and outputs outside it.
 pub fn import(bytes: &[u8], frames: Option<usize>) -> Result<Graph, Error> {
     let model = onnx::parse(bytes)?;
     let opset = onnx::opset(&model);
+    let mut doubts = vec![];
+    if opset < *OPSETS.start() {
+        return Err(Error::Model(format!(
+            "opset {opset}; supported: {} to {} (convert it with onnx.version_converter)",
+            OPSETS.start(),
+            OPSETS.end()
+        )));
+    }
+    if opset > *OPSETS.end() {
+        doubts.push(format!("opset {opset} is newer than {}, the newest that is known here", OPSETS.end()));
+    }
     let metadata = onnx::metadata(&model)?;
     let proto = model.graph.as_ref().ok_or_else(|| Error::Onnx("the model holds no graph".into()))?;
     let frames = frames.or(match metadata.as_ref().map(|m| &m.front_end) {
@@ -89,7 +110,12 @@ pub fn import(bytes: &[u8], frames: Option<usize>) -> Result<Graph, Error> {
         output_kind: OutputKind::Plain,
         metadata,
         notes: vec![],
+        doubts,
     };
+    let held = size(shape, steps);
+    if held > LARGEST {
+        return Err(Error::Model(format!("input `{}` holds {held} values; allowed: {LARGEST}", input.name)));
+    }
     let (none, time, channel) = (None, Some(Axis::Time), Some(Axis::Channel));
     let axes = match input_layout {
         InputLayout::Flat => vec![none, channel],
@@ -99,11 +125,16 @@ pub fn import(bytes: &[u8], frames: Option<usize>) -> Result<Graph, Error> {
         InputLayout::TimeBatch => vec![time, none, channel],
     };
     values.insert(input.name.clone(), Value::View(View::new(0, shape, steps, &axes)));
-    let mut importer = Importer { graph, values, output: &output.name };
+    let mut importer = Importer { graph, values, output: &output.name, held };
     for node in &nodes {
         importer.node(node)?;
     }
     importer.conclude()
+}
+
+/// Values of a tensor as [`LARGEST`] counts them. With all lengths at most 65535 the product is below 2^64.
+fn size([h, w, c]: Shape, steps: usize) -> u64 {
+    [h, w, c.next_multiple_of(8), steps].into_iter().map(|n| n as u64).product()
 }
 
 fn known(operator: &str) -> bool {
@@ -320,12 +351,25 @@ impl Importer<'_> {
     /// Adds a node and the tensor it makes.
     ///
     /// # Errors
-    /// If the tensor's sides leave 1..=65535.
+    /// If the tensor's sides leave 1..=65535, or the network would hold more than [`LARGEST`] values.
     pub fn emit(&mut self, node: &Node, op: Op, inputs: Vec<TensorId>, shape: Shape) -> Result<TensorId, Error> {
         if shape.iter().any(|d| !(1..=usize::from(u16::MAX)).contains(d)) {
             return Err(
                 node.wrong(format!("an output of {shape:?} (height, width, channels); allowed: 1..=65535 each"))
             );
+        }
+        self.held += size(shape, self.graph.steps);
+        if self.held > LARGEST {
+            let held = self.held;
+            return Err(node.wrong(format!(
+                "with an output of {shape:?} (height, width, channels) the network holds {held} values; allowed: {LARGEST}"
+            )));
+        }
+        if let Op::Conv(conv) = &op {
+            let gathered = (shape[0] * shape[1]) as u64 * conv.depth() as u64;
+            if gathered > LARGEST {
+                return Err(node.wrong(format!("its windows hold {gathered} values together; allowed: {LARGEST}")));
+            }
         }
         let output = self.graph.tensors.len();
         self.graph.tensors.push(graph::Tensor { name: node.output(0).unwrap_or_default().into(), shape });

@@ -60,6 +60,52 @@ fn recurrent_forms_we_lack() {
 }
 
 #[test]
+fn networks_too_large_to_calibrate_are_refused_before_memory_is_taken() {
+    let pooled = |side: i64, weight: [i64; 4], pads: i64| {
+        let n = weight.iter().product::<i64>() as usize;
+        Onnx::new(&[1, weight[1], side, side], &[0, weight[0]])
+            .floats("w", &weight, vec![0.1; n])
+            .node("Conv", &["x", "w"], "c", vec![ints("pads", &[pads; 4])])
+            .node("GlobalAveragePool", &["c"], "p", vec![])
+            .node("Flatten", &["p"], "y", vec![])
+    };
+    let message = refuse(pooled(60_000, [4, 3, 3, 3], 1));
+    assert_eq!(message, "model: input `x` holds 28800000000 values; allowed: 268435456");
+    let message = refuse(pooled(4000, [160, 3, 3, 3], 1));
+    let says = "the network holds 2688000000 values; allowed: 268435456";
+    assert!(message.starts_with("node `node_c` (Conv): ") && message.ends_with(says), "{message}");
+    let message = refuse(pooled(1000, [8, 8, 7, 7], 3));
+    assert_eq!(message, "node `node_c` (Conv): its windows hold 392000000 values together; allowed: 268435456");
+    // A sequence counts with all its steps.
+    let long = Onnx::new(&[65_535, 1, 8192], &[0, 3]).node("GRU", &["x", "w", "r"], "all,y", vec![]);
+    assert_eq!(refuse(long), "model: input `x` holds 536862720 values; allowed: 268435456");
+    assert!(read(&pooled(1000, [8, 8, 3, 3], 1).bytes(), &Options::default()).is_ok());
+}
+
+#[test]
+fn operator_sets_outside_the_known_ones() {
+    let of = |opset: i64| {
+        let mut onnx = conv([6, 6, 3, 3])
+            .node("Conv", &["x", "w"], "c", vec![])
+            .node("GlobalAveragePool", &["c"], "p", vec![])
+            .node("Flatten", &["p"], "y", vec![]);
+        onnx.opset = opset;
+        onnx
+    };
+    assert!(refuse(of(6)).starts_with("model: opset 6; supported: 7 to 22"), "{}", refuse(of(6)));
+    for opset in [7, 22] {
+        assert_eq!(read(&of(opset).bytes(), &Options::default()).unwrap().doubts, [""; 0]);
+    }
+    let samples = Numbers::new(4).samples(40, 6 * 64);
+    let labels = Some("abcdef".chars().map(String::from).collect());
+    let options = Options { labels, ..Options::default() };
+    let converted = convert(&of(23).bytes(), &samples, &options).unwrap();
+    assert_eq!(converted.warnings, ["opset 23 is newer than 22, the newest that is known here"]);
+    let error = convert(&of(23).bytes(), &samples, &Options { strict: true, ..options }).unwrap_err();
+    assert!(error.to_string().starts_with("strict: opset 23"), "{error}");
+}
+
+#[test]
 fn bytes_that_are_no_model() {
     for bytes in [&b""[..], b"hello", &[0xff; 64], &[0x3a, 0x05, 1, 2]] {
         assert!(matches!(read(bytes, &Options::default()), Err(Error::Onnx(_))), "{bytes:?}");

@@ -54,6 +54,21 @@ impl Geometry {
         (0..oh).flat_map(move |y| (0..ow).map(move |x| (y, x))).flat_map(taps)
     }
 
+    /// Does any window reach out of the map? Along each side, the first window starts at `-pad`, and the last one's last
+    /// tap is the farthest.
+    pub fn leaves(&self, [h, w, _]: Shape, out: [usize; 2]) -> bool {
+        let last = |d: usize| (out[d] - 1) * self.stride[d] + (self.kernel[d] - 1) * self.dilation[d];
+        [h, w].into_iter().enumerate().any(|(d, size)| self.pad[d] > 0 || last(d) >= size)
+    }
+
+    /// Does any window lie wholly in the padding? Only for a dilation of 1, whose windows have no gaps: then it is the
+    /// first along a side, which ends before the map, or the last, which starts behind it.
+    pub fn misses(&self, [h, w, _]: Shape, out: [usize; 2]) -> bool {
+        let before = |d: usize| self.kernel[d] <= self.pad[d];
+        let behind = |d: usize, size: usize| (out[d] - 1) * self.stride[d] >= self.pad[d] + size;
+        [h, w].into_iter().enumerate().any(|(d, size)| before(d) || behind(d, size))
+    }
+
     /// Reads strides, dilations, pads or auto_pad of a Conv or pool over `input`, and the output's height and width.
     pub fn import(node: &Node, kernel: [usize; 2], input: Shape) -> Result<(Geometry, [usize; 2]), Error> {
         let stride = node.sizes("strides", [1, 1], 1..=255)?;
@@ -185,4 +200,32 @@ pub fn map(node: &Node, x: &View) -> Result<Shape, Error> {
 /// The NCHW view of a map.
 pub fn nchw(id: usize, shape: Shape, steps: usize) -> View {
     View::new(id, shape, steps, &[None, Some(Axis::Channel), Some(Axis::Height), Some(Axis::Width)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All small windows along one side, against looking at every tap.
+    #[test]
+    fn windows_outside_the_map_are_known_without_looking_at_taps() {
+        let (mut left, mut missed) = (0, 0);
+        for code in 0..6 * 5 * 4 * 7 * 7_usize {
+            let (size, kernel, stride) = (1 + code % 6, 1 + code / 6 % 5, 1 + code / 30 % 4);
+            let (pad, end) = (code / 120 % 7, code / 840 % 7);
+            let Some(room) = (size + pad + end).checked_sub(kernel) else { continue };
+            let out = room / stride + 1;
+            let geometry = Geometry { kernel: [1, kernel], stride: [1, stride], dilation: [1, 1], pad: [0, pad] };
+            let taps: Vec<_> = geometry.taps([1, size, 1], [1, out, 1]).collect();
+            let leaves = taps.contains(&None);
+            let misses = taps.chunks(kernel).any(|window| window.iter().all(Option::is_none));
+            assert_eq!(geometry.leaves([1, size, 1], [1, out]), leaves, "{geometry} over {size}");
+            assert_eq!(geometry.misses([1, size, 1], [1, out]), misses, "{geometry} over {size}");
+            let turned = Geometry { kernel: [kernel, 1], stride: [stride, 1], pad: [pad, 0], ..geometry };
+            assert_eq!(turned.leaves([size, 1, 1], [out, 1]), leaves, "{turned} over {size}");
+            assert_eq!(turned.misses([size, 1, 1], [out, 1]), misses, "{turned} over {size}");
+            (left, missed) = (left + usize::from(leaves), missed + usize::from(misses));
+        }
+        assert!(left > missed && missed > 0, "{left} {missed}");
+    }
 }

@@ -78,13 +78,11 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     if geometry.dilation != [1, 1] {
         return Err(node.unsupported("dilations", format!("{:?}", geometry.dilation), "1"));
     }
-    let taps = || geometry.taps(input, [oh, ow, input[2]]);
-    if average && taps().any(|t| t.is_none()) {
+    if average && geometry.leaves(input, [oh, ow]) {
         return Err(node.unsupported("pads", "windows outside the map", "none for averages"));
     }
     // Padding as wide as the window leaves windows with nothing in them.
-    let count = geometry.kernel[0] * geometry.kernel[1];
-    if taps().collect::<Vec<_>>().chunks(count).any(|window| window.iter().all(Option::is_none)) {
+    if geometry.misses(input, [oh, ow]) {
         return Err(node.unsupported(
             "pads",
             "a window with nothing inside the map",
@@ -92,7 +90,7 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         ));
     }
     // The mean of one value is that value.
-    let average = average && count > 1;
+    let average = average && geometry.kernel != [1, 1];
     emit(importer, node, &x, Pool { geometry, average, min: f32::NEG_INFINITY, max: f32::INFINITY }, [oh, ow])
         .map(|id| importer.define(node, 0, conv::nchw(id, [oh, ow, input[2]], x.steps)))
 }
