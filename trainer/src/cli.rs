@@ -191,7 +191,7 @@ pub enum Request {
     /// A new run.
     Train {
         /// Its settings.
-        config: Config,
+        config: Box<Config>,
         /// Its folder.
         out: PathBuf,
         /// Threads, if not one for each processor.
@@ -278,7 +278,7 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
         return Err(usage("--data builtin", "brings its own test data; leave out --test, --test-match and --exclude"));
     }
     let config = Config { version: env!("CARGO_PKG_VERSION").into(), task, source, settings };
-    Ok(Request::Train { config, out, threads })
+    Ok(Request::Train { config: Box::new(config), out, threads })
 }
 
 fn usage(flag: &'static str, reason: impl Into<String>) -> TrainError {
