@@ -27,9 +27,10 @@ pub fn samples(clip: &[i16], length: usize, rng: &mut ChaCha8Rng) -> Vec<i16> {
     let start = if rng.random() { room } else { rng.random_range(0..=room) };
 
     let rms = (sound.iter().map(|s| s * s).sum::<f32>() / sound.len().max(1) as f32).sqrt();
-    let gain = libm::powf(10.0, rng.random_range(-0.5..0.5f32)); // -10 to 10 dB
+    // Distance and microphone: between two speakers of one data set the level differs by 20 dB already.
+    let gain = libm::powf(10.0, rng.random_range(-1.6..0.4f32)); // -32 to 8 dB
     let noise = match rng.random::<bool>() {
-        true => rms * gain * libm::powf(10.0, rng.random_range(-2.5..-0.7f32)), // 50 to 14 dB below
+        true => rms * gain * libm::powf(10.0, rng.random_range(-2.5..-0.4f32)), // 50 to 8 dB below
         false => 0.0,
     };
     let mut varied = vec![0f32; length];
