@@ -1,7 +1,7 @@
 //! `escarp-convert`: ONNX to one int8 file. Exit codes: 0 done, 1 a model or samples that cannot be converted, 2 bad usage.
 
 use std::{
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -22,6 +22,12 @@ use escarp_converter::{
 };
 use escarp_runtime::meta::Accuracy;
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// Longest model, bytes: what protobuf allows.
+const LONGEST_MODEL: u64 = 1 << 31;
+
+/// Longest file of labels, bytes.
+const LONGEST_LABELS: u64 = 1 << 20;
 
 /// Converts an ONNX network to an int8 model file and measures what that costs.
 #[derive(Parser)]
@@ -45,8 +51,8 @@ struct Args {
     #[arg(long, value_name = "A,B,C|FILE")]
     labels: Option<String>,
     /// Length of the sequence where the network leaves it open.
-    #[arg(long)]
-    frames: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(2..))]
+    frames: Option<u16>,
     /// Most samples used for calibration, spread evenly over classes and files.
     #[arg(long, default_value_t = 500)]
     limit: usize,
@@ -57,10 +63,10 @@ struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// An HTML report to write.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "output")]
     report: Option<PathBuf>,
     /// A JSON report to write.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "output")]
     json: Option<PathBuf>,
     /// Print a stage of the conversion.
     #[arg(long, value_enum)]
@@ -116,7 +122,8 @@ fn run(args: &Args) -> Result<(), Failure> {
     if args.output.is_none() && args.dump.is_none() {
         return Err(Failure::Usage("nothing to do: give -o FILE, or --dump graph|qgraph|plan".into()));
     }
-    let onnx = std::fs::read(&args.model).map_err(|source| Error::Io { path: args.model.clone(), source })?;
+    check_outputs(args)?;
+    let onnx = read_whole(&args.model, LONGEST_MODEL)?;
     let mut options = options(args)?;
     let mut graph = match read(&onnx, &options) {
         // An array of samples tells the length of a sequence that the network leaves open.
@@ -171,6 +178,59 @@ fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A file of at most `longest` bytes.
+fn read_whole(path: &Path, longest: u64) -> Result<Vec<u8>, Error> {
+    escarp_media::read_file(path, longest).map_err(|e| {
+        let source = match e {
+            // [`Error::Io`] names the file itself.
+            escarp_media::Error::File { source, .. } => *source,
+            e => e,
+        };
+        Error::Io { path: path.to_owned(), source: io::Error::other(source) }
+    })
+}
+
+/// Nothing worse than running for minutes and then having nowhere to write, except writing over what was read.
+fn check_outputs(args: &Args) -> Result<(), Failure> {
+    let given = |flag, path: &Option<PathBuf>| path.clone().map(|path| (flag, path));
+    let inputs = [
+        Some(("the model", args.model.clone())),
+        Some(("--samples", args.samples.clone())),
+        given("--test", &args.test),
+        given("--test-labels", &args.test_labels),
+        given("--labels", &args.labels.as_ref().map(PathBuf::from)),
+    ];
+    let outputs = [given("-o", &args.output), given("--report", &args.report), given("--json", &args.json)];
+    let mut taken: Vec<(&str, PathBuf)> =
+        inputs.into_iter().flatten().map(|(flag, path)| (flag, place(&path))).collect();
+    for (flag, path) in outputs.into_iter().flatten() {
+        let place = place(&path);
+        if let Some((other, _)) = taken.iter().find(|(_, p)| *p == place) {
+            return Err(Failure::Usage(format!("{flag} {} is the same file as {other}", path.display())));
+        }
+        taken.push((flag, place));
+        let failed = |source: io::Error| Error::Io { path: path.clone(), source };
+        if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(failed(io::ErrorKind::IsADirectory.into()).into());
+        }
+        if !std::fs::metadata(folder(&path)).map_err(failed)?.is_dir() {
+            return Err(failed(io::ErrorKind::NotADirectory.into()).into());
+        }
+    }
+    Ok(())
+}
+
+/// The same for every way to write a path; of a file that is yet to be made, the folder decides.
+fn place(path: &Path) -> PathBuf {
+    let made = || Some(folder(path).canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(made).unwrap_or_else(|| path.to_owned())
+}
+
+/// The folder that a file is in.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn is_npy(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"))
 }
@@ -181,15 +241,15 @@ fn options(args: &Args) -> Result<Options, Failure> {
     }
     let labels = match &args.labels {
         None => None,
-        Some(text) if Path::new(text).is_file() => {
-            let path = PathBuf::from(text);
-            let lines = std::fs::read_to_string(&path).map_err(|source| Error::Io { path, source })?;
+        Some(text) if Path::new(text).exists() && !Path::new(text).is_dir() => {
+            let bytes = read_whole(Path::new(text), LONGEST_LABELS)?;
+            let lines = String::from_utf8(bytes).map_err(|e| Error::Labels(format!("{text}: {e}")))?;
             Some(lines.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect())
         }
         Some(text) => Some(text.split(',').map(|l| l.trim().to_owned()).collect()),
     };
     Ok(Options {
-        frames: args.frames,
+        frames: args.frames.map(usize::from),
         labels,
         name: args.model.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned()),
         limit: args.limit,
@@ -273,13 +333,12 @@ fn write_all(files: &[(&PathBuf, Vec<u8>)]) -> Result<(), Error> {
     let mut ready = vec![];
     for (path, bytes) in files {
         let failed = |source| Error::Io { path: (*path).clone(), source };
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".escarp-");
         // Temporary files are private by default; results have the permissions of any new file.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder).map_err(failed)?;
+        let mut file = builder.tempfile_in(folder(path)).map_err(failed)?;
         file.write_all(bytes).map_err(failed)?;
         ready.push((path, file));
     }

@@ -121,6 +121,35 @@ fn usage_errors_are_2() {
     shop.fails(&["net.onnx", "--samples", "images", "-o", "x"], 2, &["images", "--pixels 0..255"]);
     shop.fails(&["net.onnx", "--samples", "images", "--pixels", "0..7", "-o", "x"], 2, &["`0..7`", "allowed: 0..255"]);
     shop.fails(&[&WHOLE[..], &["--limit", "0"]].concat(), 2, &["--limit 0"]);
+    shop.fails(&[&WHOLE[..], &["--frames", "0"]].concat(), 2, &["--frames", "2..=65535"]);
+    shop.fails(&[&WHOLE[..5], &["--dump", "graph", "--json", "x"]].concat(), 2, &["--output"]);
+}
+
+#[test]
+fn no_file_is_written_over_another() {
+    let shop = Workshop::new();
+    fn whole<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        [&WHOLE[..], more].concat()
+    }
+    shop.fails(&whole(&["--json", "net.escarp"]), 2, &["--json net.escarp is the same file as -o"]);
+    shop.fails(&whole(&["--report", "images/../net.escarp"]), 2, &["the same file as -o"]);
+    shop.fails(&whole(&["--json", "a", "--report", "./a"]), 2, &["--json a is the same file as --report"]);
+    shop.fails(&[&WHOLE[..6], &["./net.onnx"]].concat(), 2, &["-o ./net.onnx is the same file as the model"]);
+    fs::write(shop.path("names"), "cat\ndog\n").unwrap();
+    shop.fails(&whole(&["--labels", "names", "--json", "names"]), 2, &["--json names is the same file as --labels"]);
+}
+
+/// Before anything else is looked at: the model of these does not exist.
+#[test]
+fn places_to_write_are_checked_first() {
+    let shop = Workshop::new();
+    let fails = |output: &str, says: &str| {
+        shop.fails(&["absent.onnx", "--samples", "images", "-o", output], 1, &[output, says]);
+    };
+    fails("no/such/folder/x.escarp", "No such file or directory");
+    fails("images/cat", "is a directory");
+    fails("new/", "is a directory");
+    fails("net.onnx/x", "not a directory");
 }
 
 #[test]
@@ -130,6 +159,9 @@ fn bad_files_are_1_and_named() {
     shop.fails(&["net.onnx", "--samples", "absent", "--pixels", "0..1", "-o", "x"], 1, &["absent"]);
     shop.fails(&[&WHOLE[..], &["--labels", "a,b,c"]].concat(), 1, &["3 labels; the network has 2 outputs"]);
     shop.fails(&[&WHOLE[..6], &["no/such/folder/x.escarp"]].concat(), 1, &["no/such/folder/x.escarp"]);
+
+    #[cfg(unix)]
+    shop.fails(&[&WHOLE[..], &["--labels", "/dev/zero"]].concat(), 1, &["/dev/zero: file length in bytes"]);
 
     fs::write(shop.path("images/cat/3.png"), b"this is no image").unwrap();
     shop.fails(&WHOLE, 1, &["3.png"]);
