@@ -28,9 +28,15 @@ pub fn train(config: &Config, out: &Path, stop: &dyn Fn(u64) -> bool) -> Result<
     run(config, || RunFolder::create(out, config), false, stop)
 }
 
-/// Continues the run in the folder `folder`.
-pub fn resume(folder: &Path, stop: &dyn Fn(u64) -> bool) -> Result<Outcome, TrainError> {
+/// Continues the run in the folder `folder`, which must be one of the task named `task`.
+pub fn resume(folder: &Path, task: &str, stop: &dyn Fn(u64) -> bool) -> Result<Outcome, TrainError> {
     let (run_folder, config) = RunFolder::open::<Config>(folder)?;
+    let of = config.task.name();
+    if of != task {
+        let run = folder.display();
+        let reason = format!("{run} is a run of `{of}`; continue it with: escarp-train {of} --resume {run}");
+        return Err(TrainError::Usage { flag: "--resume", reason });
+    }
     run(&config, || Ok(run_folder), true, stop)
 }
 
@@ -229,11 +235,7 @@ fn open(config: &Config, kind: Kind, progress: &Progress) -> Result<Listings, Tr
 
 /// Prints the final table, or how to go on.
 fn report(outcome: &Outcome, folder: &RunFolder, task: &Task) {
-    let name = match task {
-        Task::Image { .. } => "image",
-        Task::Sound { .. } => "sound",
-        Task::Motion { .. } => "motion",
-    };
+    let name = task.name();
     match outcome {
         Outcome::Interrupted { step } => {
             let path = folder.path().display();

@@ -1,5 +1,6 @@
 //! The command line of `escarp-train`.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
@@ -7,8 +8,11 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 
 use crate::config::{BUILTIN, Config, Settings, Task};
 use crate::data::images::Augmentation;
+use crate::data::sound::{BANDS, RATES};
 use crate::data::source::Source;
 use crate::error::TrainError;
+use crate::generate::gestures;
+use crate::nets::{HIDDEN, LAYERS, WIDTHS};
 use crate::optim::Rule;
 
 /// Trains small networks for Arm boards: ResNets on images, GRUs on sound and on sensor data.
@@ -90,10 +94,10 @@ struct MotionArgs {
     #[arg(long, value_name = "DIR|TAR|builtin", default_value = BUILTIN)]
     data: PathBuf,
     /// Samples a second, to be stated in the model; nothing is resampled.
-    #[arg(long, default_value_t = 50.0)]
+    #[arg(long, default_value_t = gestures::RATE)]
     rate: f32,
     /// Samples in a window; longer recordings are cut into overlapping windows.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = gestures::FRAMES as u16)]
     frames: u16,
     /// Numbers in the GRU's state.
     #[arg(long, default_value_t = 48)]
@@ -201,6 +205,8 @@ pub enum Request {
     Resume {
         /// Its folder.
         run: PathBuf,
+        /// The command that was typed: the run must be one of it.
+        task: &'static str,
         /// Threads, if not one for each processor.
         threads: Option<usize>,
     },
@@ -228,8 +234,11 @@ pub fn parse() -> Result<Request, TrainError> {
 fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
     let cli = Cli::from_arg_matches(matches).unwrap_or_else(|e| e.exit());
     let flags = matches.subcommand().map(|(_, flags)| flags);
-    let (common, task, data, name) = match cli.command {
+    let (common, task, data) = match cli.command {
         Command::Generate(GenerateArgs { what, out, train, test, seed }) => {
+            if train == Some(0) {
+                return Err(usage("--train", "must be at least 1"));
+            }
             return Ok(Request::Generate { what, out, train, test, seed });
         }
         Command::Image(a) => {
@@ -240,45 +249,58 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
             };
             let augmentation = (!a.common.no_augment).then_some(IMAGE_AUGMENTATION);
             let task = Task::Image { blocks, width: a.width, size: a.size, augmentation };
-            (a.common, task, a.data.unwrap_or_default(), "image")
+            (a.common, task, a.data.unwrap_or_default())
         }
         Command::Sound(SoundArgs { data, rate, bands, frames, hidden, layers, common }) => {
             let task = Task::Sound { rate, bands, frames, hidden, layers, augment: !common.no_augment };
-            (common, task, data.unwrap_or_default(), "sound")
+            (common, task, data.unwrap_or_default())
         }
         Command::Motion(MotionArgs { data, rate, frames, hidden, layers, common }) => {
             let task = Task::Motion { rate, frames, hidden, layers, augment: !common.no_augment };
-            (common, task, data, "motion")
+            (common, task, data)
         }
     };
     let threads = common.threads;
-    if threads == Some(0) {
-        return Err(usage("--threads", "at least 1"));
-    }
+    within("--threads", threads.unwrap_or(1), THREADS)?;
+    let typed = |id: &&str| flags.and_then(|f| f.value_source(id)) == Some(ValueSource::CommandLine);
+    let mut typed = flags.into_iter().flat_map(ArgMatches::ids).map(clap::Id::as_str).filter(typed);
     if let Some(run) = common.resume {
-        let typed =
-            |flag: &&clap::Id| flags.and_then(|f| f.value_source(flag.as_str())) == Some(ValueSource::CommandLine);
-        let others = flags.into_iter().flat_map(ArgMatches::ids).filter(typed);
-        let other = others.map(clap::Id::as_str).find(|id| {
-            // Groups of flattened arguments are listed by their capitalized type.
-            !matches!(*id, "resume" | "threads") && !id.starts_with(char::is_uppercase)
-        });
+        // Groups of flattened arguments are listed by their capitalized type.
+        let other = typed.find(|id| !matches!(*id, "resume" | "threads") && !id.starts_with(char::is_uppercase));
         return match other {
             Some(flag) => Err(usage(
                 "--resume",
                 format!("continues with the run's own settings; leave out --{}", flag.replace('_', "-")),
             )),
-            None => Ok(Request::Resume { run, threads }),
+            None => Ok(Request::Resume { run, task: task.name(), threads }),
         };
     }
-    let out = common.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
+    let out = common.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(task.name()));
     let settings = settings(&common, &task)?;
     let source = Source { data, test: common.test, exclude: common.exclude, test_match: common.test_match };
-    if source.data.as_os_str() == BUILTIN && source != (Source { data: BUILTIN.into(), ..Source::default() }) {
-        return Err(usage("--data builtin", "brings its own test data; leave out --test, --test-match and --exclude"));
+    if source.data.as_os_str() == BUILTIN {
+        if source != (Source { data: BUILTIN.into(), ..Source::default() }) {
+            let reason = "brings its own test data; leave out --test, --test-match and --exclude";
+            return Err(usage("--data builtin", reason));
+        }
+        if let Some(flag) = typed.find(|id| matches!(*id, "rate" | "frames" | "size")) {
+            return Err(usage("--data builtin", format!("is generated in one format; leave out --{flag}")));
+        }
     }
     let config = Config { version: env!("CARGO_PKG_VERSION").into(), task, source, settings };
     Ok(Request::Train { config: Box::new(config), out, threads })
+}
+
+/// More threads than any machine has processors would only wait for each other.
+const THREADS: RangeInclusive<usize> = 1..=1024;
+
+fn within<T: PartialOrd + std::fmt::Display>(
+    flag: &'static str,
+    value: T,
+    allowed: RangeInclusive<T>,
+) -> Result<(), TrainError> {
+    let (least, most) = (allowed.start(), allowed.end());
+    if allowed.contains(&value) { Ok(()) } else { Err(usage(flag, format!("must be {least} to {most}, not {value}"))) }
 }
 
 fn usage(flag: &'static str, reason: impl Into<String>) -> TrainError {
@@ -323,22 +345,33 @@ fn settings(common: &Common, task: &Task) -> Result<Settings, TrainError> {
         rule: (recipe.rule)(common.weight_decay.unwrap_or(recipe.decay)),
         clip: common.clip.unwrap_or(recipe.clip),
     };
-    let within =
+    let fits =
         |flag, fits: bool, allowed: &str| if fits { Ok(()) } else { Err(usage(flag, format!("must be {allowed}"))) };
-    within("--epochs", (1..=100_000).contains(&settings.epochs), "1 to 100000")?;
-    within("--batch", (1..=4096).contains(&settings.batch), "1 to 4096")?;
-    within("--lr", settings.rate > 0.0 && settings.rate <= 100.0, "above 0 and at most 100")?;
-    within("--minutes", settings.minutes.is_none_or(|m| m > 0.0 && m <= 1e6), "above 0 and at most 1000000")?;
-    within("--validation", (0.0..=0.9).contains(&settings.validation), "0 to 0.9")?;
-    within("--label-smoothing", (0.0..1.0).contains(&settings.label_smoothing), "0 or more and below 1")?;
-    within("--weight-decay", common.weight_decay.is_none_or(|d| (0.0..=1.0).contains(&d)), "0 to 1")?;
-    within("--clip", settings.clip > 0.0 && settings.clip.is_finite(), "above 0")?;
+    within("--epochs", settings.epochs, 1..=100_000)?;
+    within("--batch", settings.batch, 1..=4096)?;
+    within("--validation", settings.validation, 0.0..=0.9)?;
+    within("--weight-decay", common.weight_decay.unwrap_or(0.0), 0.0..=1.0)?;
+    fits("--lr", settings.rate > 0.0 && settings.rate <= 100.0, "above 0 and at most 100")?;
+    fits("--minutes", settings.minutes.is_none_or(|m| m > 0.0 && m <= 1e6), "above 0 and at most 1000000")?;
+    fits("--label-smoothing", (0.0..1.0).contains(&settings.label_smoothing), "0 or more and below 1")?;
+    fits("--clip", settings.clip > 0.0 && settings.clip.is_finite(), "above 0")?;
     match *task {
-        Task::Image { size, .. } => within("--size", size.is_none_or(|s| (8..=512).contains(&s)), "8 to 512")?,
-        Task::Sound { .. } => {}
-        Task::Motion { rate, frames, .. } => {
-            within("--rate", rate > 0.0 && rate.is_finite(), "above 0")?;
-            within("--frames", frames > 1, "at least 2")?;
+        Task::Image { width, size, .. } => {
+            within("--width", width, WIDTHS)?;
+            size.map_or(Ok(()), |size| within("--size", size, 8..=512))?;
+        }
+        Task::Sound { rate, bands, frames, hidden, layers, .. } => {
+            rate.map_or(Ok(()), |rate| within("--rate", rate, RATES))?;
+            within("--bands", bands, BANDS)?;
+            within("--frames", frames.unwrap_or(1), 1..=u16::MAX)?;
+            within("--hidden", hidden, HIDDEN)?;
+            within("--layers", layers, LAYERS)?;
+        }
+        Task::Motion { rate, frames, hidden, layers, .. } => {
+            fits("--rate", rate > 0.0 && rate <= 1e6, "above 0 and at most 1000000")?;
+            within("--frames", frames, 2..=u16::MAX)?;
+            within("--hidden", hidden, HIDDEN)?;
+            within("--layers", layers, LAYERS)?;
         }
     }
     Ok(settings)
@@ -364,7 +397,8 @@ mod tests {
 
     #[test]
     fn resuming_takes_no_other_settings() {
-        assert!(matches!(read("escarp-train sound --resume r --threads 1"), Ok(Request::Resume { .. })));
+        let resume = read("escarp-train sound --resume r --threads 1");
+        assert!(matches!(resume, Ok(Request::Resume { task: "sound", .. })));
         let error = read("escarp-train motion --resume r --weight-decay 0.1").unwrap_err().to_string();
         assert!(error.contains("leave out --weight-decay"), "{error}");
     }
@@ -372,17 +406,34 @@ mod tests {
     #[test]
     fn senseless_values_are_refused_by_flag() {
         for (flags, name) in [
-            ("--epochs 0", "--epochs"),
-            ("--batch 0", "--batch"),
-            ("--lr nan", "--lr"),
-            ("--minutes inf", "--minutes"),
-            ("--validation 1", "--validation"),
-            ("--clip 0", "--clip"),
-            ("--threads 0", "--threads"),
-            ("--frames 1", "--frames"),
-            ("--test x", "--data builtin"),
+            ("motion --epochs 0", "--epochs"),
+            ("motion --batch 0", "--batch"),
+            ("motion --lr nan", "--lr"),
+            ("motion --minutes inf", "--minutes"),
+            ("motion --validation 1", "--validation"),
+            ("motion --validation nan", "--validation"),
+            ("motion --clip 0", "--clip"),
+            ("motion --threads 0", "--threads"),
+            ("motion --threads 100000", "--threads"),
+            ("motion --resume r --threads 100000", "--threads"),
+            ("motion --frames 1", "--frames"),
+            ("motion --hidden 0", "--hidden"),
+            ("motion --layers 0", "--layers"),
+            ("motion --rate 0", "--rate"),
+            ("motion --test x", "--data builtin"),
+            ("motion --rate 7", "--data builtin"),
+            ("motion --frames 20", "--data builtin"),
+            ("image --data builtin --size 64", "--data builtin"),
+            ("image --data x --width 0", "--width"),
+            ("sound --data x --hidden 0", "--hidden"),
+            ("sound --data x --layers 17", "--layers"),
+            ("sound --data x --rate 0", "--rate"),
+            ("sound --data x --rate 4000000000", "--rate"),
+            ("sound --data x --bands 1000000000000", "--bands"),
+            ("sound --data x --frames 0", "--frames"),
+            ("generate images --out x --train 0", "--train"),
         ] {
-            let error = read(&format!("escarp-train motion {flags}")).unwrap_err();
+            let error = read(&format!("escarp-train {flags}")).unwrap_err();
             assert!(matches!(&error, TrainError::Usage { flag, .. } if *flag == name), "{flags}: {error}");
             assert_eq!(error.exit_code(), 2);
         }

@@ -68,6 +68,17 @@ pub enum Task {
     },
 }
 
+impl Task {
+    /// The command that begins and continues such a run.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Image { .. } => "image",
+            Self::Sound { .. } => "sound",
+            Self::Motion { .. } => "motion",
+        }
+    }
+}
+
 /// How the network is fitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

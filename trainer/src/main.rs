@@ -34,9 +34,9 @@ fn run() -> Result<(), TrainError> {
             prepare(threads)?;
             app::train(&config, &out, &stop).map(drop)
         }
-        Request::Resume { run, threads } => {
+        Request::Resume { run, task, threads } => {
             prepare(threads)?;
-            app::resume(&run, &stop).map(drop)
+            app::resume(&run, task, &stop).map(drop)
         }
     }
 }

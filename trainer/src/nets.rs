@@ -3,6 +3,8 @@
 pub mod gru;
 pub mod resnet;
 
+use std::ops::RangeInclusive;
+
 use ndarray::{Array2, Array4, ArrayD, ArrayViewD, Ix3, Ix4};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,13 @@ pub enum Arch {
     },
 }
 
+/// Channels of a residual net's first stage that can be built.
+pub const WIDTHS: RangeInclusive<usize> = 1..=1024;
+/// Numbers in a GRU's state that can be built.
+pub const HIDDEN: RangeInclusive<usize> = 1..=4096;
+/// GRUs on top of each other that can be built.
+pub const LAYERS: RangeInclusive<usize> = 1..=16;
+
 impl Arch {
     /// Shape of a batch of `batch` inputs.
     pub fn input_shape(&self, batch: usize) -> Vec<usize> {
@@ -63,24 +72,24 @@ impl Arch {
     /// # Errors
     /// [`NetError::Arch`] with the field and what it may be.
     pub fn check(&self) -> Result<(), NetError> {
-        let within = |field, value: usize, least: usize, most: usize| {
-            let fits = (least..=most).contains(&value);
-            if fits { Ok(()) } else { Err(NetError::Arch { field, value, least, most }) }
+        let within = |field, value: usize, allowed: RangeInclusive<usize>| {
+            let (least, most) = allowed.clone().into_inner();
+            if allowed.contains(&value) { Ok(()) } else { Err(NetError::Arch { field, value, least, most }) }
         };
-        within("classes", self.classes(), 2, 10_000)?;
+        within("classes", self.classes(), 2..=10_000)?;
         match *self {
             Self::ResNet { blocks, width, input: [h, w, c], .. } => {
-                within("blocks", blocks, 1, 64)?;
-                within("width", width, 1, 1024)?;
-                within("input height", h, 4, 1024)?;
-                within("input width", w, 4, 1024)?;
-                within("input channels", c, 1, 64)
+                within("blocks", blocks, 1..=64)?;
+                within("width", width, WIDTHS)?;
+                within("input height", h, 4..=1024)?;
+                within("input width", w, 4..=1024)?;
+                within("input channels", c, 1..=64)
             }
             Self::Gru { inputs, hidden, layers, frames, .. } => {
-                within("inputs", inputs, 1, 4096)?;
-                within("hidden", hidden, 1, 4096)?;
-                within("layers", layers, 1, 16)?;
-                within("frames", frames, 1, 65_535)
+                within("inputs", inputs, 1..=4096)?;
+                within("hidden", hidden, HIDDEN)?;
+                within("layers", layers, LAYERS)?;
+                within("frames", frames, 1..=65_535)
             }
         }
     }

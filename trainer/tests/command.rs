@@ -94,6 +94,8 @@ fn an_interruption_saves_and_says_how_to_go_on() {
     child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     says(&text, &["interrupted and saved", "escarp-train motion --resume run"]);
+    let wrong = run(&["image", "--resume", "run"], here, 2);
+    says(&wrong, &["run is a run of `motion`", "escarp-train motion --resume run"]);
     says(&run(&["motion", "--resume", "run"], here, 0), &["validation", "test", "model.onnx"]);
     for file in ["model.onnx", "best.ckpt", "last.ckpt", "metrics.jsonl", "config.json"] {
         assert!(here.join("run").join(file).metadata().unwrap().len() > 0, "{file}");

@@ -60,11 +60,11 @@ fn compare(config: &Config, stops: &[u64]) {
         let stop = |done| done == step;
         let outcome = match i {
             0 => app::train(config, &pieces, &stop),
-            _ => app::resume(&pieces, &stop),
+            _ => app::resume(&pieces, config.task.name(), &stop),
         };
         assert_eq!(outcome.unwrap(), Outcome::Interrupted { step });
     }
-    assert_eq!(app::resume(&pieces, &|_| false).unwrap(), outcome);
+    assert_eq!(app::resume(&pieces, config.task.name(), &|_| false).unwrap(), outcome);
     assert_eq!(result(&whole), result(&pieces));
     let epochs = |run: &Path| std::fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count();
     assert_eq!((epochs(&whole), epochs(&pieces)), (2, 2));
@@ -118,7 +118,7 @@ fn changed_data_are_noticed() {
     let train = data.path().join("train");
     app::train(&pictures(&train), &run, &|step| step == 2).unwrap();
     std::fs::copy(train.join("ring/0000.png"), train.join("disc/0000.png")).unwrap();
-    let error = app::resume(&run, &|_| false).unwrap_err();
+    let error = app::resume(&run, "image", &|_| false).unwrap_err();
     assert!(matches!(&error, TrainError::Checkpoint { reason, .. } if reason.contains("data have changed")), "{error}");
 }
 

@@ -1,7 +1,9 @@
 //! Sound clips as PCM in memory; features through the runtime's own log-mel front end.
 
+use std::ops::RangeInclusive;
+
 use escarp_media::{Folder, Pcm};
-use escarp_runtime::frontend::{FrontEnd, LogMel, LogMelSettings, MAX_FFT, Norm};
+use escarp_runtime::frontend::{FrontEnd, LogMel, LogMelSettings, MAX_BANDS, MAX_FFT, Norm};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,12 @@ use super::{Samples, source};
 use crate::error::TrainError;
 
 mod vary;
+
+/// Hz that the front end is made for: frames of 25 ms must fit its transform.
+pub const RATES: RangeInclusive<u32> = 4000..=40_000;
+
+/// Mel bands that the front end can hold.
+pub const BANDS: RangeInclusive<usize> = 1..=MAX_BANDS;
 
 /// What is added to each band's energy before the logarithm.
 const FLOOR: f32 = 1e-6;
@@ -39,11 +47,9 @@ impl Features {
     pub fn new(rate: u32, bands: usize, frames: u16) -> Result<Self, TrainError> {
         let samples = |thousandths: u32| (rate.saturating_mul(thousandths) / 1000) as usize;
         let (frame, hop) = (samples(25), samples(10));
-        if !(4000..=40_000).contains(&rate) || frame > MAX_FFT {
-            return Err(TrainError::Usage {
-                flag: "--rate",
-                reason: format!("{rate} Hz; 4000 to 40000 are supported"),
-            });
+        if !RATES.contains(&rate) || frame > MAX_FFT {
+            let reason = format!("{rate} Hz; {} to {} are supported", RATES.start(), RATES.end());
+            return Err(TrainError::Usage { flag: "--rate", reason });
         }
         let features = Self { rate, frame: frame as u16, hop: hop as u16, bands, frames };
         let standard = Standard { mean: vec![0.0; bands], std: vec![1.0; bands] };

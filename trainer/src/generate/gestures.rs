@@ -31,6 +31,9 @@ pub const AXES: usize = 3;
 /// What `escarp-train motion` trains and tests on by itself.
 pub const COUNTS: Counts = Counts { train: 300, test: 100 };
 
+/// Per cent of the test windows that softmax regression on the samples stays below; measured 36.8, chance is 12.5.
+pub const LINEAR_LIMIT: f64 = 40.0;
+
 type Vector = [f32; 3];
 
 /// Window `index` of `class` in `part` (0 training, 1 test), `[FRAMES, AXES]` in g.
@@ -157,6 +160,8 @@ impl Movement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Samples;
+    use crate::data::motion::Motion;
     use crate::generate::linear;
 
     #[test]
@@ -182,11 +187,11 @@ mod tests {
 
     #[test]
     fn a_linear_model_fails() {
-        let part = |part, count| -> Vec<(Vec<f32>, usize)> {
-            (0..count).flat_map(|i| (0..LABELS.len()).map(move |c| (window(0, part, c, i), c))).collect()
-        };
-        let accuracy = linear::accuracy(&part(0, 300), &part(1, 100), LABELS.len(), 30);
-        eprintln!("softmax regression on the samples: {:.1} %", accuracy * 100.0);
-        assert!(accuracy < 0.4, "{accuracy}");
+        let part = |part, count| Motion::builtin(0, part, count);
+        let (mut train, mut test) = (part(0, COUNTS.train), part(1, COUNTS.test));
+        let standard = train.statistics(&Vec::from_iter(0..train.classes().len() as u32));
+        train.prepare(&standard, false);
+        test.prepare(&standard, false);
+        linear::stays_below(LINEAR_LIMIT, &train, &test, LABELS.len());
     }
 }
