@@ -169,6 +169,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         scores: &scores,
         samples: source.samples(),
         tested: test.is_some(),
+        isa: options.cpu.isa(),
     };
     let mut files = vec![(output, converted.file.clone())];
     files.extend(args.report.as_ref().map(|path| (path, report.html().into_bytes())));

@@ -28,6 +28,40 @@ pub struct About {
     pub accuracy: Option<Accuracy>,
 }
 
+/// What a file's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Weights, one byte each.
+    pub weights: u64,
+    /// Zero weights that fill channels and rows up to eights.
+    pub filling: u64,
+    /// Bias, multiplier and shift of each row, in blocks of eight.
+    pub params: u64,
+    /// Records, names, alignment.
+    pub rest: u64,
+}
+
+/// What the bytes of a file of this plan are, `file_len` of them.
+pub fn parts(plan: &Plan, file_len: usize) -> Parts {
+    let tensor = |id: u16| &plan.tensors[usize::from(id)];
+    let (mut packed, mut params, mut weights) = (0, 0, 0);
+    for (step, node) in plan.steps.iter().zip(&plan.graph.nodes) {
+        let (of_weights, of_params) = match step {
+            Step::Conv(s) => (s.weights_len(tensor(s.input), tensor(s.output)), s.params_len(tensor(s.output))),
+            Step::Linear(s) => (s.weights_len(tensor(s.input), tensor(s.output)), s.params_len(tensor(s.output))),
+            Step::Gru(s) => (s.input_weights_len(tensor(s.input)) + s.state_weights_len(), 2 * s.params_len()),
+            _ => (0, 0),
+        };
+        (packed, params) = (packed + of_weights, params + of_params);
+        weights += match &node.op {
+            QOp::Conv(conv) => conv.rows.weight.len() as u64,
+            QOp::Gru(gru) => (gru.input.weight.len() + gru.state.weight.len()) as u64,
+            QOp::Add(_) | QOp::Pool(_) => 0,
+        };
+    }
+    Parts { weights, filling: packed - weights, params, rest: file_len as u64 - packed - params }
+}
+
 /// Writes the file, and checks it with the reader.
 ///
 /// # Errors

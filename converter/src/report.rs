@@ -4,7 +4,15 @@ mod html;
 mod json;
 mod terminal;
 
-use crate::{convert::Converted, graph::OutputKind, measure::Scores, samples::Samples};
+use escarp_runtime::Isa;
+
+use crate::{
+    convert::Converted,
+    graph::OutputKind,
+    measure::Scores,
+    pack::{self, Parts},
+    samples::Samples,
+};
 
 /// Everything the three forms show.
 pub struct Report<'a> {
@@ -18,6 +26,8 @@ pub struct Report<'a> {
     pub samples: &'a dyn Samples,
     /// They are a test set, not the calibration samples.
     pub tested: bool,
+    /// Which kernels computed the int8 scores.
+    pub isa: Isa,
 }
 
 impl Report<'_> {
@@ -51,6 +61,21 @@ impl Report<'_> {
         let mut order: Vec<usize> = (0..layers.len()).collect();
         order.sort_by(|&a, &b| layers[a].snr_db.total_cmp(&layers[b].snr_db));
         order
+    }
+
+    /// What the int8 file's bytes are.
+    fn parts(&self) -> Parts {
+        pack::parts(&self.converted.plan, self.converted.file.len())
+    }
+
+    /// [`Report::parts`] in words.
+    fn packing(&self) -> String {
+        let Parts { weights, filling, params, rest } = self.parts();
+        let [weights, filling, params, rest] = [weights, filling, params, rest].map(thousands);
+        format!(
+            "weights {weights}, zeros that fill channels to eights {filling}, biases and scales {params}, \
+             records and names {rest}"
+        )
     }
 
     /// What was scored, in words.

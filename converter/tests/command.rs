@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use build::{Numbers, Onnx, ints};
+use build::{Numbers, Onnx, int, ints};
 use escarp_media::{Image, Npy};
 use escarp_runtime::Model;
 
@@ -87,7 +87,12 @@ fn a_whole_conversion_writes_all_three_files() {
     assert_eq!(json["total"], 16);
     assert_eq!(json["file_bytes"], file.len());
     assert_eq!(json["arena_bytes"], model.arena_len());
-    assert_eq!(json["macs"], model.macs());
+    assert_eq!((&json["macs"], &json["macs_per_decision"]), (&model.macs().into(), &model.macs().into()));
+    assert_eq!(json["isa"], escarp_runtime::Cpu::compiled().isa().name());
+    // 3 channels in, 4 out, 9 taps; 4 in, 2 out. Both sides of each are filled to 8; a block of 8 rows takes 72 bytes.
+    let parts = |key: &str| json["file_parts"][key].as_u64().unwrap();
+    assert_eq!((parts("weights"), parts("filling")), (108 + 8, 9 * 64 - 108 + 64 - 8));
+    assert_eq!((parts("params"), parts("rest")), (2 * 72, file.len() as u64 - 9 * 64 - 64 - 2 * 72));
     assert!(json["agree"].as_u64() >= Some(14), "{json}");
     assert_eq!(json["layers"].as_array().unwrap().len(), model.steps().count());
     assert!(json["layers"][0]["snr_db"].as_f64() > Some(20.0), "{json}");
@@ -100,6 +105,7 @@ fn a_whole_conversion_writes_all_three_files() {
     assert!(!page.contains("http"), "the page must stand alone");
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.contains("same top-1") && table.contains("16 test samples"), "{table}");
+    assert!(table.contains(" kernels\n") && table.contains("weights 116, zeros"), "{table}");
 }
 
 #[test]
@@ -191,4 +197,25 @@ fn arrays_need_the_right_shape_and_labels() {
     shop.fails(&arguments, 1, &["labels.npy: labels must be integers"]);
     write("labels.npy", &[5]);
     shop.fails(&arguments, 1, &["labels.npy: 5 labels for 6 samples"]);
+}
+
+#[test]
+fn a_sequence_counts_a_step_and_a_decision() {
+    let shop = Workshop::new();
+    let onnx = Onnx::new(&[5, 1, 4], &[0, 3])
+        .floats("w", &[1, 9, 4], Numbers::new(1).take(36))
+        .floats("r", &[1, 9, 3], Numbers::new(2).take(27))
+        .ints("zero", &[0])
+        .node("GRU", &["x", "w", "r"], "all,last", vec![int("hidden_size", 3)])
+        .node("Squeeze", &["last", "zero"], "y", vec![]);
+    fs::write(shop.path("gru.onnx"), onnx.bytes()).unwrap();
+    fs::write(shop.path("x.npy"), Npy::encode_f32(&[6, 5, 4], &Numbers::new(3).take(120))).unwrap();
+    let output = shop.convert(&["gru.onnx", "--samples", "x.npy", "-o", "gru.escarp", "--json", "gru.json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(shop.path("gru.json")).unwrap()).unwrap();
+    assert_eq!((&json["macs"], &json["macs_per_decision"]), (&63.into(), &315.into()));
+    // Three gates of 8 rows, 8 inputs and 8 states; parameter blocks for both products.
+    assert_eq!(json["file_parts"]["weights"], 63);
+    assert_eq!(json["file_parts"]["filling"], 2 * 24 * 8 - 63);
+    assert_eq!(json["file_parts"]["params"], 2 * 3 * 72);
 }

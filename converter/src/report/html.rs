@@ -146,6 +146,8 @@ fn facts(report: &Report) -> String {
         let _ = write!(out, "<dt>{}</dt><dd>{}</dd>", escape(name), escape(value));
     };
     fact("calibration", &format!("{} samples, spread evenly over classes and files", c.picks.len()));
+    fact("measured with", &format!("{} kernels", report.isa.name()));
+    fact("int8 file", &format!("{} bytes: {}", thousands(c.file.len() as u64), report.packing()));
     fact("front end", &format!("{:?}", c.about.metadata.front_end));
     for (name, value) in &c.about.metadata.provenance {
         fact(name, value);

@@ -24,6 +24,7 @@ pub(super) fn render(report: &Report) -> String {
             })
         })
         .collect();
+    let parts = report.parts();
     let document = json!({
         "model": c.about.name,
         "float_correct": labelled(s.float_correct),
@@ -32,14 +33,22 @@ pub(super) fn render(report: &Report) -> String {
         "total": s.total,
         "labelled": s.labelled,
         "tested": report.tested,
+        "isa": report.isa.name(),
         "calibration_samples": c.picks.len(),
         "float_bytes": report.float_bytes,
         "file_bytes": c.file.len(),
+        "file_parts": {
+            "weights": parts.weights,
+            "filling": parts.filling,
+            "params": parts.params,
+            "rest": parts.rest,
+        },
         "arena_bytes": c.plan.arena_len,
         "scratch_bytes": c.plan.scratch_len,
         "state_bytes": c.plan.state_len,
         "activation_lower_bound_bytes": c.plan.lower_bound,
         "macs": c.plan.graph.macs,
+        "macs_per_decision": report.macs(),
         "steps_per_decision": c.graph.steps,
         "labels": c.about.metadata.labels,
         "notes": c.notes,

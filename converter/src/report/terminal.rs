@@ -20,7 +20,7 @@ pub(super) fn render(report: &Report) -> String {
                 thousands(c.graph.parameters() as u64)
             ),
         ),
-        ("int8 file", format!("{} bytes", thousands(c.file.len() as u64))),
+        ("int8 file", format!("{} bytes: {}", thousands(c.file.len() as u64), report.packing())),
         (
             "arena",
             format!(
@@ -52,6 +52,7 @@ pub(super) fn render(report: &Report) -> String {
     }
     rows.push(("same top-1", format!("{} of {}, {}", s.agree, s.total, percent(s.agree, s.total))));
     rows.push(("measured on", format!("{} {}", s.total, report.basis())));
+    rows.push(("measured with", format!("{} kernels", report.isa.name())));
     let mut out = String::new();
     for (name, value) in rows {
         // Writing to a String cannot fail.
