@@ -105,14 +105,19 @@ impl From<Error> for Failure {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let args = Args::parse();
+    match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => {
             eprintln!("escarp-convert: {message}");
             ExitCode::from(2)
         }
         Err(Failure::Run(error)) => {
-            eprintln!("escarp-convert: {error}");
+            match &error {
+                // These name their own file.
+                Error::Io { .. } | Error::Samples(_) | Error::Labels(_) => eprintln!("escarp-convert: {error}"),
+                _ => eprintln!("escarp-convert: {}: {error}", args.model.display()),
+            }
             ExitCode::from(1)
         }
     }

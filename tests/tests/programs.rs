@@ -131,7 +131,9 @@ fn escarp_train_leaves_no_run_behind() {
         run(&escarp, all.into_iter().filter(|a| !a.is_empty()))
     };
     refused(&train(["image", ""]), 1, &["dogs"]);
-    std::fs::write(data.join("dogs/1.png"), b"\x89PNG\r\n\x1a\n nor here").unwrap();
+    for file in ["cats/2.png", "dogs/1.png", "dogs/2.png"] {
+        std::fs::write(data.join(file), b"\x89PNG\r\n\x1a\n nor here").unwrap();
+    }
     refused(&train(["image", ""]), 1, &["1.png"]);
     refused(&train(["image", "--model=resnet9"]), 2, &["resnet9", "resnet8"]);
     refused(&train(["vision", ""]), 2, &["vision"]);
