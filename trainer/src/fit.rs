@@ -62,11 +62,24 @@ pub enum Outcome {
     },
 }
 
-/// The best epoch so far.
+/// What is known of the epochs so far.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Best {
+    /// The epoch whose network is kept.
     epoch: u32,
-    correct: usize,
+    /// Most validation samples that any epoch had right.
+    peak: usize,
+}
+
+/// Whether `correct` of `total` is no worse than `peak` of `total` within one standard error.
+///
+/// A small validation set that is nearly solved ranks epochs by chance, and the chance is best while the learning
+/// rate is still high and the accuracy jumps. The rate only falls, so of two epochs that cannot be told apart the
+/// later is the better guess. With `p = (peak + 1) / (total + 2)` (Laplace, so that a perfect score has an error
+/// too), the standard error of a count is `sqrt(total p (1 - p))`.
+fn no_worse(correct: usize, peak: usize, total: usize) -> bool {
+    let (n, p) = (total as f64, (peak + 1) as f64 / (total + 2) as f64);
+    correct as f64 + (n * p * (1.0 - p)).sqrt() >= peak as f64
 }
 
 /// Sums over the steps of an epoch. Kept as bits: JSON must not round them.
@@ -113,7 +126,10 @@ pub fn fit(
     if resume {
         fit.load(&run.last())?;
         run.rewind(fit.state.plan.step())?;
-        progress.line(format!("continuing at epoch {}, step {}", fit.state.epoch + 1, fit.state.plan.step()));
+        progress.line(match fit.state.plan.finished() {
+            false => format!("continuing at epoch {}, step {}", fit.state.epoch + 1, fit.state.plan.step()),
+            true => "finished before; the best network is tested and written again".to_owned(),
+        });
     } else {
         fit.save(&run.last())?; // so that a run killed in its first epoch can be continued like any other
     }
@@ -294,11 +310,13 @@ impl<'a> Fit<'a> {
         };
         self.run.append(&metrics)?;
         events.scalars(metrics.step, &metrics.scalars())?;
-        // The learning rate falls, so of two equal epochs the later is the calmer. Without validation the last is kept.
+        // Without validation samples every epoch is kept, the last in the end.
         let correct = validation.map_or(0, |v| v.correct);
-        let best = self.state.best.is_none_or(|best| correct >= best.correct);
+        let peak = self.state.best.map_or(correct, |best| best.peak.max(correct));
+        let best = no_worse(correct, peak, held_out.len());
+        let epoch = if best { self.state.epoch } else { self.state.best.map_or(0, |best| best.epoch) };
+        self.state.best = Some(Best { epoch, peak });
         if best {
-            self.state.best = Some(Best { epoch: self.state.epoch, correct });
             self.save(&self.run.best())?;
             self.write_model(validation, None)?;
         }
@@ -307,7 +325,7 @@ impl<'a> Fit<'a> {
                 ", validation loss {:.3} acc {:.1} %{}",
                 v.loss,
                 100.0 * v.accuracy(),
-                if best { " (best)" } else { "" }
+                if best { " (kept)" } else { "" }
             )
         });
         progress.line(format!("epoch {} {now}{measured}", self.state.epoch));
@@ -385,3 +403,15 @@ const RISE: f32 = 0.25;
 
 /// The schedule counts steps; a position from 0 to 1 becomes one of so many.
 const TICKS: u64 = 1 << 24;
+
+#[cfg(test)]
+mod tests {
+    use super::no_worse;
+
+    #[test]
+    fn epochs_within_one_standard_error_count_as_equal() {
+        assert!(no_worse(229, 230, 230) && !no_worse(228, 230, 230));
+        assert!(no_worse(4230, 4250, 5000) && !no_worse(4220, 4250, 5000));
+        assert!(no_worse(5, 5, 10) && no_worse(0, 0, 0));
+    }
+}

@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `config.json` | all settings; `--resume` reads them |
-//! | `last.ckpt`, `best.ckpt` | [checkpoints](crate::checkpoint): the latest state, the best on validation data |
+//! | `last.ckpt`, `best.ckpt` | [checkpoints](crate::checkpoint): the latest state, the one kept by its validation accuracy |
 //! | `model.onnx` | the best network so far |
 //! | `metrics.jsonl` | one JSON object for each epoch |
 //! | `events.out.tfevents.*` | the same and more for TensorBoard |
