@@ -71,15 +71,15 @@ struct Best {
     peak: usize,
 }
 
-/// Whether `correct` of `total` is no worse than `peak` of `total` within one standard error.
+/// Whether `correct` of `total` is no worse than `peak` of `total` within one standard error of their difference.
 ///
 /// A small validation set that is nearly solved ranks epochs by chance, and the chance is best while the learning
 /// rate is still high and the accuracy jumps. The rate only falls, so of two epochs that cannot be told apart the
 /// later is the better guess. With `p = (peak + 1) / (total + 2)` (Laplace, so that a perfect score has an error
-/// too), the standard error of a count is `sqrt(total p (1 - p))`.
+/// too), a count has the variance `total p (1 - p)` and the difference of two twice that.
 fn no_worse(correct: usize, peak: usize, total: usize) -> bool {
     let (n, p) = (total as f64, (peak + 1) as f64 / (total + 2) as f64);
-    correct as f64 + (n * p * (1.0 - p)).sqrt() >= peak as f64
+    correct as f64 + (2.0 * n * p * (1.0 - p)).sqrt() >= peak as f64
 }
 
 /// Sums over the steps of an epoch. Kept as bits: JSON must not round them.
@@ -411,7 +411,7 @@ mod tests {
     #[test]
     fn epochs_within_one_standard_error_count_as_equal() {
         assert!(no_worse(229, 230, 230) && !no_worse(228, 230, 230));
-        assert!(no_worse(4230, 4250, 5000) && !no_worse(4220, 4250, 5000));
+        assert!(no_worse(4230, 4250, 5000) && !no_worse(4210, 4250, 5000));
         assert!(no_worse(5, 5, 10) && no_worse(0, 0, 0));
     }
 }
