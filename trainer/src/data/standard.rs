@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Standard {
     /// One for each channel.
     pub mean: Vec<f32>,
-    /// One for each channel, at least [`LEAST`].
+    /// One for each channel, at least `LEAST`.
     pub std: Vec<f32>,
 }
 
