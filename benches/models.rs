@@ -1,16 +1,20 @@
 //! Whole networks, one decision at a time: our runtime on the portable kernels and on this machine's best, and tract running
 //! the same ONNX file in f32 in the same run, one thread each.
 //!
-//! The networks are those of `../shared/models`; without them there is nothing to measure, and the run says so, or fails
-//! with `ESCARP_SHARED=required`.
+//! The networks are our trainer's, with fresh weights, and those of `../shared/models` (PyTorch's and Keras's); without that
+//! folder the run says so, or fails with `ESCARP_SHARED=required`.
 
 use std::path::{Path, PathBuf};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use escarp_benches::{cpus, criterion, values};
+use escarp_converter::metadata::Metadata;
 use escarp_converter::samples::InMemory;
 use escarp_converter::{Options, convert, float_runner, read};
 use escarp_runtime::{Model, Session};
+use escarp_trainer::data::draw::{Purpose, stream};
+use escarp_trainer::export::export;
+use escarp_trainer::nets::{Arch, Net};
 
 /// Samples to calibrate on. Generated ones: time depends on shapes alone, and accuracy is measured elsewhere.
 const SAMPLES: usize = 8;
@@ -55,6 +59,13 @@ fn bench(c: &mut Criterion, name: &str, onnx: &[u8]) -> Result<(), Box<dyn std::
 }
 
 fn whole(c: &mut Criterion) {
+    let resnet = |blocks| Arch::ResNet { blocks, width: 16, input: [32, 32, 3], classes: 10 };
+    let gru = |hidden| Arch::Gru { inputs: 32, hidden, layers: 1, frames: 64, classes: 10 };
+    for (name, arch) in [("own-resnet8", resnet(1)), ("own-resnet20", resnet(3)), ("own-gru-128", gru(128))] {
+        let net = Net::new(&arch, &mut stream(0, Purpose::Weights, 0, 0)).expect("a net that the command line offers");
+        let onnx = export(&net, &Metadata::default()).expect("fresh weights are finite");
+        bench(c, name, &onnx).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
     for (name, file) in [
         ("resnet8", "mlperf-tiny/resnet8-cifar10.onnx"),
         ("gru-64", "rnn/gru-h64.onnx"),

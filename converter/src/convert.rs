@@ -7,10 +7,10 @@ use crate::{
     error::Error,
     fold::fold,
     front_end,
-    graph::Graph,
+    graph::{Graph, OutputKind},
     import::import,
     measure::{self, Layer},
-    metadata::{FrontEnd, Metadata},
+    metadata::{FrontEnd, Metadata, Scores},
     pack::{About, pack},
     plan::{Plan, plan},
     quantize::quantize,
@@ -103,6 +103,9 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
     }
     if let Some(labels) = &options.labels {
         metadata.labels = labels.clone();
+    }
+    if metadata.scores == Scores::Softmax && graph.output_kind == OutputKind::Plain {
+        graph.output_kind = OutputKind::Softmax;
     }
     let outputs = graph.len(graph.output);
     if !metadata.labels.is_empty() && metadata.labels.len() != outputs {

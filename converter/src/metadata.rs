@@ -16,9 +16,23 @@ pub struct Metadata {
     pub labels: Vec<String>,
     /// How files become the network's input.
     pub front_end: FrontEnd,
+    /// What the outputs are.
+    #[serde(default)]
+    pub scores: Scores,
     /// Free facts: trainer version, seed, data, accuracy.
     #[serde(default)]
     pub provenance: BTreeMap<String, String>,
+}
+
+/// What a network's outputs are, which the graph itself may not say: training keeps the softmax in the loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scores {
+    /// Whatever the graph computes.
+    #[default]
+    Plain,
+    /// Logits: a softmax makes them probabilities.
+    Softmax,
 }
 
 /// How a file becomes the network's float input, before quantization.

@@ -41,6 +41,12 @@ pub enum Error {
     /// A run was refused by the runtime.
     #[error(transparent)]
     Runtime(#[from] escarp_runtime::Error),
+    /// The board has less memory than the model needs.
+    #[error("the model needs {needed} bytes of memory for its activations; the system does not give them")]
+    Memory {
+        /// Bytes.
+        needed: usize,
+    },
     /// The output could not be written.
     #[error("standard output: {0}")]
     Output(#[from] std::io::Error),

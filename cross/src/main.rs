@@ -98,7 +98,7 @@ fn parse<'m>(path: &Path, file: &'m [u8]) -> Result<Model<'m>, Error> {
 
 /// A file that fails is reported and the others go on; the exit code then is 1.
 fn run(model: &Model, cpu: Cpu, files: &[String], top: usize, json: bool) -> Result<ExitCode, Error> {
-    let mut arena = arena(model);
+    let mut arena = arena(model)?;
     let mut runner = Runner::new(model, &mut arena, cpu)?;
     let labels: Vec<&str> = model.labels().collect();
     let mut code = ExitCode::SUCCESS;
@@ -126,8 +126,12 @@ fn run(model: &Model, cpu: Cpu, files: &[String], top: usize, json: bool) -> Res
 }
 
 /// Memory for a session, with room to start it at a cache line.
-fn arena(model: &Model) -> Vec<i8> {
-    vec![0; model.arena_len() + 64]
+fn arena(model: &Model) -> Result<Vec<i8>, Error> {
+    let needed = model.arena_len() + 64;
+    let mut arena = Vec::new();
+    arena.try_reserve_exact(needed).map_err(|_| Error::Memory { needed })?;
+    arena.resize(needed, 0);
+    Ok(arena)
 }
 
 fn label<'l>(labels: &[&'l str], index: usize) -> std::borrow::Cow<'l, str> {
@@ -136,7 +140,7 @@ fn label<'l>(labels: &[&'l str], index: usize) -> std::borrow::Cow<'l, str> {
 
 fn person(name: &str, decision: &Decision, labels: &[&str], model: &Model, top: usize) -> String {
     let plain = model.output_kind() == escarp_runtime::meta::OutputKind::Plain;
-    let score = |s: f32| if plain { format!("{s:.3}") } else { format!("{:.1} %", s * 100.0) };
+    let score = |s: f32| if plain { format!("{s:.3} (raw)") } else { format!("{:.1} %", s * 100.0) };
     let best = decision.ranking().into_iter().take(top);
     let words: Vec<String> = best.map(|i| format!("{} {}", label(labels, i), score(decision.scores[i]))).collect();
     format!("{name}: {}", words.join(", "))
@@ -159,7 +163,7 @@ fn machine(name: &str, decision: &Decision, labels: &[&str], model: &Model, cpu:
 }
 
 fn time(model: &Model, cpu: Cpu, decisions: usize, json: bool) -> Result<ExitCode, Error> {
-    let mut arena = arena(model);
+    let mut arena = arena(model)?;
     let rows = bench::bench(model, &mut arena, cpu, decisions)?;
     let mut out = std::io::stdout().lock();
     let (isa, arch) = (cpu.isa().name(), std::env::consts::ARCH);

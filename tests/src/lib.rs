@@ -91,7 +91,8 @@ impl Board {
     /// # Panics
     /// If QEMU does not start.
     pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Output {
-        let mut qemu = Command::new("qemu-aarch64");
+        let program = std::env::var_os("ESCARP_QEMU").unwrap_or_else(|| "qemu-aarch64".into());
+        let mut qemu = Command::new(program);
         qemu.args(["-cpu", &self.cpu]).arg(&self.program).args(arguments);
         qemu.output().unwrap_or_else(|e| panic!("qemu-aarch64: {e}"))
     }

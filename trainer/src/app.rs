@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use escarp_converter::metadata::{FrontEnd, Metadata};
+use escarp_converter::metadata::{FrontEnd, Metadata, Scores};
 use escarp_media::{Folder, Kind};
 
 use crate::config::{BUILTIN, Config, Settings, Task};
@@ -60,7 +60,12 @@ fn run(
         samples: &*prepared.samples,
         split: prepared.split,
         test: prepared.test.as_deref(),
-        metadata: Metadata { labels: prepared.labels, front_end: prepared.front_end, provenance },
+        metadata: Metadata {
+            labels: prepared.labels,
+            front_end: prepared.front_end,
+            scores: Scores::Softmax,
+            provenance,
+        },
         settings,
         fingerprint: prepared.fingerprint,
     };

@@ -79,7 +79,7 @@ struct SoundArgs {
     #[arg(long)]
     frames: Option<u16>,
     /// Numbers in the GRU's state.
-    #[arg(long, default_value_t = 96)]
+    #[arg(long, default_value_t = 128)]
     hidden: usize,
     /// GRUs on top of each other.
     #[arg(long, default_value_t = 1)]
@@ -326,7 +326,7 @@ fn settings(common: &Common, task: &Task) -> Result<Settings, TrainError> {
             Recipe { epochs: 30, batch: 64, rate: 0.1, rule: Rule::sgd, decay: 5e-4, smoothing: 0.05, clip: 5.0 }
         }
         Task::Sound { .. } => {
-            Recipe { epochs: 60, batch: 32, rate: 4e-3, rule: Rule::adam_w, decay: 1e-2, smoothing: 0.1, clip: 1.0 }
+            Recipe { epochs: 100, batch: 32, rate: 4e-3, rule: Rule::adam_w, decay: 1e-2, smoothing: 0.1, clip: 1.0 }
         }
         Task::Motion { .. } => {
             Recipe { epochs: 50, batch: 32, rate: 1e-2, rule: Rule::adam_w, decay: 1e-2, smoothing: 0.05, clip: 1.0 }

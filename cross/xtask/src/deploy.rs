@@ -15,7 +15,7 @@ pub fn deploy(jobs: &mut Jobs, root: &Path, toolchain: &Toolchain, board: &Board
     if !model.is_file() {
         return Err(Error::Missing {
             what: model.display().to_string(),
-            remedy: "a model is made by: escarp-convert model.onnx -o model.escarp".into(),
+            remedy: "a model is made by: escarp-convert model.onnx --samples FOLDER -o model.escarp".into(),
         });
     }
     let program = build::escarp_run(jobs, root, toolchain, &board.target)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::error::Error;
-use crate::job::{Jobs, is_summary};
+use crate::job::{self, Jobs, is_summary};
 use crate::toolchain::{LINUX, Toolchain, cargo};
 use crate::{bare, build, demo, qemu, rules};
 
@@ -12,11 +12,12 @@ pub const CPUS: [&str; 5] = ["cortex-a57", "cortex-a72", "cortex-a53", "cortex-a
 
 /// What the runtime's tests run on every CPU: all but those on hostile bytes, which test the parser and take minutes under
 /// QEMU for each CPU.
-const RUNTIME_TESTS: [&str; 9] =
-    ["--lib", "--test", "kernels", "--test", "session", "--test", "steps", "--test", "no_alloc"];
+const RUNTIME_TESTS: [&str; 11] =
+    ["--lib", "--test", "kernels", "--test", "session", "--test", "steps", "--test", "no_alloc", "--test", "refused"];
 
 /// Runs the checks; `quick` leaves out clippy, the documentation and three of the five CPUs.
 pub fn test(jobs: &mut Jobs, root: &Path, target: &Path, toolchain: &Toolchain, quick: bool) -> Result<(), Error> {
+    components()?;
     jobs.run("format", cargo().current_dir(root).args(["fmt", "--all", "--", "--check"]))?;
     let files = rules::check(root)?;
     println!("  {files} Rust files: none too long, unsafe only where it is allowed");
@@ -24,12 +25,14 @@ pub fn test(jobs: &mut Jobs, root: &Path, target: &Path, toolchain: &Toolchain, 
         let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         jobs.run("clippy, warnings are errors", cargo().current_dir(root).args(clippy))?;
     }
-    let programs = demo::programs(jobs, root, target)?;
+    // With the tests, so that both are compiled with the same features of tract, once.
+    let programs = demo::programs(jobs, root, target, &["--bins", "--tests"])?;
     let program = build::escarp_run(jobs, root, toolchain, LINUX)?;
     let cpus = if quick { &CPUS[..2] } else { &CPUS[..] };
 
+    let runner = qemu::user()?;
     let mut tests = cargo();
-    tests.current_dir(root).args(["test", "--workspace", "--no-fail-fast"]);
+    tests.current_dir(root).args(["test", "--workspace", "--no-fail-fast"]).env("ESCARP_QEMU", &runner);
     tests.env("ESCARP_RUN_AARCH64", &program).env("ESCARP_QEMU_CPUS", cpus.join(","));
     let log = jobs.run("cargo test, whole workspace", &mut tests)?;
     show(&log);
@@ -40,7 +43,6 @@ pub fn test(jobs: &mut Jobs, root: &Path, target: &Path, toolchain: &Toolchain, 
     }
     println!("  the image without a system gives the host's bytes, for both models");
 
-    let runner = qemu::user()?;
     for cpu in cpus {
         let mut tests = toolchain.cargo();
         tests.current_dir(root).args(["test", "--package", "escarp-runtime", "--target", LINUX]);
@@ -53,6 +55,20 @@ pub fn test(jobs: &mut Jobs, root: &Path, target: &Path, toolchain: &Toolchain, 
         let mut doc = cargo();
         doc.current_dir(root).args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
         jobs.run("documentation, warnings are errors", &mut doc)?;
+    }
+    Ok(())
+}
+
+/// rustup's minimal profile lacks both.
+fn components() -> Result<(), Error> {
+    for (command, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        if job::answer(program, &[command, "--version"]).is_none() {
+            return Err(Error::Missing {
+                what: format!("cargo {command}"),
+                remedy: format!("rustup component add {component}"),
+            });
+        }
     }
     Ok(())
 }

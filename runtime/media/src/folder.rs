@@ -220,7 +220,7 @@ fn walk(root: &Path, below: &str, depth: usize, tree: &mut Tree<Place>, kind: Ki
     let mut seen = 0;
     for entry in std::fs::read_dir(root.join(below)).map_err(|e| Error::from(e).in_file(below))? {
         let entry = entry?;
-        let file_type = entry.file_type()?; // of the entry itself: links are not followed
+        let file_type = entry.file_type()?; // of the entry itself
         seen += 1;
         too_many(seen)?;
         let Some(name) = entry.file_name().to_str().filter(|n| !hidden(n)).map(str::to_owned) else {
@@ -231,13 +231,18 @@ fn walk(root: &Path, below: &str, depth: usize, tree: &mut Tree<Place>, kind: Ki
         if file_type.is_dir() {
             tree.add_directory(&path);
             seen += walk(root, &path, depth + 1, tree, kind)?;
-        } else if file_type.is_file() {
+        } else if file_type.is_file() || file_type.is_symlink() && leads_to_a_file(root, &path) {
             tree.add_file(&path, kind, Place { offset: 0, length: 0 });
         } else {
             tree.ignored += 1;
         }
     }
     Ok(seen)
+}
+
+/// Links to files are a usual way to make a split without copies. Links to folders are not followed: they may lead in circles.
+fn leads_to_a_file(root: &Path, path: &str) -> bool {
+    std::fs::metadata(root.join(path)).is_ok_and(|target| target.is_file())
 }
 
 /// Notes where each member of a tar lies, without reading the members.
