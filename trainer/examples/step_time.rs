@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use escarp_trainer::loss::Targets;
 use escarp_trainer::nets::{Arch, Net};
 use escarp_trainer::optim::{Optimizer, Rule};
 use ndarray::ArrayD;
@@ -38,7 +39,7 @@ fn main() {
             cpu = cpu_seconds();
         }
         let start = Instant::now();
-        let stats = net.gradients(&x, &labels, 0.0).expect("shapes fit");
+        let stats = net.gradients(&x, Targets::Classes(&labels), 0.0).expect("shapes fit");
         optimizer.step(&mut net.parameters(), 0.01);
         walls.push(start.elapsed().as_secs_f64() * 1e3);
         if step == 0 || step == steps + 1 {

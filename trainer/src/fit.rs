@@ -14,6 +14,7 @@ use crate::evaluate::{Evaluation, evaluate};
 use crate::events::Events;
 use crate::export::export;
 use crate::files::write_atomically;
+use crate::loss::Targets;
 use crate::nets::{Arch, Net};
 use crate::optim::{Optimizer, clip_global_norm};
 use crate::parameter::first_non_finite;
@@ -241,7 +242,7 @@ impl<'a> Fit<'a> {
         let settings = self.job.settings;
         let augment = Augment { seed: settings.seed, epoch: self.state.epoch };
         let (inputs, classes) = batch(self.job.samples, indices, Some(augment));
-        let stats = self.net.gradients(&inputs, &classes, settings.label_smoothing)?;
+        let stats = self.net.gradients(&inputs, Targets::Classes(&classes), settings.label_smoothing)?;
         self.rate = self.schedule.rate((self.state.plan.position() * TICKS as f64) as u64);
         let mut parameters = self.net.parameters();
         if !stats.loss.is_finite() || !stats.gradient_norm.is_finite() {

@@ -9,6 +9,7 @@ use ndarray::{Array2, Array4, ArrayD, ArrayViewD, Ix3, Ix4};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::loss::Targets;
 use crate::parameter::{Parameter, gradient_norm};
 use gru::GruNet;
 use resnet::ResNet;
@@ -191,7 +192,7 @@ impl Net {
 
     /// Forward and backward through one batch in training mode: afterwards [`Net::parameters`] holds the gradients of
     /// the mean loss, and the batch-norm statistics have moved. `x` is `[batch, height, width, channels]` or
-    /// `[batch, frames, inputs]`, `labels` one class a sample, `label_smoothing` in 0..1.
+    /// `[batch, frames, inputs]`, `targets` one class a sample or two, `label_smoothing` in 0..1.
     ///
     /// # Errors
     /// [`NetError`] if shapes or labels do not fit. A loss that is not finite is no error here: it is in the
@@ -199,21 +200,27 @@ impl Net {
     pub fn gradients(
         &mut self,
         x: &ArrayD<f32>,
-        labels: &[usize],
+        targets: Targets<'_>,
         label_smoothing: f32,
     ) -> Result<StepStats, NetError> {
         self.check_input(x)?;
         let samples = x.shape()[0];
-        if labels.len() != samples {
-            return Err(NetError::Labels { labels: labels.len(), samples });
-        }
         let classes = self.arch().classes();
-        if let Some(sample) = labels.iter().position(|&l| l >= classes) {
-            return Err(NetError::Label { sample, label: labels[sample], classes });
+        let labels = match targets {
+            Targets::Classes(labels) => vec![labels],
+            Targets::Mixed { first, second, .. } => vec![first, second],
+        };
+        for labels in labels {
+            if labels.len() != samples {
+                return Err(NetError::Labels { labels: labels.len(), samples });
+            }
+            if let Some(sample) = labels.iter().position(|&l| l >= classes) {
+                return Err(NetError::Label { sample, label: labels[sample], classes });
+            }
         }
         let (loss, correct) = match self {
-            Self::ResNet(net) => net.gradients(&images(x.view()), labels, label_smoothing),
-            Self::Gru(net) => net.gradients(sequences(x.view()), labels, label_smoothing),
+            Self::ResNet(net) => net.gradients(&images(x.view()), targets, label_smoothing),
+            Self::Gru(net) => net.gradients(sequences(x.view()), targets, label_smoothing),
         };
         Ok(StepStats { loss, correct, samples, gradient_norm: gradient_norm(&self.parameters()) })
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use escarp_converter::metadata::{KEY, Metadata};
 use escarp_trainer::export::{ExportError, export};
+use escarp_trainer::loss::Targets;
 use escarp_trainer::nets::{Arch, Net};
 use ndarray::{Array2, ArrayD};
 use prost::Message;
@@ -33,7 +34,7 @@ fn trained(arch: &Arch) -> (Net, ArrayD<f32>) {
     let mut net = Net::new(arch, &mut rng).expect("a sound architecture");
     let x = ArrayD::from_shape_fn(arch.input_shape(SAMPLES), |_| rng.random_range(-1.5f32..1.5));
     for _ in 0..2 {
-        net.gradients(&x, &[0, 1, 2], 0.0).expect("shapes fit");
+        net.gradients(&x, Targets::Classes(&[0, 1, 2]), 0.0).expect("shapes fit");
         for p in net.parameters() {
             p.value.iter_mut().zip(p.gradient).for_each(|(w, g)| *w -= 0.1 * *g);
         }

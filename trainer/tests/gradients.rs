@@ -1,6 +1,6 @@
 //! Every derivative against central differences, in double precision, where their error is about 1e-9.
 
-use escarp_trainer::loss::softmax_cross_entropy;
+use escarp_trainer::loss::{Targets, softmax_cross_entropy};
 use escarp_trainer::nets::{Arch, gru::GruNet, resnet::ResNet};
 use escarp_trainer::parameter::Parameter;
 use ndarray::{Array3, Array4};
@@ -47,7 +47,7 @@ fn residual_net() {
         shake(net.parameters(), &mut rng);
         let x = Array4::from_shape_fn((batch, input[0], input[1], input[2]), |_| rng.random_range(-1.0..1.0));
         let labels: Vec<usize> = (0..batch).map(|i| i % 4).collect();
-        check(&mut net, ResNet::parameters, |net| net.gradients(&x, &labels, 0.1).0);
+        check(&mut net, ResNet::parameters, |net| net.gradients(&x, Targets::Classes(&labels), 0.1).0);
     }
 }
 
@@ -60,7 +60,7 @@ fn gru() {
         shake(net.parameters(), &mut rng);
         let x = Array3::from_shape_fn((batch, 6, 3), |_| rng.random_range(-1.0..1.0));
         let labels: Vec<usize> = (0..batch).map(|i| i % 4).collect();
-        check(&mut net, GruNet::parameters, |net| net.gradients(x.view(), &labels, 0.1).0);
+        check(&mut net, GruNet::parameters, |net| net.gradients(x.view(), Targets::Classes(&labels), 0.1).0);
     }
 }
 
@@ -70,8 +70,9 @@ fn training_and_prediction_agree_on_the_gru() {
     let arch = Arch::Gru { inputs: 3, hidden: 5, layers: 2, frames: 6, classes: 4 };
     let mut net = GruNet::<f64>::new(&arch, &mut rng);
     let x = Array3::from_shape_fn((20, 6, 3), |_| rng.random_range(-1.0..1.0));
-    let (loss, correct) = net.gradients(x.view(), &[2; 20], 0.0);
-    let predicted = softmax_cross_entropy(net.predict(x.view()).view(), &[2; 20], 0.0, 20);
+    let targets = Targets::Classes(&[2; 20]);
+    let (loss, correct) = net.gradients(x.view(), targets, 0.0);
+    let predicted = softmax_cross_entropy(net.predict(x.view()).view(), targets, 0.0, 20);
     assert!((loss - predicted.loss).abs() < 1e-12);
     assert_eq!(correct, predicted.correct);
 }

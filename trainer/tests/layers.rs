@@ -1,6 +1,7 @@
 //! Layers against their definitions, and what they are for: gradients that arrive.
 
 use escarp_trainer::layers::conv::{Conv, ConvBuffers, InputGradient};
+use escarp_trainer::loss::Targets;
 use escarp_trainer::nets::{Arch, Net};
 use ndarray::{Array4, ArrayD};
 use rand::{RngExt, SeedableRng};
@@ -83,7 +84,7 @@ fn gradient_norms(arch: &Arch, batch: usize) -> Vec<(String, f64)> {
     let mut net = Net::new(arch, &mut rng).expect("a sound architecture");
     let x = ArrayD::from_shape_fn(arch.input_shape(batch), |_| rng.random_range(-1.7f32..1.7));
     let labels: Vec<usize> = (0..batch).map(|i| i % arch.classes()).collect();
-    net.gradients(&x, &labels, 0.0).expect("shapes fit");
+    net.gradients(&x, Targets::Classes(&labels), 0.0).expect("shapes fit");
     let size = |g: &[f32]| g.iter().map(|v| f64::from(v * v)).sum::<f64>().sqrt();
     net.parameters().iter().filter(|p| p.decay).map(|p| (p.name.clone(), size(p.gradient))).collect()
 }
@@ -110,7 +111,7 @@ fn gradients_survive_two_hundred_frames() {
         net.parameters()[2].value[..32].fill(6.0);
         let mut x = ArrayD::zeros(arch.input_shape(1));
         x.slice_mut(ndarray::s![0, 199 - frames_before, ..]).fill(1.0f32);
-        net.gradients(&x, &[1], 0.0).expect("shapes fit");
+        net.gradients(&x, Targets::Classes(&[1]), 0.0).expect("shapes fit");
         net.parameters()[0].gradient.iter().map(|&g| f64::from(g * g)).sum::<f64>().sqrt()
     };
     let (near, distant) = (size(0), size(199));

@@ -1,5 +1,6 @@
 //! What a training may rely on: the same bits on any number of threads, illness named, bad input refused.
 
+use escarp_trainer::loss::Targets;
 use escarp_trainer::nets::{Arch, Net, NetError};
 use escarp_trainer::optim::{Optimizer, Rule};
 use escarp_trainer::parameter::first_non_finite;
@@ -17,7 +18,7 @@ fn trained_bits(arch: &Arch, batch: usize, threads: usize) -> Vec<u32> {
         let labels: Vec<usize> = (0..batch).map(|i| i % arch.classes()).collect();
         let mut optimizer = Optimizer::new(Rule::sgd(1e-4));
         for _ in 0..3 {
-            net.gradients(&x, &labels, 0.1).expect("shapes fit");
+            net.gradients(&x, Targets::Classes(&labels), 0.1).expect("shapes fit");
             optimizer.step(&mut net.parameters(), 0.1);
         }
         let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
@@ -46,7 +47,7 @@ fn the_first_ill_layer_is_named() {
     let arch = Arch::ResNet { blocks: 1, width: 4, input: [8, 8, 3], classes: 4 };
     let mut net = Net::new(&arch, &mut ChaCha8Rng::seed_from_u64(5)).expect("a sound architecture");
     let x = ArrayD::from_elem(arch.input_shape(2), 0.5f32);
-    let healthy = net.gradients(&x, &[0, 1], 0.0).expect("shapes fit");
+    let healthy = net.gradients(&x, Targets::Classes(&[0, 1]), 0.0).expect("shapes fit");
     assert!(healthy.loss.is_finite() && healthy.gradient_norm.is_finite());
     assert_eq!(first_non_finite(&net.parameters()), None);
     for p in net.parameters() {
@@ -62,7 +63,7 @@ fn the_first_ill_layer_is_named() {
         let mut net = Net::new(&arch, &mut ChaCha8Rng::seed_from_u64(5)).expect("a sound architecture");
         net.parameters()[0].value[0] = f32::NAN;
         let x = ArrayD::from_elem(arch.input_shape(2), 0.5f32);
-        let ill = net.gradients(&x, &[0, 1], 0.0).expect("shapes fit");
+        let ill = net.gradients(&x, Targets::Classes(&[0, 1]), 0.0).expect("shapes fit");
         assert!(ill.loss.is_nan() && ill.gradient_norm.is_nan(), "{arch:?}: {ill:?}");
     }
 }
@@ -77,8 +78,8 @@ fn bad_input_is_refused_with_its_reason() {
     assert!(message(net.predict(&zeros(&[2, 3, 8, 8])).map(|_| ())).contains("this net takes [2, 8, 8, 3]"));
     assert_eq!(net.predict(&zeros(&[0, 8, 8, 3])).expect_err("refused"), NetError::Empty);
     let x = zeros(&[2, 8, 8, 3]);
-    assert!(message(net.gradients(&x, &[0], 0.0).map(|_| ())).contains("1 labels for 2 samples"));
-    assert!(message(net.gradients(&x, &[0, 4], 0.0).map(|_| ())).contains("label 4 of sample 1"));
+    assert!(message(net.gradients(&x, Targets::Classes(&[0]), 0.0).map(|_| ())).contains("1 labels for 2 samples"));
+    assert!(message(net.gradients(&x, Targets::Classes(&[0, 4]), 0.0).map(|_| ())).contains("label 4 of sample 1"));
     let none = Arch::Gru { inputs: 0, hidden: 4, layers: 1, frames: 3, classes: 3 };
     assert!(message(Net::new(&none, &mut rng).map(|_| ())).contains("inputs = 0; allowed: 1 to 4096"));
 }

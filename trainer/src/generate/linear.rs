@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::data::draw::shuffle;
 use crate::data::{Samples, batch};
 use crate::layers::dense::Dense;
-use crate::loss::softmax_cross_entropy;
+use crate::loss::{Targets, softmax_cross_entropy};
 use crate::optim::{Optimizer, Rule};
 
 /// Samples in a step.
@@ -35,7 +35,8 @@ fn accuracies(train: &dyn Samples, test: &dyn Samples, classes: usize) -> (f64, 
         let rate = 1e-3 * (1.0 - epoch as f32 / EPOCHS as f32);
         for indices in order.chunks(BATCH) {
             let (x, labels) = flat(train, indices);
-            let loss = softmax_cross_entropy(dense.forward(x.view()).view(), &labels, 0.0, labels.len());
+            let loss =
+                softmax_cross_entropy(dense.forward(x.view()).view(), Targets::Classes(&labels), 0.0, labels.len());
             let mut gradient = vec![0.0; dense.size()];
             dense.backward(x.view(), loss.gradient.view(), &mut gradient);
             dense.set_gradient(&gradient);
@@ -46,7 +47,7 @@ fn accuracies(train: &dyn Samples, test: &dyn Samples, classes: usize) -> (f64, 
     }
     let right = |samples: &dyn Samples| {
         let (x, labels) = flat(samples, &all(samples));
-        let loss = softmax_cross_entropy(dense.forward(x.view()).view(), &labels, 0.0, labels.len());
+        let loss = softmax_cross_entropy(dense.forward(x.view()).view(), Targets::Classes(&labels), 0.0, labels.len());
         100.0 * loss.correct as f64 / labels.len() as f64
     };
     (right(train), right(test))

@@ -8,7 +8,7 @@ use super::Arch;
 use crate::batch::{Pool, samples_per_piece, sum_in_order};
 use crate::layers::dense::Dense;
 use crate::layers::gru::{Gru, GruTrace};
-use crate::loss::softmax_cross_entropy;
+use crate::loss::{Targets, softmax_cross_entropy};
 use crate::parameter::Parameter;
 use crate::scalar::Scalar;
 
@@ -95,22 +95,22 @@ impl<T: Scalar> GruNet<T> {
     }
 
     /// Mean loss and right answers of a batch; leaves the gradients in the parameters.
-    pub fn gradients(&mut self, x: ArrayView3<'_, T>, labels: &[usize], label_smoothing: f32) -> (f64, usize) {
-        let batch = labels.len();
+    pub fn gradients(&mut self, x: ArrayView3<'_, T>, targets: Targets<'_>, label_smoothing: f32) -> (f64, usize) {
+        let batch = targets.len();
         let piece = samples_per_piece(batch, LEAST);
         let turned: Vec<Vec<T>> = self.layers.iter().map(Gru::turned).collect();
         let len = self.layers.iter().map(Gru::size).sum::<usize>() + self.head.size();
         let mut gradients = std::mem::take(&mut self.gradients);
         gradients.resize_with(batch.div_ceil(piece), Vec::new);
         let pieces: Vec<_> = x.axis_chunks_iter(Axis(0), piece).collect();
-        let losses: Vec<(f64, usize)> = (pieces, labels.par_chunks(piece), &mut gradients)
+        let losses: Vec<(f64, usize)> = (pieces, targets.chunks(piece), &mut gradients)
             .into_par_iter()
-            .map(|(x, labels, gradient)| {
+            .map(|(x, targets, gradient)| {
                 gradient.clear();
                 gradient.resize(len, T::zero());
                 self.memory.with(|memory| {
                     let logits = self.forward(x, memory);
-                    let loss = softmax_cross_entropy(logits.view(), labels, label_smoothing, batch);
+                    let loss = softmax_cross_entropy(logits.view(), targets, label_smoothing, batch);
                     self.backward(loss.gradient.view(), memory, &turned, gradient);
                     (loss.loss, loss.correct)
                 })

@@ -19,7 +19,7 @@ use crate::layers::batch_norm::{BatchNorm, BatchStatistics, Mode, mask_by_relu};
 use crate::layers::conv::{Conv, ConvBuffers, InputGradient};
 use crate::layers::dense::Dense;
 use crate::layers::pool;
-use crate::loss::softmax_cross_entropy;
+use crate::loss::{Targets, softmax_cross_entropy};
 use crate::parameter::Parameter;
 use crate::scalar::Scalar;
 
@@ -214,11 +214,11 @@ impl<T: Scalar> ResNet<T> {
     }
 
     /// Mean loss and right answers of a batch; leaves the gradients in the parameters and moves the statistics.
-    pub fn gradients(&mut self, x: &Array4<T>, labels: &[usize], label_smoothing: f32) -> (f64, usize) {
+    pub fn gradients(&mut self, x: &Array4<T>, targets: Targets<'_>, label_smoothing: f32) -> (f64, usize) {
         let mut memory = std::mem::take(&mut self.memory);
         let pooled = self.forward(x, Mode::Train, &mut memory);
         let logits = self.head.forward(pooled.view());
-        let loss = softmax_cross_entropy(logits.view(), labels, label_smoothing, labels.len());
+        let loss = softmax_cross_entropy(logits.view(), targets, label_smoothing, targets.len());
 
         let mut gradient = vec![T::zero(); self.head.size()];
         let d = self.head.backward(pooled.view(), loss.gradient.view(), &mut gradient);
