@@ -1,0 +1,171 @@
+//! `health.jsonl`: writing it, going back in it, reading it and logs of the same form from elsewhere.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::record::Observation;
+use crate::error::TrainError;
+use crate::files::write_atomically;
+
+/// The log's name in a run folder.
+pub const FILE: &str = "health.jsonl";
+
+/// A log that observations are appended to.
+pub struct HealthLog {
+    file: File,
+    path: PathBuf,
+}
+
+impl HealthLog {
+    /// Opens or starts the log of the run in `folder`.
+    pub fn open(folder: &Path) -> Result<Self, TrainError> {
+        let path = folder.join(FILE);
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(TrainError::io(&path))?;
+        Ok(Self { file, path })
+    }
+
+    /// Drops what was observed at `step` or later: a run that goes on from there will write it again. A last line
+    /// that was cut off in the middle goes too.
+    pub fn rewind(folder: &Path, step: u64) -> Result<(), TrainError> {
+        let path = folder.join(FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(TrainError::io(&path)(e)),
+        };
+        let before = |line: &&str| serde_json::from_str::<Observation>(line).is_ok_and(|seen| seen.step < step);
+        let kept: String = text.split_inclusive('\n').take_while(before).collect();
+        write_atomically(&path, kept.as_bytes())
+    }
+
+    /// Appends a line and returns what a reader will find in it. Diagnose that and not what was measured: then a
+    /// run that is continued, and reads the log to know what was before, judges as one that never stopped.
+    pub fn append(&mut self, observation: &Observation) -> Result<Observation, TrainError> {
+        let bad = |e: serde_json::Error| TrainError::data(self.path.display(), e.to_string());
+        let line = serde_json::to_string(observation).map_err(bad)? + "\n";
+        let read = serde_json::from_str(&line).map_err(bad)?;
+        self.file.write_all(line.as_bytes()).map_err(TrainError::io(&self.path))?;
+        Ok(read)
+    }
+}
+
+/// Reads a log: a file of JSON lines, or a run folder with one. Empty lines are passed over.
+///
+/// # Errors
+/// What cannot be read names the file, the line and the key; so do steps that do not rise and logs without any
+/// observation.
+pub fn read(log: &Path) -> Result<Vec<Observation>, TrainError> {
+    let path = if log.is_dir() { log.join(FILE) } else { log.to_owned() };
+    let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
+    let mut observations: Vec<Observation> = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let bad = |reason: String| TrainError::data(format!("{}, line {}", path.display(), number + 1), reason);
+        let observation = parse(line).map_err(bad)?;
+        if let Some(last) = observations.last()
+            && observation.step <= last.step
+        {
+            return Err(bad(format!("step: {} must be more than {} of the line before", observation.step, last.step)));
+        }
+        observations.push(observation);
+    }
+    if observations.is_empty() {
+        return Err(TrainError::data(path.display(), "holds no observations"));
+    }
+    Ok(observations)
+}
+
+fn parse(line: &str) -> Result<Observation, String> {
+    let line = quoted(line);
+    let mut json = serde_json::Deserializer::from_str(&line);
+    let observation = serde_path_to_error::deserialize(&mut json).map_err(|e| match e.path().to_string().as_str() {
+        "." | "?" => e.inner().to_string(),
+        key => format!("{key}: {}", e.inner()),
+    })?;
+    json.end().map_err(|e| e.to_string())?;
+    Ok(observation)
+}
+
+/// Puts quotes around bare `NaN`, `Infinity` and `-Infinity`, which Python's `json` writes though JSON has no such
+/// words.
+fn quoted(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    // Every other piece lies within quotes, unless a quote is escaped; then the words are looked for in too much
+    // or too little of the line, and JSON's own error follows.
+    for (i, piece) in line.split('"').enumerate() {
+        if i > 0 {
+            out.push('"');
+        }
+        match i % 2 {
+            0 => {
+                let words = [("-Infinity", "\"-inf\""), ("Infinity", "\"inf\""), ("NaN", "\"NaN\"")];
+                out += &words.iter().fold(piece.to_owned(), |text, (word, quoted)| text.replace(word, quoted));
+            }
+            _ => out += piece,
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observation(step: u64) -> Observation {
+        Observation { step, loss: Some(1.0 / 3.0), ..Observation::default() }
+    }
+
+    fn fails(text: &str, wanted: &[&str]) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let error = read(file.path()).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        wanted.iter().for_each(|w| assert!(error.to_string().contains(w), "`{w}` in: {error}"));
+    }
+
+    #[test]
+    fn what_is_appended_is_what_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = HealthLog::open(folder.path()).unwrap();
+        let seen = [0, 20, 40].map(|step| log.append(&observation(step)).unwrap());
+        assert_eq!(seen[1].loss, Some(0.333333));
+        assert_eq!(read(folder.path()).unwrap(), seen);
+        assert_eq!(read(&folder.path().join(FILE)).unwrap(), seen);
+    }
+
+    #[test]
+    fn a_continued_run_forgets_what_lies_ahead_and_half_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        HealthLog::rewind(folder.path(), 5).unwrap();
+        let mut log = HealthLog::open(folder.path()).unwrap();
+        [0, 20, 40].iter().for_each(|&step| drop(log.append(&observation(step)).unwrap()));
+        log.file.write_all(br#"{"step":60,"lo"#).unwrap();
+        HealthLog::rewind(folder.path(), 100).unwrap();
+        assert_eq!(read(folder.path()).unwrap().len(), 3);
+        HealthLog::rewind(folder.path(), 40).unwrap();
+        assert_eq!(read(folder.path()).unwrap().last().unwrap().step, 20);
+    }
+
+    #[test]
+    fn bad_logs_name_line_and_key() {
+        fails("", &["no observations"]);
+        fails("{\"step\":1}\n\n{\"step\":1}\n", &["line 3", "step", "more than 1"]);
+        fails("{\"step\":1}\n{\"step\":2,\"losses\":1}", &["line 2", "`losses`", "`loss`"]);
+        fails(r#"{"step":2,"layers":[{"name":"a","weight_norm":"big"}]}"#, &["layers[0].weight_norm", "big", "NaN"]);
+        fails(r#"{"step":2,"layers":[{"name":"a","weight_norm":true}]}"#, &["layers[0].weight_norm", "boolean"]);
+        fails(r#"{"step":-2}"#, &["line 1", "step"]);
+        fails("step,loss\n1,2\n", &["line 1"]);
+        fails("{\"step\":1} {\"step\":2}\n", &["line 1", "trailing"]);
+    }
+
+    #[test]
+    fn bare_words_of_python_are_understood() {
+        let seen = parse(
+            r#"{"step": 1, "loss": NaN, "rate": Infinity, "layers": [{"name": "NaN", "weight_norm": -Infinity}]}"#,
+        );
+        let seen = seen.unwrap();
+        assert!(seen.loss.unwrap().is_nan());
+        assert_eq!(seen.rate, Some(f64::INFINITY));
+        assert_eq!((seen.layers[0].name.as_str(), seen.layers[0].weight_norm), ("NaN", Some(f64::NEG_INFINITY)));
+    }
+}

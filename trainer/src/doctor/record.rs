@@ -1,0 +1,276 @@
+//! What is observed in one training step: one line of JSON in `health.jsonl`.
+//!
+//! Everything but the step and the layers' names may be left out: the doctor says what it can from what it
+//! gets, and other trainers (see `trainer/callbacks`) measure less. A key that is not listed here is refused,
+//! because a misspelt one would otherwise silently take its evidence away.
+//!
+//! JSON has no NaN and no infinity, and these are what the doctor is most interested in: they are written as the
+//! strings `"NaN"`, `"inf"` and `"-inf"`. Other numbers are written with six digits, enough for ratios and norms.
+
+use serde::{Deserialize, Serialize};
+
+mod histogram;
+mod number;
+
+pub use histogram::Histogram;
+
+/// One observed step. Norms are Euclidean; shares run from 0 to 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Observation {
+    /// Steps done before this one, from 0.
+    pub step: u64,
+    /// Counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u32>,
+    /// Steps that the whole run is to have. Without it nobody can say that learning is too slow for the budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_steps: Option<u64>,
+    /// Mean loss of the batch, or a running mean of it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub loss: Option<f64>,
+    /// Share of the batch (or a running mean) that was right.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub accuracy: Option<f64>,
+    /// Learning rate of the step.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub rate: Option<f64>,
+    /// Norm of all gradients together, before clipping.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub gradient_norm: Option<f64>,
+    /// Whether this step's gradients were clipped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clipped: bool,
+    /// Latest loss on the validation data.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub validation_loss: Option<f64>,
+    /// Layers with weights, from the input to the output.
+    #[serde(default)]
+    pub layers: Vec<LayerHealth>,
+}
+
+/// One layer in one step. Gradients are those of the loss that training descends, before clipping.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerHealth {
+    /// Path from the net's root: `stage2.block1.a.conv`.
+    pub name: String,
+    /// What it computes.
+    #[serde(default)]
+    pub kind: LayerKind,
+    /// What its output goes through; of a recurrent layer that of its new state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Activation>,
+    /// Norm of its weights, biases left out.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub weight_norm: Option<f64>,
+    /// Norm of the gradient of its weights, biases left out.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub gradient_norm: Option<f64>,
+    /// Share of its weights whose gradient is below [`ZERO_GRADIENT`].
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub zero_gradients: Option<f64>,
+    /// Norm of the step's change of its weights over the norm of the weights.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub update_ratio: Option<f64>,
+    /// Largest magnitude among its weights.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub largest_weight: Option<f64>,
+    /// Mean of its output after the activation.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub activation_mean: Option<f64>,
+    /// Standard deviation of its output after the activation.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub activation_std: Option<f64>,
+    /// Share of its outputs that are exactly zero.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub activation_zeros: Option<f64>,
+    /// Share of its sigmoid and tanh outputs, gates included, within [`SATURATED`] of an end of their range.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub activation_saturated: Option<f64>,
+    /// Share of its units (dense) or channels (convolution) that are zero on the whole batch.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub dead_units: Option<f64>,
+    /// Norm of the gradient of the loss by its output.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub activation_gradient_norm: Option<f64>,
+    /// Of a recurrent layer: norm of the gradient by its state after the first step over that after the last.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub time_gradient_ratio: Option<f64>,
+    /// What of it is NaN or infinite; the earliest in the order weights, activations, gradients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub non_finite: Option<NonFinite>,
+    /// Magnitudes of its weights' gradients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_histogram: Option<Histogram>,
+}
+
+/// A gradient of smaller magnitude counts as zero.
+pub const ZERO_GRADIENT: f64 = 1e-12;
+
+/// An output is saturated within this share of the range from one of its ends: sigmoid below 0.025 or above 0.975,
+/// tanh beyond 0.95 in magnitude. There the derivative is below a tenth of its largest value.
+pub const SATURATED: f64 = 0.025;
+
+/// What a layer computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayerKind {
+    /// Matrix times vector.
+    Dense,
+    /// Two-dimensional convolution, depthwise too.
+    Convolution,
+    /// Gated recurrent unit.
+    Gru,
+    /// Long short-term memory.
+    Lstm,
+    /// Recurrence without gates.
+    Rnn,
+    /// Batch or layer normalization.
+    Norm,
+    /// Table look-up.
+    Embedding,
+    /// Anything else, and words that are not listed here.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+impl LayerKind {
+    /// Whether it carries a state from step to step.
+    pub fn recurrent(self) -> bool {
+        matches!(self, Self::Gru | Self::Lstm | Self::Rnn)
+    }
+}
+
+/// What a layer's output goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// `max(0, x)`.
+    Relu,
+    /// `x` above zero, a small multiple of it below.
+    LeakyRelu,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `x` times sigmoid of `x`.
+    Silu,
+    /// The piecewise approximation of SiLU.
+    HardSwish,
+    /// None.
+    Linear,
+    /// Anything else, and words that are not listed here.
+    #[serde(other)]
+    Other,
+}
+
+impl Activation {
+    /// Whether its derivative goes to zero at both ends.
+    pub fn saturates(self) -> bool {
+        matches!(self, Self::Sigmoid | Self::Tanh)
+    }
+
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Relu => "ReLU",
+            Self::LeakyRelu => "LeakyReLU",
+            Self::Sigmoid => "sigmoid",
+            Self::Tanh => "tanh",
+            Self::Silu => "SiLU",
+            Self::HardSwish => "hard-swish",
+            Self::Linear => "linear",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Which numbers of a layer are not finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NonFinite {
+    /// Before the step.
+    Weights,
+    /// Of the forward pass.
+    Activations,
+    /// Of the backward pass.
+    Gradients,
+}
+
+impl NonFinite {
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Weights => "weights",
+            Self::Activations => "activations",
+            Self::Gradients => "gradients",
+        }
+    }
+}
+
+impl Observation {
+    /// Named values for TensorBoard's event file: `health/FIGURE/LAYER`.
+    pub fn scalars(&self) -> Vec<(String, f64)> {
+        let layers = self.layers.iter().flat_map(|layer| {
+            let figures = [
+                ("gradient_norm", layer.gradient_norm),
+                ("update_ratio", layer.update_ratio),
+                ("weight_norm", layer.weight_norm),
+                ("zero_gradients", layer.zero_gradients),
+                ("activation_std", layer.activation_std),
+                ("activation_saturated", layer.activation_saturated),
+                ("dead_units", layer.dead_units),
+                ("activation_gradient_norm", layer.activation_gradient_norm),
+            ];
+            let named = move |(figure, value): (&str, Option<f64>)| {
+                value.map(|value| (format!("health/{figure}/{}", layer.name), value))
+            };
+            figures.into_iter().filter_map(named)
+        });
+        layers.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_json_lacks_survive_it() {
+        let mut layer = LayerHealth { name: "a".into(), kind: LayerKind::Dense, ..LayerHealth::default() };
+        layer.gradient_norm = Some(f64::INFINITY);
+        layer.weight_norm = Some(f64::NAN);
+        layer.activation_mean = Some(f64::NEG_INFINITY);
+        layer.activation = Some(Activation::LeakyRelu);
+        layer.non_finite = Some(NonFinite::Weights);
+        let observation = Observation { step: 7, loss: Some(0.25), layers: vec![layer], ..Observation::default() };
+        let text = serde_json::to_string(&observation).unwrap();
+        assert!(text.contains(r#""gradient_norm":"inf""#) && text.contains(r#""weight_norm":"NaN""#), "{text}");
+        let read: Observation = serde_json::from_str(&text).unwrap();
+        assert!(read.layers[0].weight_norm.unwrap().is_nan());
+        assert_eq!(read.layers[0].activation_mean, Some(f64::NEG_INFINITY));
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
+
+    #[test]
+    fn only_step_and_names_are_required() {
+        let read: Observation =
+            serde_json::from_str(r#"{"step": 3, "loss": null, "layers": [{"name": "x"}]}"#).unwrap();
+        assert_eq!(read.layers[0], LayerHealth { name: "x".into(), ..LayerHealth::default() });
+        assert_eq!((read.step, read.loss), (3, None));
+        assert!(serde_json::from_str::<Observation>(r#"{"loss": 3}"#).is_err());
+        assert!(serde_json::from_str::<Observation>(r#"{"step": 3, "layers": [{}]}"#).is_err());
+        let kind: LayerKind = serde_json::from_str(r#""attention""#).unwrap();
+        assert_eq!(kind, LayerKind::Other);
+    }
+
+    #[test]
+    fn tensorboard_gets_what_is_there() {
+        let layer = |name: &str| LayerHealth { name: name.into(), update_ratio: Some(1e-3), ..LayerHealth::default() };
+        let observation = Observation { layers: vec![layer("a"), layer("b")], ..Observation::default() };
+        let expected = ["a", "b"].map(|name| (format!("health/update_ratio/{name}"), 1e-3));
+        assert_eq!(observation.scalars(), expected);
+    }
+}
