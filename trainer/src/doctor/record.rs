@@ -26,6 +26,11 @@ pub struct Observation {
     /// Steps that the whole run is to have. Without it nobody can say that learning is too slow for the budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned_steps: Option<u64>,
+    /// Loss of the best answer that does not look at the input: the entropy of the class frequencies (`ln K` for `K`
+    /// equal classes, with label smoothing too), the variance of the targets. Tells a net
+    /// that has only learned the average from one that learns.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub baseline_loss: Option<f64>,
     /// Mean loss of the batch, or a running mean of it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
     pub loss: Option<f64>,
@@ -64,6 +69,10 @@ pub struct LayerHealth {
     /// Norm of its weights, biases left out.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
     pub weight_norm: Option<f64>,
+    /// Standard deviation of its weights times the root of the inputs that each output sums: by how much a linear
+    /// layer would scale its input. 1 by LeCun, 1.41 by He, about 1 by Glorot. With several matrices the largest.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    pub weight_gain: Option<f64>,
     /// Norm of the gradient of its weights, biases left out.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
     pub gradient_norm: Option<f64>,
