@@ -59,8 +59,8 @@ fn bench(c: &mut Criterion, name: &str, onnx: &[u8]) -> Result<(), Box<dyn std::
 }
 
 fn whole(c: &mut Criterion) {
-    let resnet = |blocks| Arch::ResNet { blocks, width: 16, input: [32, 32, 3], classes: 10 };
-    let gru = |hidden| Arch::Gru { inputs: 32, hidden, layers: 1, frames: 64, classes: 10 };
+    let resnet = |blocks| Arch::resnet(blocks, 16, [32, 32, 3], 10);
+    let gru = |hidden| Arch::gru(32, hidden, 1, 64, 10);
     for (name, arch) in [("own-resnet8", resnet(1)), ("own-resnet20", resnet(3)), ("own-gru-128", gru(128))] {
         let net = Net::new(&arch, &mut stream(0, Purpose::Weights, 0, 0)).expect("a net that the command line offers");
         let onnx = export(&net, &Metadata::default()).expect("fresh weights are finite");

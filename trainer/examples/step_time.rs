@@ -14,9 +14,9 @@ use rand_chacha::ChaCha8Rng;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let gru = |inputs, frames| Arch::Gru { inputs, hidden: 128, layers: 1, frames, classes: 10 };
+    let gru = |inputs, frames| Arch::gru(inputs, 128, 1, frames, 10);
     let arch = match arguments.first().map(String::as_str) {
-        Some("resnet") => Some(Arch::ResNet { blocks: 1, width: 16, input: [32, 32, 3], classes: 10 }),
+        Some("resnet") => Some(Arch::resnet(1, 16, [32, 32, 3], 10)),
         Some("gru100") => Some(gru(13, 100)),
         Some("gru784") => Some(gru(1, 784)),
         _ => None,
@@ -27,7 +27,7 @@ fn main() {
         std::process::exit(2);
     };
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let mut net = Net::new(&arch, &mut rng).expect("the yardstick nets are sound");
+    let mut net: Net = Net::new(&arch, &mut rng).expect("the yardstick nets are sound");
     let x = ArrayD::from_shape_fn(arch.input_shape(batch), |_| rng.random_range(-1.7f32..1.7));
     let labels: Vec<usize> = (0..batch).map(|i| i * 7 % 10).collect();
     let mut optimizer = Optimizer::new(Rule::sgd(1e-4));

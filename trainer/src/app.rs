@@ -140,13 +140,7 @@ impl Prepared {
                 });
                 let labels = train.classes().to_vec();
                 Ok(Self {
-                    arch: Arch::Gru {
-                        inputs: bands,
-                        hidden,
-                        layers,
-                        frames: features.frames.into(),
-                        classes: labels.len(),
-                    },
+                    arch: Arch::gru(bands, hidden, layers, features.frames.into(), labels.len()),
                     fingerprint: samples.fingerprint(),
                     samples: Box::new(samples),
                     test: test.transpose()?,
@@ -179,7 +173,7 @@ impl Prepared {
                 }
                 let (frames, inputs) = (samples.shape()[0], samples.shape()[1]);
                 Ok(Self {
-                    arch: Arch::Gru { inputs, hidden, layers, frames, classes: labels.len() },
+                    arch: Arch::gru(inputs, hidden, layers, frames, labels.len()),
                     fingerprint: samples.fingerprint(),
                     samples: Box::new(samples),
                     test: test.map(|t| Box::new(t) as Box<dyn Samples>),
@@ -205,7 +199,7 @@ impl Prepared {
         }
         let [height, columns] = samples.size();
         Ok(Self {
-            arch: Arch::ResNet { blocks, width, input: [height, columns, 3], classes: labels.len() },
+            arch: Arch::resnet(blocks, width, [height, columns, 3], labels.len()),
             fingerprint: samples.fingerprint(),
             samples: Box::new(samples),
             test: test.map(|t| Box::new(t) as Box<dyn Samples>),

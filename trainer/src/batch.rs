@@ -3,8 +3,6 @@
 //! Floating-point sums depend on their order. A batch is therefore cut by its size alone, each piece is summed by one
 //! thread into its own buffer, and the buffers are added in the order of the pieces.
 
-use std::sync::Mutex;
-
 use crate::scalar::Scalar;
 
 /// At most this many pieces; enough for as many threads, few enough that their gradient buffers stay small.
@@ -22,31 +20,6 @@ pub fn sum_in_order<'a, T: Scalar>(sum: &mut [T], pieces: impl IntoIterator<Item
         for (s, &p) in sum.iter_mut().zip(piece) {
             *s += p;
         }
-    }
-}
-
-/// Buffers lent to whichever thread asks, so that they are allocated once and not once a step.
-/// Their content on arrival is unspecified.
-#[derive(Debug)]
-pub struct Pool<B> {
-    free: Mutex<Vec<B>>,
-}
-
-impl<B> Default for Pool<B> {
-    fn default() -> Self {
-        Self { free: Mutex::new(Vec::new()) }
-    }
-}
-
-impl<B: Default> Pool<B> {
-    /// Runs `work` with a buffer of its own.
-    pub fn with<R>(&self, work: impl FnOnce(&mut B) -> R) -> R {
-        // A poisoned lock only means that another thread panicked between two pushes; the list is whole.
-        let lend = || self.free.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
-        let mut buffer = lend().unwrap_or_default();
-        let result = work(&mut buffer);
-        self.free.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(buffer);
-        result
     }
 }
 

@@ -1,13 +1,12 @@
 //! Accuracy and loss on samples as they are.
 
-use rayon::prelude::*;
-
 use crate::data::{Samples, batch};
 use crate::error::TrainError;
+use crate::loss::{Targets, softmax_cross_entropy};
 use crate::nets::Net;
 
-/// Samples that one thread evaluates together.
-const CHUNK: usize = 50;
+/// Samples prepared and evaluated together.
+const CHUNK: usize = 64;
 
 /// What a network makes of some samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -27,23 +26,14 @@ impl Evaluation {
     }
 }
 
-/// Evaluates the chosen samples. The sum is taken in the order of the samples, so that threads do not
-/// change it.
-pub fn evaluate(net: &Net, samples: &dyn Samples, indices: &[u32]) -> Result<Evaluation, TrainError> {
-    let parts = indices
-        .par_chunks(CHUNK)
-        .map(|indices| {
-            let (inputs, classes) = batch(samples, indices, None);
-            let logits = net.predict(&inputs)?;
-            let outcomes = logits.outer_iter().zip(classes).map(|(logits, class)| {
-                let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let sum: f64 = logits.iter().map(|&l| f64::from(l - top).exp()).sum();
-                let first_largest = logits.iter().position(|&l| l == top);
-                (usize::from(first_largest == Some(class)), f64::from(top - logits[class]) + sum.ln())
-            });
-            Ok(outcomes.collect::<Vec<_>>())
-        })
-        .collect::<Result<Vec<_>, TrainError>>()?;
-    let (correct, loss) = parts.iter().flatten().fold((0, 0.0), |(c, l), o| (c + o.0, l + o.1));
+/// Evaluates the chosen samples.
+pub fn evaluate(net: &mut Net, samples: &dyn Samples, indices: &[u32]) -> Result<Evaluation, TrainError> {
+    let (mut correct, mut loss) = (0, 0.0);
+    for indices in indices.chunks(CHUNK) {
+        let (inputs, classes) = batch(samples, indices, None);
+        let chunk = softmax_cross_entropy(net.predict(&inputs)?.view(), Targets::Classes(&classes), 0.0, 1);
+        correct += chunk.correct;
+        loss += chunk.loss;
+    }
     Ok(Evaluation { correct, total: indices.len(), loss: loss / indices.len().max(1) as f64 })
 }

@@ -292,7 +292,7 @@ impl<'a> Fit<'a> {
         let held_out = &self.job.split.validation;
         let validation = match held_out.is_empty() {
             true => None,
-            false => Some(evaluate(&self.net, self.job.samples, held_out)?),
+            false => Some(evaluate(&mut self.net, self.job.samples, held_out)?),
         };
         self.state.epoch += 1;
         self.state.batch = 0;
@@ -339,9 +339,9 @@ impl<'a> Fit<'a> {
     fn finish(mut self) -> Result<Outcome, TrainError> {
         self.load(&self.run.best())?;
         let held_out = &self.job.split.validation;
-        let on = |samples: &dyn Samples, indices: &[u32]| match indices.is_empty() {
+        let mut on = |samples: &dyn Samples, indices: &[u32]| match indices.is_empty() {
             true => Ok(None),
-            false => evaluate(&self.net, samples, indices).map(Some),
+            false => evaluate(&mut self.net, samples, indices).map(Some),
         };
         let validation = on(self.job.samples, held_out)?;
         let test = match self.job.test {

@@ -1,11 +1,149 @@
 //! Layers: forward and backward side by side, the derivation above them, no graph recorder in between.
 //!
-//! A layer's `backward` gets back what its `forward` was given; who owns those arrays is the net's business, so that
-//! every activation and gradient is in plain sight.
+//! A layer's `backward` gets back what its `forward` was given. The net owns every output and every gradient that
+//! passes between layers, so that they are in plain sight; a layer keeps only what is its own affair (gates,
+//! normalized values, batch statistics) from forward to backward.
+//!
+//! All values are row-major with the batch first and the channels last: `[batch, height, width, channels]`,
+//! `[batch, frames, channels]`, `[batch, channels]`.
 
 pub mod add;
 pub mod batch_norm;
 pub mod conv;
+pub mod conv_norm;
 pub mod dense;
 pub mod gru;
 pub mod pool;
+pub mod recurrent;
+
+use std::fmt::Debug;
+
+use ndarray::ArrayD;
+
+use crate::export::graph::{Graph, Value};
+use crate::parameter::Parameter;
+use crate::scalar::Scalar;
+use conv::ConvBuffers;
+
+/// What a layer is, for those who watch it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Matrix product.
+    Dense,
+    /// Convolution, with its normalization if it has one.
+    Convolution,
+    /// Recurrent, with gates.
+    Gru,
+    /// Has nothing to learn.
+    Plain,
+}
+
+/// Whether the net learns or answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics, noise, and everything that `backward` needs is kept.
+    Train,
+    /// Running statistics, no noise.
+    Evaluate,
+}
+
+/// What all layers share in one pass through the net.
+#[derive(Debug)]
+pub struct Pass<'a, T> {
+    /// Learning or answering.
+    pub mode: Mode,
+    /// Frames of each sequence of the batch that count; all of them if `None`.
+    pub lengths: Option<&'a [usize]>,
+    /// Memory that convolutions borrow one after the other.
+    pub conv: &'a mut ConvBuffers<T>,
+}
+
+/// Where a layer puts the gradient of one of its inputs.
+#[derive(Debug)]
+pub enum InputGradient<'a, T> {
+    /// Nowhere: the input is the data.
+    Unused,
+    /// Over whatever is there, which may have any shape.
+    Write(&'a mut ArrayD<T>),
+    /// On top of what is there: the input feeds another layer too.
+    Add(&'a mut ArrayD<T>),
+}
+
+impl<T: Scalar> InputGradient<'_, T> {
+    /// Hands over a gradient that is computed already; `dx` holds anything afterwards.
+    pub fn give(&mut self, dx: &mut ArrayD<T>) {
+        match self {
+            Self::Unused => {}
+            Self::Write(to) => std::mem::swap(*to, dx),
+            Self::Add(to) => **to += &*dx,
+        }
+    }
+
+    /// Like [`InputGradient::give`] where `dx` is still needed.
+    pub fn copy(&mut self, dx: &ArrayD<T>) {
+        match self {
+            Self::Unused => {}
+            Self::Write(to) => {
+                reshape(to, dx.shape());
+                numbers_mut(to).copy_from_slice(numbers(dx));
+            }
+            Self::Add(to) => **to += dx,
+        }
+    }
+}
+
+/// One step of a net.
+pub trait Layer<T: Scalar>: Debug + Send + Sync {
+    /// What it is.
+    fn kind(&self) -> Kind {
+        Kind::Plain
+    }
+
+    /// `y = f(inputs)`. `y` may have any shape before.
+    fn forward(&mut self, inputs: &[&ArrayD<T>], y: &mut ArrayD<T>, pass: &mut Pass<'_, T>);
+
+    /// From `dy`, the gradient of `y`, to the gradients of the inputs and, replacing the last ones, of its parameters.
+    /// Comes after a `forward` in [`Mode::Train`] with the same `inputs` and its `y`. May leave anything in `dy`.
+    fn backward(
+        &mut self,
+        inputs: &[&ArrayD<T>],
+        y: &ArrayD<T>,
+        dy: &mut ArrayD<T>,
+        dx: &mut [InputGradient<'_, T>],
+        pass: &mut Pass<'_, T>,
+    );
+
+    /// Everything an optimizer moves, each with a name below `name`.
+    fn parameters<'a>(&'a mut self, _name: &str, _all: &mut Vec<Parameter<'a, T>>) {}
+
+    /// What training moves without an optimizer: statistics.
+    fn buffers<'a>(&'a mut self, _name: &str, _all: &mut Vec<(String, &'a mut [T])>) {}
+
+    /// Its ONNX nodes; returns the value that they give.
+    fn export(&self, name: &str, inputs: &[Value], graph: &mut Graph) -> Value;
+}
+
+/// Makes `array` have shape `shape`; its content is unspecified afterwards.
+pub fn reshape<T: Scalar>(array: &mut ArrayD<T>, shape: &[usize]) {
+    if array.shape() != shape {
+        *array = ArrayD::zeros(shape);
+    }
+}
+
+/// The numbers of an array that the engine made itself, row-major.
+pub fn numbers<T>(array: &ArrayD<T>) -> &[T] {
+    array.as_slice().expect("engine arrays are row-major")
+}
+
+/// Mutable twin of [`numbers`].
+pub fn numbers_mut<T>(array: &mut ArrayD<T>) -> &mut [T] {
+    array.as_slice_mut().expect("engine arrays are row-major")
+}
+
+/// The single input of a layer that takes one.
+fn only<'a, T>(inputs: &[&'a ArrayD<T>]) -> &'a ArrayD<T> {
+    match inputs {
+        [x] => x,
+        _ => unreachable!("the net was built with one input here"),
+    }
+}

@@ -24,7 +24,7 @@ pub enum Targets<'a> {
     },
 }
 
-impl<'a> Targets<'a> {
+impl Targets<'_> {
     /// Samples.
     pub fn len(&self) -> usize {
         match self {
@@ -56,21 +56,6 @@ impl<'a> Targets<'a> {
     pub fn class(&self, i: usize) -> usize {
         let (first, share, second) = self.sample(i);
         if share >= 0.5 { first } else { second }
-    }
-
-    /// Consecutive pieces of `samples` samples, the last may be shorter; as `chunks` of a slice.
-    ///
-    /// # Panics
-    /// If `samples` is 0, or a mixed batch has not as many second classes as first ones.
-    pub fn chunks(&self, samples: usize) -> Vec<Targets<'a>> {
-        match *self {
-            Self::Classes(labels) => labels.chunks(samples).map(Targets::Classes).collect(),
-            Self::Mixed { first, second, share } => {
-                assert_eq!(first.len(), second.len(), "two classes a sample");
-                let pairs = first.chunks(samples).zip(second.chunks(samples));
-                pairs.map(|(first, second)| Targets::Mixed { first, second, share }).collect()
-            }
-        }
     }
 }
 
@@ -163,13 +148,5 @@ mod tests {
         assert!((mixed.loss - (share * a.loss + (1.0 - share) * b.loss)).abs() < 1e-12);
         // The larger part is the second; of the first sample it is where the largest logit is.
         assert_eq!(mixed.correct, 1);
-    }
-
-    #[test]
-    fn pieces_are_those_of_a_slice() {
-        let mixed = Targets::Mixed { first: &[0, 1, 2], second: &[2, 1, 0], share: 0.7 };
-        let last = Targets::Mixed { first: &[2], second: &[0], share: 0.7 };
-        assert_eq!((mixed.chunks(2)[1], mixed.len(), mixed.class(0)), (last, 3, 0));
-        assert_eq!(Targets::Classes(&[4, 5, 6]).chunks(2), [Targets::Classes(&[4, 5]), Targets::Classes(&[6])]);
     }
 }

@@ -1,107 +1,30 @@
-//! The nets: what to build ([`Arch`]), and one type for all of them ([`Net`]).
+//! Nets: what to build ([`Arch`]), and its nodes with their numbers at work ([`Net`]).
 
-pub mod gru;
-pub mod resnet;
+mod arch;
+mod build;
+mod shape;
 
-use std::ops::RangeInclusive;
-
-use ndarray::{Array2, Array4, ArrayD, ArrayViewD, Ix3, Ix4};
+use ndarray::{Array2, ArrayD, Axis, Ix2};
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use crate::loss::Targets;
+pub use arch::{Arch, HIDDEN, LAYERS, LayerSpec, WIDTHS};
+pub use shape::Shape;
+
+use crate::export::graph::{Graph, Value};
+use crate::layers::conv::ConvBuffers;
+use crate::layers::{InputGradient, Layer, Mode, Pass};
+use crate::loss::{Targets, softmax_cross_entropy};
 use crate::parameter::{Parameter, gradient_norm};
-use gru::GruNet;
-use resnet::ResNet;
-
-/// A net's shape: all that is needed, besides its numbers, to build it again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Arch {
-    /// Residual net of three stages, `width`, `2 width` and `4 width` channels wide, strides 1, 2, 2.
-    #[serde(rename = "resnet")]
-    ResNet {
-        /// Blocks in a stage: 1, 2, 3 are ResNet-8, -14, -20.
-        blocks: usize,
-        /// Channels of the first stage; 16 in the paper.
-        width: usize,
-        /// Height, width, channels of an image.
-        input: [usize; 3],
-        /// Classes to tell apart.
-        classes: usize,
-    },
-    /// Stacked GRU (reset after the product) whose last state is classified.
-    Gru {
-        /// Numbers in a frame.
-        inputs: usize,
-        /// Numbers in a state.
-        hidden: usize,
-        /// GRUs on top of each other.
-        layers: usize,
-        /// Frames in a sequence.
-        frames: usize,
-        /// Classes to tell apart.
-        classes: usize,
-    },
-}
-
-/// Channels of a residual net's first stage that can be built.
-pub const WIDTHS: RangeInclusive<usize> = 1..=1024;
-/// Numbers in a GRU's state that can be built.
-pub const HIDDEN: RangeInclusive<usize> = 1..=4096;
-/// GRUs on top of each other that can be built.
-pub const LAYERS: RangeInclusive<usize> = 1..=16;
-
-impl Arch {
-    /// Shape of a batch of `batch` inputs.
-    pub fn input_shape(&self, batch: usize) -> Vec<usize> {
-        match *self {
-            Self::ResNet { input: [h, w, c], .. } => vec![batch, h, w, c],
-            Self::Gru { inputs, frames, .. } => vec![batch, frames, inputs],
-        }
-    }
-
-    /// Classes told apart.
-    pub fn classes(&self) -> usize {
-        match *self {
-            Self::ResNet { classes, .. } | Self::Gru { classes, .. } => classes,
-        }
-    }
-
-    /// Refuses what cannot be built.
-    ///
-    /// # Errors
-    /// [`NetError::Arch`] with the field and what it may be.
-    pub fn check(&self) -> Result<(), NetError> {
-        let within = |field, value: usize, allowed: RangeInclusive<usize>| {
-            let (least, most) = allowed.clone().into_inner();
-            if allowed.contains(&value) { Ok(()) } else { Err(NetError::Arch { field, value, least, most }) }
-        };
-        within("classes", self.classes(), 2..=10_000)?;
-        match *self {
-            Self::ResNet { blocks, width, input: [h, w, c], .. } => {
-                within("blocks", blocks, 1..=64)?;
-                within("width", width, WIDTHS)?;
-                within("input height", h, 4..=1024)?;
-                within("input width", w, 4..=1024)?;
-                within("input channels", c, 1..=64)
-            }
-            Self::Gru { inputs, hidden, layers, frames, .. } => {
-                within("inputs", inputs, 1..=4096)?;
-                within("hidden", hidden, HIDDEN)?;
-                within("layers", layers, LAYERS)?;
-                within("frames", frames, 1..=65_535)
-            }
-        }
-    }
-}
+use crate::scalar::Scalar;
 
 /// Why a net cannot be built or used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetError {
     /// A number of the architecture is out of range.
-    #[error("net: {field} = {value}; allowed: {least} to {most}")]
-    Arch {
+    #[error("{layer}: {field} = {value}; allowed: {least} to {most}")]
+    Number {
+        /// Where.
+        layer: String,
         /// Which number.
         field: &'static str,
         /// What it is.
@@ -110,6 +33,16 @@ pub enum NetError {
         least: usize,
         /// The most allowed.
         most: usize,
+    },
+    /// Two layers do not fit each other.
+    #[error("{takes}; {below} gives {shape}")]
+    Fit {
+        /// Who takes what.
+        takes: String,
+        /// Who gives.
+        below: String,
+        /// What it gives.
+        shape: Shape,
     },
     /// An input of the wrong shape.
     #[error("net: input of shape {got:?}; this net takes {expected:?}")]
@@ -155,39 +88,51 @@ pub struct StepStats {
     pub gradient_norm: f64,
 }
 
-/// A net of any kind with its numbers.
-// One net lives in a program; boxing the larger kind would only add a pointer to every use.
-#[allow(clippy::large_enum_variant)]
+/// One layer in its place.
 #[derive(Debug)]
-pub enum Net {
-    /// For images.
-    ResNet(ResNet<f32>),
-    /// For sequences.
-    Gru(GruNet<f32>),
+struct Node<T> {
+    /// Path from the net's root: `stage2.block1.a`.
+    name: String,
+    /// The values it takes: 0 is the net's input, `i + 1` what node `i` gives.
+    inputs: Vec<usize>,
+    layer: Box<dyn Layer<T>>,
+}
+
+/// A net with its numbers.
+#[derive(Debug)]
+pub struct Net<T = f32> {
+    arch: Arch,
+    nodes: Vec<Node<T>>,
+    /// What each node gave last, allocated once.
+    values: Vec<ArrayD<T>>,
+    /// Memory of gradients that have been used up.
+    spare: Vec<ArrayD<T>>,
+    conv: ConvBuffers<T>,
+}
+
+/// Sees every layer's output and its gradient on their way back, see [`Net::gradients_watched`].
+pub trait Watch<T: Scalar> {
+    /// Node `name` gave `y`, and the loss's gradient by it is `dy`; the layer has not yet run backwards.
+    fn node(&mut self, name: &str, layer: &dyn Layer<T>, y: &ArrayD<T>, dy: &ArrayD<T>);
 }
 
 /// Samples evaluated together: bounds the memory of [`Net::predict`].
 const EVALUATION_BATCH: usize = 64;
 
-impl Net {
+impl<T: Scalar> Net<T> {
     /// A fresh net; the same generator state gives the same numbers on every machine.
     ///
     /// # Errors
-    /// [`NetError::Arch`], see [`Arch::check`].
+    /// [`NetError::Number`] and [`NetError::Fit`] name the layer.
     pub fn new(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<Self, NetError> {
-        arch.check()?;
-        Ok(match arch {
-            Arch::ResNet { .. } => Self::ResNet(ResNet::new(arch, rng)),
-            Arch::Gru { .. } => Self::Gru(GruNet::new(arch, rng)),
-        })
+        let nodes: Vec<Node<T>> = build::build(arch, rng)?;
+        let values = nodes.iter().map(|_| ArrayD::zeros(vec![0])).collect();
+        Ok(Self { arch: arch.clone(), nodes, values, spare: Vec::new(), conv: ConvBuffers::default() })
     }
 
     /// Its shape.
     pub fn arch(&self) -> &Arch {
-        match self {
-            Self::ResNet(net) => net.arch(),
-            Self::Gru(net) => net.arch(),
-        }
+        &self.arch
     }
 
     /// Forward and backward through one batch in training mode: afterwards [`Net::parameters`] holds the gradients of
@@ -199,13 +144,27 @@ impl Net {
     /// statistics, and [`crate::parameter::first_non_finite`] names the layer.
     pub fn gradients(
         &mut self,
-        x: &ArrayD<f32>,
+        x: &ArrayD<T>,
         targets: Targets<'_>,
         label_smoothing: f32,
     ) -> Result<StepStats, NetError> {
+        self.gradients_watched(x, targets, label_smoothing, None)
+    }
+
+    /// [`Net::gradients`] under the eyes of `watch`.
+    ///
+    /// # Errors
+    /// As [`Net::gradients`].
+    pub fn gradients_watched(
+        &mut self,
+        x: &ArrayD<T>,
+        targets: Targets<'_>,
+        label_smoothing: f32,
+        watch: Option<&mut dyn Watch<T>>,
+    ) -> Result<StepStats, NetError> {
         self.check_input(x)?;
         let samples = x.shape()[0];
-        let classes = self.arch().classes();
+        let classes = self.arch.classes;
         let labels = match targets {
             Targets::Classes(labels) => vec![labels],
             Targets::Mixed { first, second, .. } => vec![first, second],
@@ -218,33 +177,91 @@ impl Net {
                 return Err(NetError::Label { sample, label: labels[sample], classes });
             }
         }
-        let (loss, correct) = match self {
-            Self::ResNet(net) => net.gradients(&images(x.view()), targets, label_smoothing),
-            Self::Gru(net) => net.gradients(sequences(x.view()), targets, label_smoothing),
-        };
-        Ok(StepStats { loss, correct, samples, gradient_norm: gradient_norm(&self.parameters()) })
+        self.forward(x, Mode::Train);
+        let loss = softmax_cross_entropy(self.outputs().view(), targets, label_smoothing, samples);
+        self.backward(x, loss.gradient.into_dyn(), false, watch);
+        let gradient_norm = gradient_norm(&self.parameters());
+        Ok(StepStats { loss: loss.loss, correct: loss.correct, samples, gradient_norm })
     }
 
     /// Logits `[batch, classes]` in evaluation mode.
     ///
     /// # Errors
     /// [`NetError::Shape`] or [`NetError::Empty`].
-    pub fn predict(&self, x: &ArrayD<f32>) -> Result<Array2<f32>, NetError> {
+    pub fn predict(&mut self, x: &ArrayD<T>) -> Result<Array2<T>, NetError> {
         self.check_input(x)?;
-        let mut logits = Array2::zeros((0, self.arch().classes()));
-        for part in x.axis_chunks_iter(ndarray::Axis(0), EVALUATION_BATCH) {
-            let part = match self {
-                Self::ResNet(net) => net.predict(&images(part)),
-                Self::Gru(net) => net.predict(sequences(part)),
-            };
-            logits.append(ndarray::Axis(0), part.view()).expect("the same classes");
+        let mut logits = Array2::zeros((0, self.arch.classes));
+        for part in x.axis_chunks_iter(Axis(0), EVALUATION_BATCH) {
+            self.forward(&part.as_standard_layout().into_owned(), Mode::Evaluate);
+            logits.append(Axis(0), self.outputs().view()).expect("the same classes");
         }
         Ok(logits)
     }
 
-    fn check_input(&self, x: &ArrayD<f32>) -> Result<(), NetError> {
+    /// Runs all nodes; what they give stays in `values`.
+    fn forward(&mut self, x: &ArrayD<T>, mode: Mode) {
+        let mut pass = Pass { mode, lengths: None, conv: &mut self.conv };
+        for (i, node) in self.nodes.iter_mut().enumerate() {
+            let (before, rest) = self.values.split_at_mut(i);
+            let inputs: Vec<&ArrayD<T>> = node.inputs.iter().map(|&v| value(x, before, v)).collect();
+            node.layer.forward(&inputs, &mut rest[0], &mut pass);
+        }
+    }
+
+    /// What the last node gave, `[batch, classes]`.
+    fn outputs(&self) -> Array2<T> {
+        let last = self.values.last().expect("a net has layers, checked when it was built");
+        last.clone().into_dimensionality::<Ix2>().expect("a vector for each sample, checked when it was built")
+    }
+
+    /// Runs all nodes backwards from `d`, the gradient of the last value; returns the gradient of `x` if `wanted`.
+    fn backward(
+        &mut self,
+        x: &ArrayD<T>,
+        d: ArrayD<T>,
+        wanted: bool,
+        mut watch: Option<&mut dyn Watch<T>>,
+    ) -> Option<ArrayD<T>> {
+        let mut pass = Pass { mode: Mode::Train, lengths: None, conv: &mut self.conv };
+        let mut gradients: Vec<Option<ArrayD<T>>> = (0..=self.nodes.len()).map(|_| None).collect();
+        gradients[self.nodes.len()] = Some(d);
+        for (i, node) in self.nodes.iter_mut().enumerate().rev() {
+            // What nobody uses has no gradient; the builder makes no such node.
+            let Some(mut dy) = gradients[i + 1].take() else { continue };
+            let inputs: Vec<&ArrayD<T>> = node.inputs.iter().map(|&v| value(x, &self.values, v)).collect();
+            if let Some(watch) = &mut watch {
+                watch.node(&node.name, &*node.layer, &self.values[i], &dy);
+            }
+            let mut held: Vec<(Earlier, ArrayD<T>)> = Vec::with_capacity(node.inputs.len());
+            for (&v, input) in node.inputs.iter().zip(&inputs) {
+                held.push(match gradients[v].take() {
+                    _ if v == 0 && !wanted => (Earlier::Unused, ArrayD::zeros(vec![0])),
+                    None => (Earlier::None, memory(&mut self.spare, input)),
+                    Some(array) => (Earlier::Some, array),
+                });
+            }
+            let mut dx: Vec<InputGradient<'_, T>> = held
+                .iter_mut()
+                .map(|(earlier, array)| match earlier {
+                    Earlier::Unused => InputGradient::Unused,
+                    Earlier::None => InputGradient::Write(array),
+                    Earlier::Some => InputGradient::Add(array),
+                })
+                .collect();
+            node.layer.backward(&inputs, &self.values[i], &mut dy, &mut dx, &mut pass);
+            for (&v, (_, array)) in node.inputs.iter().zip(held) {
+                gradients[v] = Some(array);
+            }
+            self.spare.push(dy);
+        }
+        let of_input = gradients[0].take().filter(|_| wanted);
+        self.spare.truncate(SPARE);
+        of_input
+    }
+
+    fn check_input(&self, x: &ArrayD<T>) -> Result<(), NetError> {
         let samples = x.shape().first().copied().unwrap_or(0);
-        let expected = self.arch().input_shape(samples);
+        let expected = self.arch.input_shape(samples);
         if x.shape() != expected {
             return Err(NetError::Shape { got: x.shape().to_vec(), expected });
         }
@@ -252,29 +269,55 @@ impl Net {
     }
 
     /// Everything an optimizer moves, from the input on.
-    pub fn parameters(&mut self) -> Vec<Parameter<'_>> {
-        match self {
-            Self::ResNet(net) => net.parameters(),
-            Self::Gru(net) => net.parameters(),
+    pub fn parameters(&mut self) -> Vec<Parameter<'_, T>> {
+        let mut all = Vec::new();
+        for node in &mut self.nodes {
+            node.layer.parameters(&node.name, &mut all);
         }
+        all
     }
 
     /// What training moves without an optimizer: batch-norm statistics. A checkpoint needs them.
-    pub fn buffers(&mut self) -> Vec<(String, &mut [f32])> {
-        match self {
-            Self::ResNet(net) => net.buffers(),
-            Self::Gru(_) => Vec::new(),
+    pub fn buffers(&mut self) -> Vec<(String, &mut [T])> {
+        let mut all = Vec::new();
+        for node in &mut self.nodes {
+            node.layer.buffers(&node.name, &mut all);
         }
+        all
+    }
+
+    /// Adds the ONNX nodes of all layers behind `input`; returns the value that the last gives.
+    pub(crate) fn export(&self, input: Value, graph: &mut Graph) -> Value {
+        let mut values = vec![input];
+        for node in &self.nodes {
+            let inputs: Vec<Value> = node.inputs.iter().map(|&v| values[v].clone()).collect();
+            values.push(node.layer.export(&node.name, &inputs, graph));
+        }
+        values.pop().expect("the input at least")
     }
 }
 
-/// The same numbers with four axes, row-major; the shape has been checked.
-fn images(x: ArrayViewD<'_, f32>) -> Array4<f32> {
-    let x = x.as_standard_layout().into_owned();
-    x.into_dimensionality::<Ix4>().expect("four axes, checked")
+/// What a value's gradient holds before a layer that takes the value adds its part.
+enum Earlier {
+    /// It is the data, and nobody wants its gradient.
+    Unused,
+    /// Nothing yet.
+    None,
+    /// The part of another layer.
+    Some,
 }
 
-/// The same numbers with three axes; the shape has been checked.
-fn sequences(x: ArrayViewD<'_, f32>) -> ndarray::ArrayView3<'_, f32> {
-    x.into_dimensionality::<Ix3>().expect("three axes, checked")
+/// Arrays kept for the next gradients: the largest net needs a few at a time.
+const SPARE: usize = 8;
+
+fn value<'a, T>(x: &'a ArrayD<T>, values: &'a [ArrayD<T>], index: usize) -> &'a ArrayD<T> {
+    if index == 0 { x } else { &values[index - 1] }
+}
+
+/// An array of the shape of `like`, used ones first; its content is unspecified.
+fn memory<T: Scalar>(spare: &mut Vec<ArrayD<T>>, like: &ArrayD<T>) -> ArrayD<T> {
+    match spare.iter().position(|array| array.shape() == like.shape()) {
+        Some(index) => spare.swap_remove(index),
+        None => ArrayD::zeros(like.raw_dim()),
+    }
 }

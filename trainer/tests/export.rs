@@ -18,8 +18,8 @@ const TOLERANCE: f32 = 1e-4;
 const SAMPLES: usize = 3;
 
 fn architectures() -> Vec<(&'static str, Arch)> {
-    let resnet = |blocks, width, input| Arch::ResNet { blocks, width, input, classes: 10 };
-    let gru = |layers, hidden| Arch::Gru { inputs: 6, hidden, layers, frames: 12, classes: 5 };
+    let resnet = |blocks, width, input| Arch::resnet(blocks, width, input, 10);
+    let gru = |layers, hidden| Arch::gru(6, hidden, layers, 12, 5);
     vec![
         ("resnet8", resnet(1, 16, [32, 32, 3])),
         ("resnet14-odd", resnet(2, 4, [15, 18, 1])),
@@ -58,7 +58,7 @@ fn assert_close(name: &str, got: &[f32], expected: &Array2<f32>) {
 #[test]
 fn tract_agrees() {
     for (name, arch) in architectures() {
-        let (net, x) = trained(&arch);
+        let (mut net, x) = trained(&arch);
         let bytes = export(&net, &Metadata::default()).expect("a sound net");
         let input = onnx_input(&x);
         let model = tract_onnx::onnx().model_for_read(&mut Cursor::new(bytes)).expect("tract reads it");
@@ -68,7 +68,7 @@ fn tract_agrees() {
         let tensor = Tensor::from_shape(input.shape(), input.as_slice().expect("row-major")).expect("a tensor");
         let output = model.run(tvec!(tensor.into())).expect("it runs");
         let logits = output[0].to_plain_array_view::<f32>().expect("floats");
-        assert_eq!(logits.shape(), [SAMPLES, arch.classes()]);
+        assert_eq!(logits.shape(), [SAMPLES, arch.classes]);
         assert_close(name, logits.as_slice().expect("row-major"), &net.predict(&x).expect("shapes fit"));
     }
 }
@@ -87,7 +87,7 @@ fn floats(path: &Path) -> Vec<f32> {
 #[test]
 fn onnxruntime_agrees() {
     for (name, arch) in architectures() {
-        let (net, x) = trained(&arch);
+        let (mut net, x) = trained(&arch);
         assert_close(name, &floats(&golden().join(format!("{name}.out.f32"))), &net.predict(&x).expect("shapes fit"));
     }
 }

@@ -1,26 +1,26 @@
 //! Every derivative against central differences, in double precision, where their error is about 1e-9.
 
 use escarp_trainer::loss::{Targets, softmax_cross_entropy};
-use escarp_trainer::nets::{Arch, gru::GruNet, resnet::ResNet};
+use escarp_trainer::nets::{Arch, Net};
 use escarp_trainer::parameter::Parameter;
-use ndarray::{Array3, Array4};
+use ndarray::ArrayD;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const STEP: f64 = 1e-6;
 
 /// Compares up to 12 numbers of each parameter; `loss` runs the net after it was moved.
-fn check<N>(net: &mut N, parameters: fn(&mut N) -> Vec<Parameter<'_, f64>>, loss: impl Fn(&mut N) -> f64) {
+fn check(net: &mut Net<f64>, loss: impl Fn(&mut Net<f64>) -> f64) {
     loss(net);
-    let exact: Vec<(String, Vec<f64>)> = parameters(net).into_iter().map(|p| (p.name, p.gradient.to_vec())).collect();
+    let exact: Vec<(String, Vec<f64>)> = net.parameters().into_iter().map(|p| (p.name, p.gradient.to_vec())).collect();
     for (i, (name, gradient)) in exact.iter().enumerate() {
         let stride = (gradient.len() / 12).max(1);
         assert!(gradient.iter().any(|g| g.abs() > 1e-7), "{name}: a gradient of nothing but zeros proves nothing");
         for at in (0..gradient.len()).step_by(stride) {
             let mut side = |h: f64| {
-                parameters(net)[i].value[at] += h;
+                net.parameters()[i].value[at] += h;
                 let value = loss(net);
-                parameters(net)[i].value[at] -= h;
+                net.parameters()[i].value[at] -= h;
                 value
             };
             let slope = (side(STEP) - side(-STEP)) / (2.0 * STEP);
@@ -42,12 +42,12 @@ fn residual_net() {
     // Odd sizes and strides that do not divide them; batch 19 splits into unequal pieces.
     for (blocks, width, input, batch) in [(1, 4, [8, 8, 3], 3), (2, 3, [7, 9, 2], 2), (1, 2, [5, 6, 1], 19)] {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let arch = Arch::ResNet { blocks, width, input, classes: 4 };
-        let mut net = ResNet::<f64>::new(&arch, &mut rng);
+        let arch = Arch::resnet(blocks, width, input, 4);
+        let mut net = Net::<f64>::new(&arch, &mut rng).expect("a sound architecture");
         shake(net.parameters(), &mut rng);
-        let x = Array4::from_shape_fn((batch, input[0], input[1], input[2]), |_| rng.random_range(-1.0..1.0));
+        let x = ArrayD::from_shape_fn(arch.input_shape(batch), |_| rng.random_range(-1.0..1.0));
         let labels: Vec<usize> = (0..batch).map(|i| i % 4).collect();
-        check(&mut net, ResNet::parameters, |net| net.gradients(&x, Targets::Classes(&labels), 0.1).0);
+        check(&mut net, |net| net.gradients(&x, Targets::Classes(&labels), 0.1).expect("shapes fit").loss);
     }
 }
 
@@ -55,24 +55,24 @@ fn residual_net() {
 fn gru() {
     for (layers, batch) in [(1, 3), (2, 19)] {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
-        let arch = Arch::Gru { inputs: 3, hidden: 5, layers, frames: 6, classes: 4 };
-        let mut net = GruNet::<f64>::new(&arch, &mut rng);
+        let arch = Arch::gru(3, 5, layers, 6, 4);
+        let mut net = Net::<f64>::new(&arch, &mut rng).expect("a sound architecture");
         shake(net.parameters(), &mut rng);
-        let x = Array3::from_shape_fn((batch, 6, 3), |_| rng.random_range(-1.0..1.0));
+        let x = ArrayD::from_shape_fn(arch.input_shape(batch), |_| rng.random_range(-1.0..1.0));
         let labels: Vec<usize> = (0..batch).map(|i| i % 4).collect();
-        check(&mut net, GruNet::parameters, |net| net.gradients(x.view(), Targets::Classes(&labels), 0.1).0);
+        check(&mut net, |net| net.gradients(&x, Targets::Classes(&labels), 0.1).expect("shapes fit").loss);
     }
 }
 
 #[test]
 fn training_and_prediction_agree_on_the_gru() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
-    let arch = Arch::Gru { inputs: 3, hidden: 5, layers: 2, frames: 6, classes: 4 };
-    let mut net = GruNet::<f64>::new(&arch, &mut rng);
-    let x = Array3::from_shape_fn((20, 6, 3), |_| rng.random_range(-1.0..1.0));
-    let targets = Targets::Classes(&[2; 20]);
-    let (loss, correct) = net.gradients(x.view(), targets, 0.0);
-    let predicted = softmax_cross_entropy(net.predict(x.view()).view(), targets, 0.0, 20);
-    assert!((loss - predicted.loss).abs() < 1e-12);
-    assert_eq!(correct, predicted.correct);
+    let arch = Arch::gru(3, 5, 2, 6, 4);
+    let mut net = Net::<f64>::new(&arch, &mut rng).expect("a sound architecture");
+    let x = ArrayD::from_shape_fn(arch.input_shape(20), |_| rng.random_range(-1.0..1.0));
+    let trained = net.gradients(&x, Targets::Classes(&[2; 20]), 0.0).expect("shapes fit");
+    let predicted =
+        softmax_cross_entropy(net.predict(&x).expect("shapes fit").view(), Targets::Classes(&[2; 20]), 0.0, 20);
+    assert!((trained.loss - predicted.loss).abs() < 1e-12);
+    assert_eq!(trained.correct, predicted.correct);
 }

@@ -1,14 +1,15 @@
 //! Layers against their definitions, and what they are for: gradients that arrive.
 
-use escarp_trainer::layers::conv::{Conv, ConvBuffers, InputGradient};
+use escarp_trainer::layers::InputGradient;
+use escarp_trainer::layers::conv::{Conv, ConvBuffers};
 use escarp_trainer::loss::Targets;
 use escarp_trainer::nets::{Arch, Net};
-use ndarray::{Array4, ArrayD};
+use ndarray::ArrayD;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-fn random(shape: [usize; 4], rng: &mut ChaCha8Rng) -> Array4<f64> {
-    Array4::from_shape_fn(shape, |_| rng.random_range(-1.0..1.0))
+fn random(shape: [usize; 4], rng: &mut ChaCha8Rng) -> ArrayD<f64> {
+    ArrayD::from_shape_fn(&shape[..], |_| rng.random_range(-1.0..1.0))
 }
 
 /// Calls `visit(output pixel, kernel tap, input pixel)` for every product of the definition.
@@ -39,7 +40,7 @@ fn convolutions_of_any_kernel_and_stride_are_their_definition() {
             let weight: Vec<f64> = (0..taps * inputs * outputs).map(|_| rng.random_range(-1.0..1.0)).collect();
             let mut conv = Conv::new(weight.clone(), inputs, outputs, kernel, stride);
             let x = random([batch, h, w, inputs], &mut rng);
-            let mut y = Array4::zeros([0; 4]);
+            let mut y = ArrayD::zeros(vec![0]);
             conv.forward(&x, &mut y, &mut buffers);
             let out = [(h - 1) / stride + 1, (w - 1) / stride + 1];
             assert_eq!(y.shape(), [batch, out[0], out[1], outputs], "kernel {kernel} stride {stride}");
@@ -47,11 +48,11 @@ fn convolutions_of_any_kernel_and_stride_are_their_definition() {
             let dy = random([batch, out[0], out[1], outputs], &mut rng);
             let start = random([batch, h, w, inputs], &mut rng);
             let mut dx = start.clone();
-            conv.backward(&x, &dy, InputGradient::Add(&mut dx), &mut buffers);
-            let mut written = Array4::zeros([0; 4]);
-            conv.backward(&x, &dy, InputGradient::Write(&mut written), &mut buffers);
+            conv.backward(&x, &dy, &mut InputGradient::Add(&mut dx), &mut buffers);
+            let mut written = ArrayD::zeros(vec![0]);
+            conv.backward(&x, &dy, &mut InputGradient::Write(&mut written), &mut buffers);
 
-            let (mut y0, mut dw0, mut dx0) = (Array4::zeros(y.raw_dim()), vec![0.0; weight.len()], start.clone());
+            let (mut y0, mut dw0, mut dx0) = (ArrayD::zeros(y.raw_dim()), vec![0.0; weight.len()], start.clone());
             products(&conv, [h, w], out, |p, tap, q| {
                 for b in 0..batch {
                     for i in 0..inputs {
@@ -65,7 +66,7 @@ fn convolutions_of_any_kernel_and_stride_are_their_definition() {
                 }
             });
             let far = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            let flat = |a: &Array4<f64>| a.iter().copied().collect::<Vec<_>>();
+            let flat = |a: &ArrayD<f64>| a.iter().copied().collect::<Vec<_>>();
             for (what, error) in [
                 ("output", far(&flat(&y), &flat(&y0))),
                 ("weight gradient", far(&conv.weight.gradient, &dw0)),
@@ -83,7 +84,7 @@ fn gradient_norms(arch: &Arch, batch: usize) -> Vec<(String, f64)> {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     let mut net = Net::new(arch, &mut rng).expect("a sound architecture");
     let x = ArrayD::from_shape_fn(arch.input_shape(batch), |_| rng.random_range(-1.7f32..1.7));
-    let labels: Vec<usize> = (0..batch).map(|i| i % arch.classes()).collect();
+    let labels: Vec<usize> = (0..batch).map(|i| i % arch.classes).collect();
     net.gradients(&x, Targets::Classes(&labels), 0.0).expect("shapes fit");
     let size = |g: &[f32]| g.iter().map(|v| f64::from(v * v)).sum::<f64>().sqrt();
     net.parameters().iter().filter(|p| p.decay).map(|p| (p.name.clone(), size(p.gradient))).collect()
@@ -92,7 +93,7 @@ fn gradient_norms(arch: &Arch, batch: usize) -> Vec<(String, f64)> {
 #[test]
 fn gradients_reach_the_first_of_fifty_layers() {
     // 8 blocks a stage: 50 layers with weights.
-    let arch = Arch::ResNet { blocks: 8, width: 8, input: [16, 16, 3], classes: 4 };
+    let arch = Arch::resnet(8, 8, [16, 16, 3], 4);
     let sizes = gradient_norms(&arch, 8);
     let kernels: Vec<_> = sizes.iter().filter(|(name, _)| name.ends_with("conv.weight")).collect();
     assert_eq!(sizes.len(), 50 + 2, "two of the shortcuts are projections");
@@ -104,7 +105,7 @@ fn gradients_reach_the_first_of_fifty_layers() {
 #[test]
 fn gradients_survive_two_hundred_frames() {
     // Only the first frame differs from zero: whatever W learns has come back through all 200 steps.
-    let arch = Arch::Gru { inputs: 4, hidden: 32, layers: 1, frames: 200, classes: 4 };
+    let arch = Arch::gru(4, 32, 1, 200, 4);
     let size = |frames_before: usize| {
         let mut net = Net::new(&arch, &mut ChaCha8Rng::seed_from_u64(10)).expect("a sound architecture");
         // A gate biased towards keeping is what the update gate learns first; here it is given.

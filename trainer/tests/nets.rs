@@ -13,9 +13,9 @@ fn trained_bits(arch: &Arch, batch: usize, threads: usize) -> Vec<u32> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
     pool.install(|| {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
-        let mut net = Net::new(arch, &mut rng).expect("a sound architecture");
+        let mut net: Net = Net::new(arch, &mut rng).expect("a sound architecture");
         let x = ArrayD::from_shape_fn(arch.input_shape(batch), |_| rng.random_range(-1.0f32..1.0));
-        let labels: Vec<usize> = (0..batch).map(|i| i % arch.classes()).collect();
+        let labels: Vec<usize> = (0..batch).map(|i| i % arch.classes).collect();
         let mut optimizer = Optimizer::new(Rule::sgd(1e-4));
         for _ in 0..3 {
             net.gradients(&x, Targets::Classes(&labels), 0.1).expect("shapes fit");
@@ -30,10 +30,7 @@ fn trained_bits(arch: &Arch, batch: usize, threads: usize) -> Vec<u32> {
 
 #[test]
 fn threads_do_not_change_a_bit() {
-    let archs = [
-        Arch::ResNet { blocks: 1, width: 8, input: [12, 12, 3], classes: 4 },
-        Arch::Gru { inputs: 3, hidden: 16, layers: 2, frames: 9, classes: 4 },
-    ];
+    let archs = [Arch::resnet(1, 8, [12, 12, 3], 4), Arch::gru(3, 16, 2, 9, 4)];
     for arch in archs {
         let one = trained_bits(&arch, 37, 1);
         for threads in [2, 3, 7] {
@@ -44,8 +41,8 @@ fn threads_do_not_change_a_bit() {
 
 #[test]
 fn the_first_ill_layer_is_named() {
-    let arch = Arch::ResNet { blocks: 1, width: 4, input: [8, 8, 3], classes: 4 };
-    let mut net = Net::new(&arch, &mut ChaCha8Rng::seed_from_u64(5)).expect("a sound architecture");
+    let arch = Arch::resnet(1, 4, [8, 8, 3], 4);
+    let mut net: Net = Net::new(&arch, &mut ChaCha8Rng::seed_from_u64(5)).expect("a sound architecture");
     let x = ArrayD::from_elem(arch.input_shape(2), 0.5f32);
     let healthy = net.gradients(&x, Targets::Classes(&[0, 1]), 0.0).expect("shapes fit");
     assert!(healthy.loss.is_finite() && healthy.gradient_norm.is_finite());
@@ -58,9 +55,9 @@ fn the_first_ill_layer_is_named() {
     assert_eq!(first_non_finite(&net.parameters()).as_deref(), Some("stage2.block1.b.conv.weight"));
 
     // One weight that is no number reaches the loss: no ReLU or clamp on the way may swallow it.
-    let gru = Arch::Gru { inputs: 2, hidden: 4, layers: 2, frames: 3, classes: 3 };
+    let gru = Arch::gru(2, 4, 2, 3, 3);
     for arch in [arch, gru] {
-        let mut net = Net::new(&arch, &mut ChaCha8Rng::seed_from_u64(5)).expect("a sound architecture");
+        let mut net: Net = Net::new(&arch, &mut ChaCha8Rng::seed_from_u64(5)).expect("a sound architecture");
         net.parameters()[0].value[0] = f32::NAN;
         let x = ArrayD::from_elem(arch.input_shape(2), 0.5f32);
         let ill = net.gradients(&x, Targets::Classes(&[0, 1]), 0.0).expect("shapes fit");
@@ -71,8 +68,8 @@ fn the_first_ill_layer_is_named() {
 #[test]
 fn bad_input_is_refused_with_its_reason() {
     let mut rng = ChaCha8Rng::seed_from_u64(6);
-    let arch = Arch::ResNet { blocks: 1, width: 4, input: [8, 8, 3], classes: 4 };
-    let mut net = Net::new(&arch, &mut rng).expect("a sound architecture");
+    let arch = Arch::resnet(1, 4, [8, 8, 3], 4);
+    let mut net: Net = Net::new(&arch, &mut rng).expect("a sound architecture");
     let zeros = |shape: &[usize]| ArrayD::<f32>::zeros(shape);
     let message = |r: Result<_, NetError>| r.map(|_| ()).expect_err("refused").to_string();
     assert!(message(net.predict(&zeros(&[2, 3, 8, 8])).map(|_| ())).contains("this net takes [2, 8, 8, 3]"));
@@ -80,6 +77,8 @@ fn bad_input_is_refused_with_its_reason() {
     let x = zeros(&[2, 8, 8, 3]);
     assert!(message(net.gradients(&x, Targets::Classes(&[0]), 0.0).map(|_| ())).contains("1 labels for 2 samples"));
     assert!(message(net.gradients(&x, Targets::Classes(&[0, 4]), 0.0).map(|_| ())).contains("label 4 of sample 1"));
-    let none = Arch::Gru { inputs: 0, hidden: 4, layers: 1, frames: 3, classes: 3 };
-    assert!(message(Net::new(&none, &mut rng).map(|_| ())).contains("inputs = 0; allowed: 1 to 4096"));
+    let none = Arch::gru(0, 4, 1, 3, 3);
+    assert!(
+        message(Net::<f32>::new(&none, &mut rng).map(|_| ())).contains("numbers in a frame = 0; allowed: 1 to 4096")
+    );
 }

@@ -1,13 +1,13 @@
 //! The yardstick for the built-in data: softmax regression on the standardized inputs, made of the engine's own parts.
 
-use ndarray::Array2;
+use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::data::draw::shuffle;
 use crate::data::{Samples, batch};
-use crate::layers::dense::Dense;
 use crate::loss::{Targets, softmax_cross_entropy};
+use crate::nets::{Arch, LayerSpec, Net, Shape};
 use crate::optim::{Optimizer, Rule};
 
 /// Samples in a step.
@@ -26,7 +26,9 @@ pub fn stays_below(limit: f64, train: &dyn Samples, test: &dyn Samples, classes:
 fn accuracies(train: &dyn Samples, test: &dyn Samples, classes: usize) -> (f64, f64) {
     const EPOCHS: usize = 20;
     let rng = &mut ChaCha8Rng::seed_from_u64(0);
-    let mut dense = Dense::<f32>::new(train.shape().iter().product(), classes, rng);
+    let layers = vec![LayerSpec::Dense { name: None, outputs: None }];
+    let arch = Arch { input: Shape::Vector(train.shape().iter().product()), classes, layers };
+    let mut net = Net::new(&arch, rng).expect("one layer");
     let mut optimizer = Optimizer::new(Rule::adam_w(0.01));
     let all = |samples: &dyn Samples| (0..samples.classes().len() as u32).collect::<Vec<u32>>();
     let mut order = all(train);
@@ -35,29 +37,24 @@ fn accuracies(train: &dyn Samples, test: &dyn Samples, classes: usize) -> (f64, 
         let rate = 1e-3 * (1.0 - epoch as f32 / EPOCHS as f32);
         for indices in order.chunks(BATCH) {
             let (x, labels) = flat(train, indices);
-            let loss =
-                softmax_cross_entropy(dense.forward(x.view()).view(), Targets::Classes(&labels), 0.0, labels.len());
-            let mut gradient = vec![0.0; dense.size()];
-            dense.backward(x.view(), loss.gradient.view(), &mut gradient);
-            dense.set_gradient(&gradient);
-            let mut parameters = Vec::new();
-            dense.parameters(&mut parameters);
-            optimizer.step(&mut parameters, rate);
+            net.gradients(&x, Targets::Classes(&labels), 0.0).expect("shapes fit");
+            optimizer.step(&mut net.parameters(), rate);
         }
     }
-    let right = |samples: &dyn Samples| {
+    let mut right = |samples: &dyn Samples| {
         let (x, labels) = flat(samples, &all(samples));
-        let loss = softmax_cross_entropy(dense.forward(x.view()).view(), Targets::Classes(&labels), 0.0, labels.len());
+        let logits = net.predict(&x).expect("shapes fit");
+        let loss = softmax_cross_entropy(logits.view(), Targets::Classes(&labels), 0.0, labels.len());
         100.0 * loss.correct as f64 / labels.len() as f64
     };
     (right(train), right(test))
 }
 
 /// A batch as `[samples, numbers]`.
-fn flat(samples: &dyn Samples, indices: &[u32]) -> (Array2<f32>, Vec<usize>) {
+fn flat(samples: &dyn Samples, indices: &[u32]) -> (ArrayD<f32>, Vec<usize>) {
     let (x, labels) = batch(samples, indices, None);
     let numbers = x.len() / labels.len();
-    (x.into_shape_with_order((labels.len(), numbers)).expect("as many numbers"), labels)
+    (x.into_shape_with_order(vec![labels.len(), numbers]).expect("as many numbers"), labels)
 }
 
 /// Whether a linear model can tell two classes of numbers apart.

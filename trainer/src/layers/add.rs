@@ -1,19 +1,48 @@
-//! The end of a residual block: `y = max(a + b, 0)`; both branches receive the gradient `dy` where `y > 0`
-//! (see [`mask_by_relu`](super::batch_norm::mask_by_relu)), which is what keeps deep gradients alive.
+//! The end of a residual block: `y = max(a + b, 0)`; both branches receive the gradient `dy` where `y > 0`, whatever
+//! their layers do: that is what keeps deep gradients alive (He et al., CVPR 2016).
 
-use ndarray::Array4;
+use ndarray::ArrayD;
 use rayon::prelude::*;
 
-use crate::layers::conv::{numbers, numbers_mut};
+use super::batch_norm::mask_by_relu;
+use super::{InputGradient, Layer, Pass, numbers, numbers_mut, reshape};
+use crate::export::graph::{Graph, Value};
 use crate::scalar::Scalar;
 
-/// `a = max(a + b, 0)`, in place. A NaN stays a NaN.
-pub fn add_relu<T: Scalar>(a: &mut Array4<T>, b: &Array4<T>) {
-    let len = numbers(b).len().div_ceil(64).max(1);
-    (numbers_mut(a).par_chunks_mut(len), numbers(b).par_chunks(len)).into_par_iter().for_each(|(a, b)| {
-        for (a, &b) in a.iter_mut().zip(b) {
-            let sum = *a + b;
-            *a = if sum < T::zero() { T::zero() } else { sum };
-        }
-    });
+/// `y = max(a + b, 0)` of two inputs of one shape. A NaN stays a NaN.
+#[derive(Clone, Copy, Debug)]
+pub struct AddRelu;
+
+impl<T: Scalar> Layer<T> for AddRelu {
+    fn forward(&mut self, inputs: &[&ArrayD<T>], y: &mut ArrayD<T>, _: &mut Pass<'_, T>) {
+        let [a, b] = inputs else { unreachable!("the net was built with two inputs here") };
+        reshape(y, a.shape());
+        let len = a.len().div_ceil(64).max(1);
+        let parts = (numbers(a).par_chunks(len), numbers(b).par_chunks(len), numbers_mut(y).par_chunks_mut(len));
+        parts.into_par_iter().for_each(|(a, b, y)| {
+            for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+                let sum = a + b;
+                *y = if sum < T::zero() { T::zero() } else { sum };
+            }
+        });
+    }
+
+    fn backward(
+        &mut self,
+        _: &[&ArrayD<T>],
+        y: &ArrayD<T>,
+        dy: &mut ArrayD<T>,
+        dx: &mut [InputGradient<'_, T>],
+        _: &mut Pass<'_, T>,
+    ) {
+        mask_by_relu(y, dy);
+        let [a, b] = dx else { unreachable!("the net was built with two inputs here") };
+        a.copy(dy);
+        b.give(dy);
+    }
+
+    fn export(&self, name: &str, inputs: &[Value], graph: &mut Graph) -> Value {
+        let sum = graph.node("Add", &format!("{name}.add"), inputs, vec![]);
+        graph.node("Relu", &format!("{name}.relu"), &[sum], vec![])
+    }
 }

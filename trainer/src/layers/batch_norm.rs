@@ -12,10 +12,10 @@
 //! (Ioffe and Szegedy, ICML 2015.) Evaluation uses running statistics: `r <- 0.9 r + 0.1 batch`, the variance divided
 //! by `n - 1`, as PyTorch has it.
 
-use ndarray::Array4;
+use ndarray::ArrayD;
 use rayon::prelude::*;
 
-use crate::layers::conv::{numbers, numbers_mut, reshape};
+use super::{Mode, numbers, numbers_mut, reshape};
 use crate::parameter::Weights;
 use crate::scalar::Scalar;
 
@@ -44,15 +44,6 @@ pub struct BatchStatistics {
     variance: Vec<f64>,
 }
 
-/// Which statistics normalize.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// The batch's own.
-    Train,
-    /// The running ones.
-    Evaluate,
-}
-
 impl<T: Scalar> BatchNorm<T> {
     /// Identity for normalized data.
     pub fn new(channels: usize) -> Self {
@@ -78,9 +69,9 @@ impl<T: Scalar> BatchNorm<T> {
         (scale, shift)
     }
 
-    /// Normalizes `x`, `[batch, height, width, channels]`, into `y`; in `Mode::Train` with the batch's statistics,
+    /// Normalizes `x`, `[batch, ..., channels]`, into `y`; in `Mode::Train` with the batch's statistics,
     /// which are left in `statistics`.
-    pub fn forward(&self, x: &Array4<T>, y: &mut Array4<T>, relu: bool, mode: Mode, statistics: &mut BatchStatistics) {
+    pub fn forward(&self, x: &ArrayD<T>, y: &mut ArrayD<T>, relu: bool, mode: Mode, statistics: &mut BatchStatistics) {
         let channels = self.gamma.value.len();
         let (scale, shift) = match mode {
             Mode::Evaluate => self.folded(),
@@ -93,9 +84,8 @@ impl<T: Scalar> BatchNorm<T> {
         let shift: Vec<T> = shift.into_iter().map(T::of).collect();
         // `max` would hide a NaN; a comparison that lets it through does not.
         let floor = if relu { T::zero() } else { T::neg_infinity() };
-        let [batch, h, w, c] = *x.shape() else { unreachable!("four axes by type") };
-        reshape(y, [batch, h, w, c]);
-        let image = (h * w * c).max(1);
+        reshape(y, x.shape());
+        let image = sample_len(x);
         (numbers(x).par_chunks(image), numbers_mut(y).par_chunks_mut(image)).into_par_iter().for_each(|(x, y)| {
             for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
                 for (((y, &x), &scale), &shift) in y.iter_mut().zip(x).zip(&scale).zip(&shift) {
@@ -116,10 +106,9 @@ impl<T: Scalar> BatchNorm<T> {
 
     /// Turns `d`, the gradient of the output, into that of the input `x`, in place. `y` is the output where a ReLU
     /// followed, `None` where not. Replaces the gradients of scale and shift.
-    pub fn backward(&mut self, x: &Array4<T>, y: Option<&Array4<T>>, d: &mut Array4<T>, statistics: &BatchStatistics) {
+    pub fn backward(&mut self, x: &ArrayD<T>, y: Option<&ArrayD<T>>, d: &mut ArrayD<T>, statistics: &BatchStatistics) {
         let channels = self.gamma.value.len();
-        let [_, h, w, c] = *x.shape() else { unreachable!("four axes by type") };
-        let image = (h * w * c).max(1);
+        let image = sample_len(x);
         if let Some(y) = y {
             mask_by_relu(y, d);
         }
@@ -163,7 +152,7 @@ impl<T: Scalar> BatchNorm<T> {
 }
 
 /// The gradient through a ReLU, in place: zero where its output `y` is.
-pub fn mask_by_relu<T: Scalar>(y: &Array4<T>, d: &mut Array4<T>) {
+pub fn mask_by_relu<T: Scalar>(y: &ArrayD<T>, d: &mut ArrayD<T>) {
     let len = numbers(y).len().div_ceil(64).max(1);
     (numbers(y).par_chunks(len), numbers_mut(d).par_chunks_mut(len)).into_par_iter().for_each(|(y, d)| {
         for (d, &y) in d.iter_mut().zip(y) {
@@ -172,13 +161,19 @@ pub fn mask_by_relu<T: Scalar>(y: &Array4<T>, d: &mut Array4<T>) {
     });
 }
 
+/// Numbers of one sample, all channels.
+fn sample_len<T>(x: &ArrayD<T>) -> usize {
+    (x.len() / x.shape()[0].max(1)).max(1)
+}
+
 /// Mean and variance of each channel: per image in two passes (so that a large mean cancels before squaring), merged in
 /// double precision in the images' order (Chan et al., 1979).
-fn measure<T: Scalar>(x: &Array4<T>, channels: usize) -> BatchStatistics {
-    let [_, h, w, _] = *x.shape() else { unreachable!("four axes by type") };
-    let pixels = T::of((h * w) as f64);
+fn measure<T: Scalar>(x: &ArrayD<T>, channels: usize) -> BatchStatistics {
+    let image = sample_len(x);
+    let each = (image / channels) as f64;
+    let pixels = T::of(each);
     let images: Vec<Vec<T>> = numbers(x)
-        .par_chunks((h * w * channels).max(1))
+        .par_chunks(image)
         .map(|image| {
             let mut both = vec![T::zero(); 2 * channels];
             let (mean, squares) = both.split_at_mut(channels);
@@ -194,7 +189,6 @@ fn measure<T: Scalar>(x: &Array4<T>, channels: usize) -> BatchStatistics {
             both
         })
         .collect();
-    let each = (h * w) as f64;
     let count = each * images.len() as f64;
     let mean: Vec<f64> =
         (0..channels).map(|k| images.iter().map(|i| i[k].wide()).sum::<f64>() / images.len() as f64).collect();

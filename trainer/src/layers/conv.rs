@@ -12,9 +12,10 @@
 //! row ends in the zeros that are the left margin of the next; the few windows that straddle two rows
 //! (`frame row / s - output width` of them) are computed and thrown away.
 
-use ndarray::Array4;
+use ndarray::ArrayD;
 use rayon::prelude::*;
 
+use super::{InputGradient, numbers, numbers_mut, reshape};
 use crate::batch::{samples_per_piece, sum_in_order};
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::parameter::Weights;
@@ -32,17 +33,6 @@ struct Piece<T> {
     frame: Vec<T>,
     wide: Vec<T>,
     gradient: Vec<T>,
-}
-
-/// What happens to the input's gradient.
-#[derive(Debug)]
-pub enum InputGradient<'a, T> {
-    /// Nobody needs it: the input is the data.
-    Unused,
-    /// Written over what was there.
-    Write(&'a mut Array4<T>),
-    /// Added to what is there: the input feeds another branch too.
-    Add(&'a mut Array4<T>),
 }
 
 /// One convolution's kernel, shape `[kernel, kernel, inputs, outputs]`.
@@ -161,23 +151,6 @@ fn zeroed<T: Scalar>(buffer: &mut Vec<T>, len: usize) {
     buffer.resize(len, T::zero());
 }
 
-/// Makes `array` have shape `shape`; its content is unspecified afterwards.
-pub fn reshape<T: Scalar>(array: &mut Array4<T>, shape: [usize; 4]) {
-    if array.shape() != shape {
-        *array = Array4::zeros(shape);
-    }
-}
-
-/// The numbers of an array that the engine made itself, row-major.
-pub fn numbers<T>(array: &Array4<T>) -> &[T] {
-    array.as_slice().expect("engine arrays are row-major")
-}
-
-/// Mutable twin of [`numbers`].
-pub fn numbers_mut<T>(array: &mut Array4<T>) -> &mut [T] {
-    array.as_slice_mut().expect("engine arrays are row-major")
-}
-
 impl<T: Scalar> Conv<T> {
     /// Wraps a kernel `[kernel, kernel, inputs, outputs]`; padded by half the kernel, so that stride 1 keeps the size.
     pub fn new(weight: Vec<T>, inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Self {
@@ -185,17 +158,19 @@ impl<T: Scalar> Conv<T> {
         Self { weight: Weights::new(weight), inputs, outputs, kernel, stride, padding: kernel / 2 }
     }
 
-    fn geometry(&self, x: &Array4<T>) -> Geometry {
-        let [_, height, width, channels] = *x.shape() else { unreachable!("four axes by type") };
+    fn geometry(&self, x: &ArrayD<T>) -> Geometry {
+        let [_, height, width, channels] = *x.shape() else {
+            unreachable!("four axes, checked when the net was built")
+        };
         debug_assert_eq!(channels, self.inputs);
         Geometry::new([height, width], channels, self.kernel, self.stride, self.padding)
     }
 
     /// `y = x * w`: `[batch, height, width, inputs]` to `[batch, ., ., outputs]`.
-    pub fn forward(&self, x: &Array4<T>, y: &mut Array4<T>, buffers: &mut ConvBuffers<T>) {
+    pub fn forward(&self, x: &ArrayD<T>, y: &mut ArrayD<T>, buffers: &mut ConvBuffers<T>) {
         let g = self.geometry(x);
         let batch = x.shape()[0];
-        reshape(y, [batch, g.out_height, g.out_width, self.outputs]);
+        reshape(y, &[batch, g.out_height, g.out_width, self.outputs]);
         let piece = samples_per_piece(batch, 1);
         let (image, map) = (g.height * g.width * self.inputs, g.out_height * g.out_width * self.outputs);
         buffers.pieces.resize_with(batch.div_ceil(piece).max(buffers.pieces.len()), Default::default);
@@ -227,7 +202,13 @@ impl<T: Scalar> Conv<T> {
     }
 
     /// From `dy` the kernel's gradient (replacing the last one) and, if wanted, the input's.
-    pub fn backward(&mut self, x: &Array4<T>, dy: &Array4<T>, dx: InputGradient<'_, T>, buffers: &mut ConvBuffers<T>) {
+    pub fn backward(
+        &mut self,
+        x: &ArrayD<T>,
+        dy: &ArrayD<T>,
+        dx: &mut InputGradient<'_, T>,
+        buffers: &mut ConvBuffers<T>,
+    ) {
         let g = self.geometry(x);
         let batch = x.shape()[0];
         let piece = samples_per_piece(batch, 1);
@@ -257,7 +238,7 @@ impl<T: Scalar> Conv<T> {
         let (dx, add) = match dx {
             InputGradient::Unused => return,
             InputGradient::Write(dx) => {
-                reshape(dx, [batch, g.height, g.width, self.inputs]);
+                reshape(dx, &[batch, g.height, g.width, self.inputs]);
                 (dx, false)
             }
             InputGradient::Add(dx) => (dx, true),

@@ -18,12 +18,13 @@
 //! ```
 //!
 //! Where `z` is near 1 the gradient passes through `d z` undiminished: the cure of the vanishing gradient. `U` starts
-//! orthogonal, so that the other path neither shrinks nor grows. Sequences are time-major inside the layer,
-//! `[frames, batch, numbers]`, so that a step is one contiguous matrix; sequences of a batch never meet, so a piece of
-//! the batch runs on its own thread from the first frame to the last and back.
+//! orthogonal, so that the other path neither shrinks nor grows.
 
 use rand::Rng;
 
+use super::Kind;
+use super::recurrent::Cell;
+use crate::export::graph::{Graph, Value, floats, int, transposed};
 use crate::init::{glorot, orthogonal};
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::parameter::{Parameter, Weights};
@@ -51,21 +52,12 @@ pub struct Gru<T> {
 pub struct GruTrace<T> {
     /// Every state, `[frames + 1, batch, hidden]`; the first is zero.
     pub states: Vec<T>,
-    /// Numbers in one step's states, `batch hidden`.
-    step_len: usize,
     /// `[frames, batch, 3 hidden]`: `z, r, n`, on the way back `dz, dr, dn`.
     gates: Vec<T>,
     /// `[frames, batch, hidden]`: `q_n`, on the way back `dq_n`.
     candidate: Vec<T>,
     /// `[batch, 3 hidden]`.
     step: Vec<T>,
-}
-
-impl<T> GruTrace<T> {
-    /// The states after each frame, `[frames, batch, hidden]`.
-    pub fn outputs(&self) -> &[T] {
-        &self.states[self.step_len..]
-    }
 }
 
 impl<T: Scalar> Gru<T> {
@@ -87,17 +79,34 @@ impl<T: Scalar> Gru<T> {
             hidden,
         }
     }
+}
 
-    /// Trainable numbers, all four tensors together.
-    pub fn size(&self) -> usize {
+impl<T: Scalar> Cell<T> for Gru<T> {
+    type Trace = GruTrace<T>;
+
+    fn kind(&self) -> Kind {
+        Kind::Gru
+    }
+
+    fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    fn states(trace: &GruTrace<T>) -> &[T] {
+        &trace.states
+    }
+
+    fn size(&self) -> usize {
         3 * self.hidden * (self.inputs + self.hidden + 2)
     }
 
-    /// From `x`, `[frames, batch, inputs]`, to every state, in `trace.states`.
-    pub fn forward(&self, x: &[T], batch: usize, trace: &mut GruTrace<T>) {
+    fn forward(&self, x: &[T], batch: usize, trace: &mut GruTrace<T>) {
         let (hidden, gates) = (self.hidden, 3 * self.hidden);
         let frames = x.len() / (batch * self.inputs);
-        trace.step_len = batch * hidden;
         trace.states.resize((frames + 1) * batch * hidden, T::zero());
         trace.states[..batch * hidden].fill(T::zero());
         trace.gates.resize(frames * batch * gates, T::zero());
@@ -134,11 +143,8 @@ impl<T: Scalar> Gru<T> {
         }
     }
 
-    /// From `d`, `[frames, batch, hidden]`, the gradient of every state after the first, to the input's (into `dx` if
-    /// wanted) and, added to `gradient`, that of `W`, `U`, `b`, `c` one behind the other. `turned` is
-    /// [`Gru::turned`]. Overwrites `d`, and in `trace` all but the states.
-    #[allow(clippy::too_many_arguments)] // Each is one symbol of the derivation.
-    pub fn backward(
+    /// `gradient` holds `W`, `U`, `b`, `c`.
+    fn backward(
         &self,
         x: &[T],
         batch: usize,
@@ -195,14 +201,13 @@ impl<T: Scalar> Gru<T> {
         }
     }
 
-    /// `U^T`, `[3 hidden, hidden]`, which every step back multiplies by: turned once a batch.
-    pub fn turned(&self) -> Vec<T> {
+    /// `U^T`, `[3 hidden, hidden]`.
+    fn turned(&self) -> Vec<T> {
         let (hidden, gates) = (self.hidden, 3 * self.hidden);
         (0..gates * hidden).map(|i| self.recurrent.value[i % hidden * gates + i / hidden]).collect()
     }
 
-    /// Stores a gradient laid out as [`Gru::backward`] adds it.
-    pub fn set_gradient(&mut self, gradient: &[T]) {
+    fn set_gradient(&mut self, gradient: &[T]) {
         let mut rest = gradient;
         for weights in [&mut self.weight, &mut self.recurrent, &mut self.bias, &mut self.recurrent_bias] {
             let (own, after) = rest.split_at(weights.gradient.len());
@@ -211,12 +216,23 @@ impl<T: Scalar> Gru<T> {
         }
     }
 
-    /// The optimizer's view.
-    pub fn parameters<'a>(&'a mut self, name: &str, all: &mut Vec<Parameter<'a, T>>) {
+    fn parameters<'a>(&'a mut self, name: &str, all: &mut Vec<Parameter<'a, T>>) {
         all.push(self.weight.parameter(format!("{name}.weight"), true));
         all.push(self.recurrent.parameter(format!("{name}.recurrent"), true));
         all.push(self.bias.parameter(format!("{name}.bias"), false));
         all.push(self.recurrent_bias.parameter(format!("{name}.recurrent_bias"), false));
+    }
+
+    fn export(&self, name: &str, x: &Value, every_step: bool, graph: &mut Graph) -> Value {
+        let (hidden, gates) = (self.hidden, 3 * self.hidden);
+        let w = transposed(&self.weight.value, gates, 0..gates);
+        let r = transposed(&self.recurrent.value, gates, 0..gates);
+        let b = floats(&[&self.bias.value[..], &self.recurrent_bias.value[..]].concat());
+        let w = graph.tensor(&format!("{name}.W"), &[1, gates, self.inputs], w);
+        let r = graph.tensor(&format!("{name}.R"), &[1, gates, hidden], r);
+        let b = graph.tensor(&format!("{name}.B"), &[1, 2 * gates], b);
+        let attributes = vec![int("hidden_size", hidden), int("linear_before_reset", 1)];
+        graph.recurrent("GRU", name, &[x.clone(), w, r, b], every_step, attributes)
     }
 }
 
