@@ -2,12 +2,14 @@
 
 mod arch;
 mod build;
+pub mod kinds;
 mod shape;
 
 use ndarray::{Array2, ArrayD, Axis, Ix2};
 use rand_chacha::ChaCha8Rng;
 
-pub use arch::{Arch, HIDDEN, LAYERS, LayerSpec, WIDTHS};
+pub use arch::{Arch, HIDDEN, LAYERS, WIDTHS};
+pub use kinds::LayerSpec;
 pub use shape::Shape;
 
 use crate::export::graph::{Graph, Value};
@@ -43,6 +45,12 @@ pub enum NetError {
         below: String,
         /// What it gives.
         shape: Shape,
+    },
+    /// Two layers bear one name.
+    #[error("layer `{name}`: another layer has this name already")]
+    Name {
+        /// The name.
+        name: String,
     },
     /// An input of the wrong shape.
     #[error("net: input of shape {got:?}; this net takes {expected:?}")]

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::data::draw::shuffle;
 use crate::data::{Samples, batch};
 use crate::loss::{Targets, softmax_cross_entropy};
+use crate::nets::kinds::Dense;
 use crate::nets::{Arch, LayerSpec, Net, Shape};
 use crate::optim::{Optimizer, Rule};
 
@@ -26,7 +27,7 @@ pub fn stays_below(limit: f64, train: &dyn Samples, test: &dyn Samples, classes:
 fn accuracies(train: &dyn Samples, test: &dyn Samples, classes: usize) -> (f64, f64) {
     const EPOCHS: usize = 20;
     let rng = &mut ChaCha8Rng::seed_from_u64(0);
-    let layers = vec![LayerSpec::Dense { name: None, outputs: None }];
+    let layers = vec![LayerSpec::Dense(Dense { name: None, outputs: None })];
     let arch = Arch { input: Shape::Vector(train.shape().iter().product()), classes, layers };
     let mut net = Net::new(&arch, rng).expect("one layer");
     let mut optimizer = Optimizer::new(Rule::adam_w(0.01));

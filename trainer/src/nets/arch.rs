@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use super::kinds::{Convolution, Dense, GlobalAveragePool, Gru, LayerSpec, Residual};
 use super::{NetError, Shape};
 
 /// A net's shape: all that is needed, besides its numbers, to build it again.
@@ -18,95 +19,6 @@ pub struct Arch {
     pub layers: Vec<LayerSpec>,
 }
 
-/// One layer, or one group of layers that always come together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum LayerSpec {
-    /// Convolution, padded by half its kernel, so that stride 1 keeps the size.
-    Convolution {
-        /// Its name; without it the kind and a number.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        name: Option<String>,
-        /// Channels out.
-        outputs: usize,
-        /// Edge of the square kernel.
-        #[serde(default = "three")]
-        kernel: usize,
-        /// Distance between neighbouring windows.
-        #[serde(default = "one")]
-        stride: usize,
-        /// Batch normalization behind it, in place of a bias.
-        #[serde(default)]
-        normalize: bool,
-        /// ReLU behind that.
-        #[serde(default)]
-        relu: bool,
-    },
-    /// Residual blocks (He et al., CVPR 2016): `y = relu(F(x) + shortcut(x))`. The shortcut is `x` itself (identity
-    /// block) where the shape stays, else `norm(conv1x1 x)` (convolution block).
-    Residual {
-        /// Its name; without it the kind and a number.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        name: Option<String>,
-        /// Channels out of every block.
-        outputs: usize,
-        /// Blocks one after the other.
-        #[serde(default = "one")]
-        blocks: usize,
-        /// Stride of the first block.
-        #[serde(default = "one")]
-        stride: usize,
-        /// 2: two 3x3; 3: the bottleneck 1x1, 3x3, 1x1 whose inner layers have a quarter of the channels.
-        #[serde(default = "two")]
-        convolutions: usize,
-        /// `false` is the plain twin: the same layers, no shortcut.
-        #[serde(default = "yes")]
-        shortcut: bool,
-    },
-    /// Mean over all pixels.
-    GlobalAveragePool {
-        /// Its name; without it the kind and a number.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        name: Option<String>,
-    },
-    /// Fully connected.
-    Dense {
-        /// Its name; without it the kind and a number.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        name: Option<String>,
-        /// Numbers out; without it one for each class.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        outputs: Option<usize>,
-    },
-    /// Gated recurrent unit.
-    Gru {
-        /// Its name; without it the kind and a number.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        name: Option<String>,
-        /// Numbers in a state.
-        hidden: usize,
-        /// Every state is the output, not only the last.
-        #[serde(default)]
-        every_step: bool,
-    },
-}
-
-fn one() -> usize {
-    1
-}
-
-fn two() -> usize {
-    2
-}
-
-fn three() -> usize {
-    3
-}
-
-fn yes() -> bool {
-    true
-}
-
 /// Channels of a residual net's first stage that can be built.
 pub const WIDTHS: RangeInclusive<usize> = 1..=1024;
 /// Numbers in a recurrent state that can be built.
@@ -119,32 +31,34 @@ impl Arch {
     /// 4.2). `blocks` in a stage: 1, 2, 3 are ResNet-8, -14, -20. `input` is height, width, channels.
     pub fn resnet(blocks: usize, width: usize, input: [usize; 3], classes: usize) -> Self {
         let named = |name: &str| Some(name.to_owned());
-        let stem = LayerSpec::Convolution {
+        let stem = LayerSpec::Convolution(Convolution {
             name: named("stem"),
             outputs: width,
             kernel: 3,
             stride: 1,
             normalize: true,
             relu: true,
+        });
+        let stage = |stage: usize| {
+            LayerSpec::Residual(Residual {
+                name: Some(format!("stage{}", stage + 1)),
+                outputs: width << stage,
+                blocks,
+                stride: if stage > 0 { 2 } else { 1 },
+                convolutions: 2,
+                shortcut: true,
+            })
         };
-        let stage = |stage: usize| LayerSpec::Residual {
-            name: Some(format!("stage{}", stage + 1)),
-            outputs: width << stage,
-            blocks,
-            stride: if stage > 0 { 2 } else { 1 },
-            convolutions: 2,
-            shortcut: true,
-        };
-        let pool = LayerSpec::GlobalAveragePool { name: named("pool") };
-        let head = LayerSpec::Dense { name: named("head"), outputs: None };
+        let pool = LayerSpec::GlobalAveragePool(GlobalAveragePool { name: named("pool") });
+        let head = LayerSpec::Dense(Dense { name: named("head"), outputs: None });
         Self { input: Shape::Map(input), classes, layers: vec![stem, stage(0), stage(1), stage(2), pool, head] }
     }
 
     /// Stacked GRUs (reset after the product) whose last state is classified.
     pub fn gru(inputs: usize, hidden: usize, layers: usize, frames: usize, classes: usize) -> Self {
-        let gru = |i| LayerSpec::Gru { name: Some(format!("gru{}", i + 1)), hidden, every_step: i + 1 < layers };
+        let gru = |i| LayerSpec::Gru(Gru { name: Some(format!("gru{}", i + 1)), hidden, every_step: i + 1 < layers });
         let mut all: Vec<LayerSpec> = (0..layers).map(gru).collect();
-        all.push(LayerSpec::Dense { name: Some("head".into()), outputs: None });
+        all.push(LayerSpec::Dense(Dense { name: Some("head".into()), outputs: None }));
         Self { input: Shape::Sequence([frames, inputs]), classes, layers: all }
     }
 

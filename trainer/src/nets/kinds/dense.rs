@@ -1,0 +1,37 @@
+//! `kind = "dense"`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::init::glorot;
+use crate::layers::dense;
+use crate::nets::arch::within;
+use crate::nets::build::Builder;
+use crate::nets::{NetError, Shape};
+use crate::scalar::Scalar;
+
+/// Fully connected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dense {
+    /// Its name; without it the kind and a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Numbers out; without it one for each class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<usize>,
+}
+
+impl Dense {
+    pub(super) fn build<T: Scalar>(&self, name: &str, builder: &mut Builder<'_, T>) -> Result<(), NetError> {
+        let outputs = self.outputs.unwrap_or(builder.classes);
+        within(name, "outputs", outputs, 1..=65_536)?;
+        let (inputs, shape) = match builder.at.shape {
+            Shape::Vector(n) => (n, Shape::Vector(outputs)),
+            Shape::Sequence([frames, n]) => (n, Shape::Sequence([frames, outputs])),
+            Shape::Map(_) => return Err(builder.misfit(name, "a vector or a sequence")),
+        };
+        let weight = glorot(inputs * outputs, inputs, outputs, builder.rng);
+        builder.push(name, dense::Dense::new(weight, inputs, outputs), shape);
+        Ok(())
+    }
+}
