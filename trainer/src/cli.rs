@@ -1,5 +1,9 @@
 //! The command line of `escarp-train`.
 
+#[cfg(test)]
+mod tests;
+mod tools;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -13,7 +17,7 @@ use crate::data::source::Source;
 use crate::error::TrainError;
 use crate::generate::gestures;
 use crate::nets::{HIDDEN, LAYERS, WIDTHS};
-use crate::optim::Rule;
+use tools::{OptimizerName, Recipe, Tools};
 
 /// Trains small networks for Arm boards: ResNets on images, GRUs on sound and on sensor data.
 ///
@@ -132,18 +136,6 @@ struct Common {
     /// Samples in a step.
     #[arg(long)]
     batch: Option<usize>,
-    /// Highest learning rate of the one-cycle schedule.
-    #[arg(long)]
-    lr: Option<f32>,
-    /// Pull of the weights towards zero.
-    #[arg(long)]
-    weight_decay: Option<f32>,
-    /// Share of each label's probability that is spread over all classes.
-    #[arg(long)]
-    label_smoothing: Option<f32>,
-    /// Largest norm of all gradients together.
-    #[arg(long)]
-    clip: Option<f32>,
     /// Train on the samples as they are.
     #[arg(long)]
     no_augment: bool,
@@ -159,6 +151,8 @@ struct Common {
     /// Threads; without it one for each processor. Does not change the result.
     #[arg(long)]
     threads: Option<usize>,
+    #[command(flatten)]
+    tools: Tools,
 }
 
 #[derive(Args)]
@@ -307,54 +301,51 @@ fn usage(flag: &'static str, reason: impl Into<String>) -> TrainError {
     TrainError::Usage { flag, reason: reason.into() }
 }
 
+fn fits(flag: &'static str, fits: bool, allowed: &str) -> Result<(), TrainError> {
+    if fits { Ok(()) } else { Err(usage(flag, format!("must be {allowed}"))) }
+}
+
 /// Light, as small a network as ResNet-8 has no capacity to spare: measured in `trainer/recipes.md`.
 const IMAGE_AUGMENTATION: Augmentation = Augmentation { shift: 4, flip: true, colour: 0.0, cutout: 0 };
 
 /// Fills in the recipe of each task where no flag says otherwise, and checks what flags say.
 fn settings(common: &Common, task: &Task) -> Result<Settings, TrainError> {
-    struct Recipe {
-        epochs: u32,
-        batch: usize,
-        rate: f32,
-        rule: fn(f32) -> Rule,
-        decay: f32,
-        smoothing: f32,
-        clip: f32,
-    }
-    let recipe = match task {
+    let (epochs, batch, recipe) = match task {
         Task::Image { .. } => {
-            Recipe { epochs: 30, batch: 64, rate: 0.1, rule: Rule::sgd, decay: 5e-4, smoothing: 0.05, clip: 5.0 }
+            let optimizer = OptimizerName::Sgd;
+            (30, 64, Recipe { optimizer, rate: 0.1, decay: 5e-4, smoothing: 0.05, clip: 5.0 })
         }
         Task::Sound { .. } => {
-            Recipe { epochs: 100, batch: 32, rate: 4e-3, rule: Rule::adam_w, decay: 1e-2, smoothing: 0.1, clip: 1.0 }
+            let optimizer = OptimizerName::AdamW;
+            (100, 32, Recipe { optimizer, rate: 4e-3, decay: 1e-2, smoothing: 0.1, clip: 1.0 })
         }
         Task::Motion { .. } => {
-            Recipe { epochs: 50, batch: 32, rate: 1e-2, rule: Rule::adam_w, decay: 1e-2, smoothing: 0.05, clip: 1.0 }
+            let optimizer = OptimizerName::AdamW;
+            (50, 32, Recipe { optimizer, rate: 1e-2, decay: 1e-2, smoothing: 0.05, clip: 1.0 })
         }
     };
-    // A budget without a number of epochs is the only limit.
-    let epochs = common.epochs.unwrap_or(if common.minutes.is_some() { 100_000 } else { recipe.epochs });
+    let tools = &common.tools;
+    let (rate, rule) = tools.rule(&recipe)?;
     let settings = Settings {
-        epochs,
-        batch: common.batch.unwrap_or(recipe.batch),
-        rate: common.lr.unwrap_or(recipe.rate),
+        // A budget without a number of epochs is the only limit.
+        epochs: common.epochs.unwrap_or(if common.minutes.is_some() { 100_000 } else { epochs }),
+        batch: common.batch.unwrap_or(batch),
+        rate,
+        schedule: tools.schedule()?,
         minutes: common.minutes,
         seed: common.seed,
         validation: common.validation,
-        label_smoothing: common.label_smoothing.unwrap_or(recipe.smoothing),
-        rule: (recipe.rule)(common.weight_decay.unwrap_or(recipe.decay)),
-        clip: common.clip.unwrap_or(recipe.clip),
+        label_smoothing: tools.label_smoothing(&recipe)?,
+        rule,
+        clip: tools.clip(&recipe)?,
+        penalty: tools.penalty()?,
+        average: tools.average()?,
+        mixup: tools.mixup()?,
     };
-    let fits =
-        |flag, fits: bool, allowed: &str| if fits { Ok(()) } else { Err(usage(flag, format!("must be {allowed}"))) };
     within("--epochs", settings.epochs, 1..=100_000)?;
     within("--batch", settings.batch, 1..=4096)?;
     within("--validation", settings.validation, 0.0..=0.9)?;
-    within("--weight-decay", common.weight_decay.unwrap_or(0.0), 0.0..=1.0)?;
-    fits("--lr", settings.rate > 0.0 && settings.rate <= 100.0, "above 0 and at most 100")?;
     fits("--minutes", settings.minutes.is_none_or(|m| m > 0.0 && m <= 1e6), "above 0 and at most 1000000")?;
-    fits("--label-smoothing", (0.0..1.0).contains(&settings.label_smoothing), "0 or more and below 1")?;
-    fits("--clip", settings.clip > 0.0 && settings.clip.is_finite(), "above 0")?;
     match *task {
         Task::Image { width, size, .. } => {
             within("--width", width, WIDTHS)?;
@@ -375,67 +366,4 @@ fn settings(common: &Common, task: &Task) -> Result<Settings, TrainError> {
         }
     }
     Ok(settings)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(line: &str) -> Result<Request, TrainError> {
-        request(&Cli::command().try_get_matches_from(line.split(' ')).unwrap())
-    }
-
-    #[test]
-    fn flags_change_the_recipe() {
-        let Request::Train { config, out, .. } = read("escarp-train image --data x --epochs 3 --lr 0.5").unwrap()
-        else {
-            panic!("a training run");
-        };
-        assert_eq!((config.settings.epochs, config.settings.rate, out), (3, 0.5, "runs/image".into()));
-        assert!(matches!(config.task, Task::Image { blocks: 1, width: 16, size: None, augmentation: Some(_) }));
-    }
-
-    #[test]
-    fn resuming_takes_no_other_settings() {
-        let resume = read("escarp-train sound --resume r --threads 1");
-        assert!(matches!(resume, Ok(Request::Resume { task: "sound", .. })));
-        let error = read("escarp-train motion --resume r --weight-decay 0.1").unwrap_err().to_string();
-        assert!(error.contains("leave out --weight-decay"), "{error}");
-    }
-
-    #[test]
-    fn senseless_values_are_refused_by_flag() {
-        for (flags, name) in [
-            ("motion --epochs 0", "--epochs"),
-            ("motion --batch 0", "--batch"),
-            ("motion --lr nan", "--lr"),
-            ("motion --minutes inf", "--minutes"),
-            ("motion --validation 1", "--validation"),
-            ("motion --validation nan", "--validation"),
-            ("motion --clip 0", "--clip"),
-            ("motion --threads 0", "--threads"),
-            ("motion --threads 100000", "--threads"),
-            ("motion --resume r --threads 100000", "--threads"),
-            ("motion --frames 1", "--frames"),
-            ("motion --hidden 0", "--hidden"),
-            ("motion --layers 0", "--layers"),
-            ("motion --rate 0", "--rate"),
-            ("motion --test x", "--data builtin"),
-            ("motion --rate 7", "--data builtin"),
-            ("motion --frames 20", "--data builtin"),
-            ("image --data builtin --size 64", "--data builtin"),
-            ("image --data x --width 0", "--width"),
-            ("sound --data x --hidden 0", "--hidden"),
-            ("sound --data x --layers 17", "--layers"),
-            ("sound --data x --rate 0", "--rate"),
-            ("sound --data x --rate 4000000000", "--rate"),
-            ("sound --data x --bands 1000000000000", "--bands"),
-            ("sound --data x --frames 0", "--frames"),
-            ("generate images --out x --train 0", "--train"),
-        ] {
-            let error = read(&format!("escarp-train {flags}")).unwrap_err();
-            assert!(matches!(&error, TrainError::Usage { flag, .. } if *flag == name), "{flags}: {error}");
-            assert_eq!(error.exit_code(), 2);
-        }
-    }
 }

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::clip::Clip;
 use crate::data::images::Augmentation;
 use crate::data::source::Source;
 use crate::optim::Rule;
+use crate::penalty::Penalty;
+use crate::schedule::Schedule;
 
 /// `--data builtin`: the generated data.
 pub const BUILTIN: &str = "builtin";
@@ -87,8 +90,10 @@ pub struct Settings {
     pub epochs: u32,
     /// Samples in a step.
     pub batch: usize,
-    /// Highest learning rate of the one-cycle schedule.
+    /// Highest learning rate.
     pub rate: f32,
+    /// How the learning rate changes.
+    pub schedule: Schedule,
     /// Time budget.
     pub minutes: Option<f64>,
     /// Of initial weights, order, augmentation, split and generated data.
@@ -99,6 +104,12 @@ pub struct Settings {
     pub label_smoothing: f32,
     /// How gradients move the weights.
     pub rule: Rule,
-    /// Largest norm of all gradients together.
-    pub clip: f32,
+    /// How gradients are bounded.
+    pub clip: Clip,
+    /// Penalties on weights.
+    pub penalty: Penalty,
+    /// Decay of the averaged weights that are evaluated and exported; absent: the latest weights are.
+    pub average: Option<f32>,
+    /// Parameter of the Beta distribution by which batches are mixed; absent: they are not.
+    pub mixup: Option<f32>,
 }

@@ -12,6 +12,7 @@ use draw::{Purpose, shuffle, stream};
 
 pub mod draw;
 pub mod images;
+pub mod mixup;
 pub mod motion;
 pub mod pattern;
 pub mod sound;

@@ -5,9 +5,11 @@ use std::time::Instant;
 use escarp_converter::metadata::Metadata;
 use serde::{Deserialize, Serialize};
 
+use crate::average::Average;
 use crate::checkpoint::Checkpoint;
 use crate::config::Settings;
 use crate::data::draw::{Purpose, epoch_order, stream};
+use crate::data::mixup::mix;
 use crate::data::{Augment, Samples, Split, batch};
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate};
@@ -16,12 +18,12 @@ use crate::export::export;
 use crate::files::write_atomically;
 use crate::loss::Targets;
 use crate::nets::{Arch, Net};
-use crate::optim::{Optimizer, clip_global_norm};
-use crate::parameter::first_non_finite;
+use crate::optim::Optimizer;
+use crate::parameter::{first_non_finite, gradient_norm};
 use crate::plan::Plan;
 use crate::progress::{Now, Progress};
 use crate::run_folder::{EpochMetrics, RunFolder};
-use crate::schedule::Schedule;
+use crate::schedule::Moment;
 
 /// Steps between two points in TensorBoard.
 const EVENT_STEPS: u64 = 20;
@@ -152,7 +154,7 @@ struct Fit<'a> {
     run: &'a RunFolder,
     net: Net,
     optimizer: Optimizer,
-    schedule: Schedule,
+    average: Option<Average>,
     state: State,
     started: Instant,
     elapsed_before: u64,
@@ -179,12 +181,13 @@ impl<'a> Fit<'a> {
             optimizer_steps: 0,
             elapsed: 0,
         };
+        let mut net = Net::new(&job.arch, &mut stream(settings.seed, Purpose::Weights, 0, 0))?;
         Ok(Self {
             job,
             run,
-            net: Net::new(&job.arch, &mut stream(settings.seed, Purpose::Weights, 0, 0))?,
+            average: settings.average.map(|decay| Average::new(decay, &mut net)),
+            net,
             optimizer: Optimizer::new(settings.rule.clone()),
-            schedule: Schedule::OneCycle { peak: settings.rate, rise: RISE, steps: TICKS + 1 },
             state,
             started: Instant::now(),
             elapsed_before: 0,
@@ -241,10 +244,24 @@ impl<'a> Fit<'a> {
     fn step(&mut self, indices: &[u32]) -> Result<f64, TrainError> {
         let settings = self.job.settings;
         let augment = Augment { seed: settings.seed, epoch: self.state.epoch };
-        let (inputs, classes) = batch(self.job.samples, indices, Some(augment));
-        let stats = self.net.gradients(&inputs, Targets::Classes(&classes), settings.label_smoothing)?;
-        self.rate = self.schedule.rate((self.state.plan.position() * TICKS as f64) as u64);
+        let (mut inputs, classes) = batch(self.job.samples, indices, Some(augment));
+        let mixed = settings.mixup.map(|alpha| {
+            let mut rng = stream(settings.seed, Purpose::Mixup, self.state.epoch, self.state.batch as u32);
+            mix(&mut inputs, &classes, alpha, &mut rng)
+        });
+        let targets = match &mixed {
+            None => Targets::Classes(&classes),
+            Some(mixed) => Targets::Mixed { first: &classes, second: &mixed.second, share: mixed.share },
+        };
+        let mut stats = self.net.gradients(&inputs, targets, settings.label_smoothing)?;
+        let plan = &self.state.plan;
+        let moment = Moment::new(plan.step(), self.state.epoch, plan.position());
+        self.rate = settings.schedule.rate(settings.rate, moment);
         let mut parameters = self.net.parameters();
+        if !settings.penalty.is_none() {
+            stats.loss += settings.penalty.add(&mut parameters);
+            stats.gradient_norm = gradient_norm(&parameters);
+        }
         if !stats.loss.is_finite() || !stats.gradient_norm.is_finite() {
             return Err(TrainError::Diverged {
                 epoch: self.state.epoch + 1,
@@ -255,8 +272,12 @@ impl<'a> Fit<'a> {
                 rate: self.rate,
             });
         }
-        clip_global_norm(&mut parameters, settings.clip);
+        settings.clip.apply(&mut parameters);
+        let steps = self.optimizer.steps;
         self.optimizer.step(&mut parameters, self.rate);
+        if let Some(average) = &mut self.average {
+            average.update(steps, &mut self.net);
+        }
         let sums = &mut self.state.sums;
         let add = |bits: &mut u64, value: f64| *bits = (f64::from_bits(*bits) + value).to_bits();
         add(&mut sums.loss, stats.loss);
@@ -292,7 +313,7 @@ impl<'a> Fit<'a> {
         let held_out = &self.job.split.validation;
         let validation = match held_out.is_empty() {
             true => None,
-            false => Some(evaluate(&mut self.net, self.job.samples, held_out)?),
+            false => Some(self.averaged(|fit| evaluate(&mut fit.net, fit.job.samples, held_out))?),
         };
         self.state.epoch += 1;
         self.state.batch = 0;
@@ -319,7 +340,7 @@ impl<'a> Fit<'a> {
         self.state.best = Some(Best { epoch, peak });
         if best {
             self.save(&self.run.best())?;
-            self.write_model(validation, None)?;
+            self.averaged(|fit| fit.write_model(validation, None))?;
         }
         let measured = validation.map_or(String::new(), |v| {
             format!(
@@ -338,18 +359,31 @@ impl<'a> Fit<'a> {
     /// Takes the best network up again, tests it and writes it.
     fn finish(mut self) -> Result<Outcome, TrainError> {
         self.load(&self.run.best())?;
-        let held_out = &self.job.split.validation;
+        let job = self.job;
         let mut on = |samples: &dyn Samples, indices: &[u32]| match indices.is_empty() {
             true => Ok(None),
-            false => evaluate(&mut self.net, samples, indices).map(Some),
+            false => self.averaged(|fit| evaluate(&mut fit.net, samples, indices)).map(Some),
         };
-        let validation = on(self.job.samples, held_out)?;
-        let test = match self.job.test {
+        let validation = on(job.samples, &job.split.validation)?;
+        let test = match job.test {
             Some(samples) => on(samples, &(0..samples.classes().len() as u32).collect::<Vec<_>>())?,
             None => None,
         };
-        self.write_model(validation, test)?;
+        self.averaged(|fit| fit.write_model(validation, test))?;
         Ok(Outcome::Finished { validation, test, epoch: self.state.epoch })
+    }
+
+    /// Does something with the averaged weights in place of the latest, if there is an average.
+    fn averaged<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+        let swap = |fit: &mut Self| {
+            if let Some(average) = &mut fit.average {
+                average.swap(&mut fit.net);
+            }
+        };
+        swap(self);
+        let result = work(self);
+        swap(self);
+        result
     }
 
     fn write_model(&self, validation: Option<Evaluation>, test: Option<Evaluation>) -> Result<(), TrainError> {
@@ -371,6 +405,7 @@ impl<'a> Fit<'a> {
         arrays.extend(self.net.parameters().into_iter().map(|p| (format!("weights/{}", p.name), p.value.to_vec())));
         arrays.extend(self.net.buffers().into_iter().map(|(name, v)| (format!("statistics/{name}"), v.to_vec())));
         arrays.extend(self.optimizer.memory.iter().enumerate().map(|(i, m)| (format!("memory/{i}"), m.clone())));
+        arrays.extend(self.average.iter().flat_map(Average::arrays));
         Checkpoint { header: self.state.clone(), arrays }.save(path)
     }
 
@@ -392,18 +427,15 @@ impl<'a> Fit<'a> {
         let memory = checkpoint.arrays.iter().filter(|(name, _)| name.starts_with("memory/"));
         self.optimizer.memory = memory.map(|(_, values)| values.clone()).collect();
         self.optimizer.steps = checkpoint.header.optimizer_steps;
+        if let Some(average) = &mut self.average {
+            average.restore(&checkpoint, path)?;
+        }
         self.elapsed_before = checkpoint.header.elapsed;
         self.started = Instant::now();
         self.state = checkpoint.header;
         Ok(())
     }
 }
-
-/// Share of the run in which the learning rate rises.
-const RISE: f32 = 0.25;
-
-/// The schedule counts steps; a position from 0 to 1 becomes one of so many.
-const TICKS: u64 = 1 << 24;
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,10 @@
 //! Gradient-stable ResNet and GRU training on the CPU, exported as ONNX.
 pub mod app;
+pub mod average;
 pub mod batch;
 pub mod checkpoint;
 pub mod cli;
+pub mod clip;
 pub mod config;
 pub mod data;
 pub mod doctor;
@@ -20,6 +22,7 @@ pub mod matmul;
 pub mod nets;
 pub mod optim;
 pub mod parameter;
+pub mod penalty;
 pub mod plan;
 pub mod progress;
 pub mod run_folder;

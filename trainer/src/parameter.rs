@@ -9,13 +9,20 @@ pub struct Weights<T> {
     pub value: Vec<T>,
     /// The gradient of the last step, element for element.
     pub gradient: Vec<T>,
+    /// See [`Parameter::units`].
+    pub units: usize,
 }
 
 impl<T: Scalar> Weights<T> {
-    /// Wraps initial values.
+    /// Wraps initial values of a vector.
     pub fn new(value: Vec<T>) -> Self {
+        Self::matrix(value, 1)
+    }
+
+    /// Wraps initial values of a matrix or kernel whose last axis, the outputs, is `units` long.
+    pub fn matrix(value: Vec<T>, units: usize) -> Self {
         let gradient = vec![T::zero(); value.len()];
-        Self { value, gradient }
+        Self { value, gradient, units }
     }
 
     /// `len` times `value`.
@@ -25,7 +32,7 @@ impl<T: Scalar> Weights<T> {
 
     /// The optimizer's view under the name `name`.
     pub fn parameter(&mut self, name: String, decay: bool) -> Parameter<'_, T> {
-        Parameter { name, value: &mut self.value, gradient: &mut self.gradient, decay }
+        Parameter { name, value: &mut self.value, gradient: &mut self.gradient, decay, units: self.units }
     }
 }
 
@@ -40,6 +47,9 @@ pub struct Parameter<'a, T = f32> {
     pub gradient: &'a mut [T],
     /// Whether weight decay applies: to matrices and kernels, not to biases and batch normalization.
     pub decay: bool,
+    /// Length of the last axis of a matrix or kernel: numbers `k` with the same `k % units` feed the same output.
+    /// 1 for a vector, which is taken as a whole.
+    pub units: usize,
 }
 
 /// The norm of all gradients together, as clipping by global norm means it. Not finite if any gradient is not.

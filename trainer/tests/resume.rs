@@ -4,6 +4,7 @@ use std::path::Path;
 
 use escarp_trainer::app;
 use escarp_trainer::checkpoint::Checkpoint;
+use escarp_trainer::clip::Clip;
 use escarp_trainer::config::{BUILTIN, Config, Settings, Task};
 use escarp_trainer::data::images::Augmentation;
 use escarp_trainer::data::source::Source;
@@ -11,6 +12,8 @@ use escarp_trainer::error::TrainError;
 use escarp_trainer::fit::Outcome;
 use escarp_trainer::generate::{Counts, images};
 use escarp_trainer::optim::Rule;
+use escarp_trainer::penalty::Penalty;
+use escarp_trainer::schedule::{Schedule, Shape};
 
 fn config(task: Task, data: &Path, rule: Rule, batch: usize) -> Config {
     Config {
@@ -21,12 +24,16 @@ fn config(task: Task, data: &Path, rule: Rule, batch: usize) -> Config {
             epochs: 2,
             batch,
             rate: 0.01,
+            schedule: Schedule { shape: Shape::OneCycle { rise: 0.3 }, warm_up: 0 },
             minutes: None,
             seed: 5,
             validation: 0.1,
             label_smoothing: 0.1,
             rule,
-            clip: 1.0,
+            clip: Clip::GlobalNorm { limit: 1.0 },
+            penalty: Penalty::default(),
+            average: None,
+            mixup: None,
         },
     }
 }
@@ -84,6 +91,50 @@ fn a_residual_run_goes_on_exactly() {
     compare(&pictures(&data.path().join("train")), &[2, 7]);
 }
 
+/// Every optimizer, way of clipping and schedule, with everything else of the toolbox switched on.
+#[test]
+fn a_run_with_the_whole_toolbox_goes_on_exactly() {
+    let rms = Rule::RmsProp { alpha: 0.9, momentum: 0.5, epsilon: 1e-8, weight_decay: 1e-3 };
+    let step = Shape::Step { every: 1, factor: 0.5 };
+    for (rule, clip, shape) in [
+        (rms, Clip::Adaptive { factor: 0.05 }, step),
+        (Rule::adam(1e-3), Clip::Norm { limit: 0.5 }, Shape::Cosine),
+        (Rule::sgd(1e-3), Clip::Value { limit: 0.1 }, Shape::Constant),
+    ] {
+        let mut config = motion();
+        config.settings.rule = rule;
+        config.settings.clip = clip;
+        config.settings.schedule = Schedule { shape, warm_up: 5 };
+        config.settings.penalty = Penalty { l1: 1e-4, l2: 1e-4 };
+        config.settings.average = Some(0.9);
+        config.settings.mixup = Some(0.4);
+        compare(&config, &[0, 3, 8, 13]);
+    }
+    // Batch-norm statistics are averaged too.
+    let data = tempfile::tempdir().unwrap();
+    images::write(data.path(), 1, Counts { train: 6, test: 0 }).unwrap();
+    let mut config = pictures(&data.path().join("train"));
+    (config.settings.average, config.settings.mixup) = (Some(0.9), Some(1.0));
+    compare(&config, &[2, 7]);
+}
+
+/// The average is what is exported, and training does not see it.
+#[test]
+fn averaging_changes_the_model_but_not_the_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |average: Option<f32>| {
+        let mut config = motion();
+        config.settings.average = average;
+        let run = folder.path().join(format!("{average:?}"));
+        app::train(&config, &run, &|_| false).unwrap();
+        let (numbers, model) = result(&run);
+        (numbers.into_iter().filter(|(name, _)| !name.starts_with("average/")).collect::<Vec<_>>(), model)
+    };
+    let (plain, averaged) = (with(None), with(Some(0.99)));
+    assert_eq!(plain.0, averaged.0);
+    assert_ne!(plain.1, averaged.1);
+}
+
 #[test]
 fn threads_do_not_change_the_result() {
     let folder = tempfile::tempdir().unwrap();
@@ -126,7 +177,7 @@ fn changed_data_are_noticed() {
 fn a_loss_that_leaves_the_numbers_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = motion();
-    (config.settings.rate, config.settings.clip) = (3e38, f32::MAX);
+    (config.settings.rate, config.settings.clip) = (3e38, Clip::None);
     config.settings.rule = Rule::sgd(0.0);
     let error = app::train(&config, &folder.path().join("run"), &|_| false).unwrap_err();
     assert!(matches!(error, TrainError::Diverged { .. }), "{error}");

@@ -23,9 +23,11 @@ pub enum Purpose {
     Images = 5,
     /// Generated gestures.
     Gestures = 6,
+    /// What is mixed with what in a batch (`index`), and how much of it.
+    Mixup = 7,
 }
 
-/// The stream for one sample (`index`) of one epoch.
+/// The stream for one sample or batch (`index`) of one epoch.
 pub fn stream(seed: u64, purpose: Purpose, epoch: u32, index: u32) -> ChaCha8Rng {
     let mut key = [0u8; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());

@@ -155,7 +155,7 @@ impl<T: Scalar> Conv<T> {
     /// Wraps a kernel `[kernel, kernel, inputs, outputs]`; padded by half the kernel, so that stride 1 keeps the size.
     pub fn new(weight: Vec<T>, inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Self {
         debug_assert_eq!(weight.len(), kernel * kernel * inputs * outputs);
-        Self { weight: Weights::new(weight), inputs, outputs, kernel, stride, padding: kernel / 2 }
+        Self { weight: Weights::matrix(weight, outputs), inputs, outputs, kernel, stride, padding: kernel / 2 }
     }
 
     fn geometry(&self, x: &ArrayD<T>) -> Geometry {

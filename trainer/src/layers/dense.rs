@@ -29,7 +29,7 @@ impl<T: Scalar> Dense<T> {
     /// Wraps a matrix `[inputs, outputs]`; zero biases.
     pub fn new(weight: Vec<T>, inputs: usize, outputs: usize) -> Self {
         debug_assert_eq!(weight.len(), inputs * outputs);
-        Self { weight: Weights::new(weight), bias: Weights::filled(outputs, 0.0), inputs, outputs }
+        Self { weight: Weights::matrix(weight, outputs), bias: Weights::filled(outputs, 0.0), inputs, outputs }
     }
 }
 

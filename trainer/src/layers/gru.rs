@@ -71,8 +71,8 @@ impl<T: Scalar> Gru<T> {
             }
         }
         Self {
-            weight: Weights::new(weight),
-            recurrent: Weights::new(recurrent),
+            weight: Weights::matrix(weight, 3 * hidden),
+            recurrent: Weights::matrix(recurrent, 3 * hidden),
             bias: Weights::filled(3 * hidden, 0.0),
             recurrent_bias: Weights::filled(3 * hidden, 0.0),
             inputs,

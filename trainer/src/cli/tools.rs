@@ -1,0 +1,235 @@
+//! Flags of the toolbox: how the weights are moved, and what keeps them and their gradients in bounds.
+//!
+//! `trainer/toolbox.md` tables them beside the names of Keras and PyTorch.
+
+use clap::{Args, ValueEnum};
+
+use super::{fits, usage, within};
+use crate::clip::Clip;
+use crate::data::mixup::ALPHAS;
+use crate::error::TrainError;
+use crate::optim::Rule;
+use crate::penalty::Penalty;
+use crate::schedule::{Schedule, Shape};
+
+#[derive(Args)]
+#[command(next_help_heading = "Toolbox (all of it is explained in toolbox.md)")]
+pub(super) struct Tools {
+    /// Highest learning rate.
+    #[arg(long)]
+    pub lr: Option<f32>,
+    /// How the learning rate goes on: one-cycle, cosine (to zero), step (see --step-every), constant.
+    #[arg(long, value_enum, default_value = "one-cycle")]
+    schedule: ScheduleName,
+    /// Epochs after which --schedule step lowers the learning rate.
+    #[arg(long, value_name = "EPOCHS")]
+    step_every: Option<u32>,
+    /// Factor by which --schedule step lowers it; without it 0.1.
+    #[arg(long, value_name = "FACTOR")]
+    step_factor: Option<f32>,
+    /// Steps in which the learning rate rises linearly to that of the schedule.
+    #[arg(long, value_name = "STEPS", default_value_t = 0)]
+    warm_up: u64,
+    /// Optimizer; without it sgd for images, adamw for sound and motion. Another one than that brings its usual --lr
+    /// (sgd 0.01, others 0.001) and --weight-decay (adamw 0.01, others 0).
+    #[arg(long, value_enum)]
+    optimizer: Option<OptimizerName>,
+    /// Momentum of sgd (0.9) or rmsprop (0).
+    #[arg(long)]
+    momentum: Option<f32>,
+    /// Plain momentum in place of Nesterov's, for sgd.
+    #[arg(long)]
+    no_nesterov: bool,
+    /// Memory of rmsprop (0.99).
+    #[arg(long)]
+    alpha: Option<f32>,
+    /// Memory of the mean of adam and adamw (0.9).
+    #[arg(long)]
+    beta1: Option<f32>,
+    /// Memory of the square of adam and adamw (0.999).
+    #[arg(long)]
+    beta2: Option<f32>,
+    /// Added to the divisor of rmsprop, adam and adamw (1e-8).
+    #[arg(long)]
+    epsilon: Option<f32>,
+    /// Pull of the weights towards zero; through the gradient (L2) but for adamw.
+    #[arg(long)]
+    weight_decay: Option<f32>,
+    /// Pull without the detour through gradient and momentum, for sgd.
+    #[arg(long)]
+    decoupled: bool,
+    /// Penalty on the sum of the weights' magnitudes.
+    #[arg(long, default_value_t = 0.0)]
+    l1: f32,
+    /// Penalty on the sum of the weights' squares.
+    #[arg(long, default_value_t = 0.0)]
+    l2: f32,
+    // The group's name is capitalized as those that clap makes of flattened types: `--resume` tells groups from flags by
+    // that.
+    /// Largest norm of all gradients together.
+    #[arg(long, value_name = "NORM", group = "Clipping")]
+    clip: Option<f32>,
+    /// Largest norm of each parameter's gradient, in place of --clip.
+    #[arg(long, value_name = "NORM", group = "Clipping")]
+    clip_norm: Option<f32>,
+    /// Largest magnitude of any gradient, in place of --clip.
+    #[arg(long, value_name = "LIMIT", group = "Clipping")]
+    clip_value: Option<f32>,
+    /// Largest norm of a unit's gradient in relation to its weights, in place of --clip; 0.01 is usual.
+    #[arg(long, value_name = "FACTOR", group = "Clipping")]
+    clip_adaptive: Option<f32>,
+    /// Leave gradients as they are.
+    #[arg(long, group = "Clipping")]
+    no_clip: bool,
+    /// Share of each label's probability that is spread over all classes.
+    #[arg(long)]
+    label_smoothing: Option<f32>,
+    /// Train on mixtures of two samples each, shares by Beta(ALPHA, ALPHA); 0.2 to 1 is usual.
+    #[arg(long, value_name = "ALPHA")]
+    mixup: Option<f32>,
+    /// Validate and export a moving average of the weights; 0.999 is usual.
+    #[arg(long, value_name = "DECAY")]
+    average: Option<f32>,
+}
+
+/// What a task's recipe says about the tools.
+pub(super) struct Recipe {
+    pub optimizer: OptimizerName,
+    pub rate: f32,
+    pub decay: f32,
+    pub smoothing: f32,
+    pub clip: f32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OptimizerName {
+    Sgd,
+    Rmsprop,
+    Adam,
+    #[value(name = "adamw")]
+    AdamW,
+}
+use OptimizerName::{Adam, AdamW, Rmsprop, Sgd};
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ScheduleName {
+    OneCycle,
+    Cosine,
+    Step,
+    Constant,
+}
+
+/// Share of the run in which the one-cycle schedule rises.
+const RISE: f32 = 0.25;
+
+impl Tools {
+    /// The highest learning rate and the rule.
+    pub fn rule(&self, recipe: &Recipe) -> Result<(f32, Rule), TrainError> {
+        let optimizer = self.optimizer.unwrap_or(recipe.optimizer);
+        let (rate, decay) = match optimizer {
+            own if own == recipe.optimizer => (recipe.rate, recipe.decay),
+            Sgd => (0.01, 0.0),
+            Rmsprop | Adam => (0.001, 0.0),
+            AdamW => (0.001, 0.01),
+        };
+        let rate = self.lr.unwrap_or(rate);
+        fits("--lr", rate > 0.0 && rate <= 100.0, "above 0 and at most 100")?;
+        let only = |flag, given: bool, of: &[OptimizerName]| match given && !of.contains(&optimizer) {
+            true => {
+                let name = |o: &OptimizerName| format!("{o:?}").to_lowercase();
+                let of: Vec<String> = of.iter().map(name).collect();
+                Err(usage(flag, format!("is for --optimizer {}, not {}", of.join(" and "), name(&optimizer))))
+            }
+            false => Ok(()),
+        };
+        only("--momentum", self.momentum.is_some(), &[Sgd, Rmsprop])?;
+        only("--no-nesterov", self.no_nesterov, &[Sgd])?;
+        only("--decoupled", self.decoupled, &[Sgd])?;
+        only("--alpha", self.alpha.is_some(), &[Rmsprop])?;
+        only("--beta1", self.beta1.is_some(), &[Adam, AdamW])?;
+        only("--beta2", self.beta2.is_some(), &[Adam, AdamW])?;
+        only("--epsilon", self.epsilon.is_some(), &[Rmsprop, Adam, AdamW])?;
+        let memory = |flag, given: Option<f32>, usual: f32| {
+            let value = given.unwrap_or(usual);
+            fits(flag, (0.0..1.0).contains(&value), "0 or more and below 1").map(|()| value)
+        };
+        let epsilon = self.epsilon.unwrap_or(1e-8);
+        fits("--epsilon", epsilon > 0.0 && epsilon <= 1.0, "above 0 and at most 1")?;
+        let weight_decay = self.weight_decay.unwrap_or(decay);
+        within("--weight-decay", weight_decay, 0.0..=1.0)?;
+        let (beta1, beta2) = (memory("--beta1", self.beta1, 0.9)?, memory("--beta2", self.beta2, 0.999)?);
+        let rule = match optimizer {
+            Sgd => Rule::Sgd {
+                momentum: memory("--momentum", self.momentum, 0.9)?,
+                nesterov: !self.no_nesterov,
+                weight_decay,
+                decoupled: self.decoupled,
+            },
+            Rmsprop => Rule::RmsProp {
+                alpha: memory("--alpha", self.alpha, 0.99)?,
+                momentum: memory("--momentum", self.momentum, 0.0)?,
+                epsilon,
+                weight_decay,
+            },
+            Adam => Rule::Adam { beta1, beta2, epsilon, weight_decay },
+            AdamW => Rule::AdamW { beta1, beta2, epsilon, weight_decay },
+        };
+        Ok((rate, rule))
+    }
+
+    pub fn schedule(&self) -> Result<Schedule, TrainError> {
+        let step = self.schedule == ScheduleName::Step;
+        for (flag, given) in
+            [("--step-every", self.step_every.is_some()), ("--step-factor", self.step_factor.is_some())]
+        {
+            if given && !step {
+                return Err(usage(flag, "is for --schedule step"));
+            }
+        }
+        let shape = match self.schedule {
+            ScheduleName::Constant => Shape::Constant,
+            ScheduleName::Cosine => Shape::Cosine,
+            ScheduleName::OneCycle => Shape::OneCycle { rise: RISE },
+            ScheduleName::Step => {
+                let every = self.step_every.ok_or_else(|| usage("--schedule step", "needs --step-every EPOCHS"))?;
+                within("--step-every", every, 1..=100_000)?;
+                let factor = self.step_factor.unwrap_or(0.1);
+                fits("--step-factor", factor > 0.0 && factor <= 1.0, "above 0 and at most 1")?;
+                Shape::Step { every, factor }
+            }
+        };
+        within("--warm-up", self.warm_up, 0..=1_000_000)?;
+        Ok(Schedule { shape, warm_up: self.warm_up })
+    }
+
+    pub fn clip(&self, recipe: &Recipe) -> Result<Clip, TrainError> {
+        let checked = |flag, limit: f32| fits(flag, limit > 0.0 && limit.is_finite(), "above 0").map(|()| limit);
+        Ok(match self {
+            Self { no_clip: true, .. } => Clip::None,
+            Self { clip_value: Some(v), .. } => Clip::Value { limit: checked("--clip-value", *v)? },
+            Self { clip_norm: Some(v), .. } => Clip::Norm { limit: checked("--clip-norm", *v)? },
+            Self { clip_adaptive: Some(v), .. } => Clip::Adaptive { factor: checked("--clip-adaptive", *v)? },
+            Self { clip, .. } => Clip::GlobalNorm { limit: checked("--clip", clip.unwrap_or(recipe.clip))? },
+        })
+    }
+
+    pub fn penalty(&self) -> Result<Penalty, TrainError> {
+        within("--l1", self.l1, 0.0..=1.0)?;
+        within("--l2", self.l2, 0.0..=1.0)?;
+        Ok(Penalty { l1: self.l1, l2: self.l2 })
+    }
+
+    pub fn label_smoothing(&self, recipe: &Recipe) -> Result<f32, TrainError> {
+        let value = self.label_smoothing.unwrap_or(recipe.smoothing);
+        fits("--label-smoothing", (0.0..1.0).contains(&value), "0 or more and below 1").map(|()| value)
+    }
+
+    pub fn average(&self) -> Result<Option<f32>, TrainError> {
+        let sound = self.average.is_none_or(|decay| decay > 0.0 && decay < 1.0);
+        fits("--average", sound, "above 0 and below 1").map(|()| self.average)
+    }
+
+    pub fn mixup(&self) -> Result<Option<f32>, TrainError> {
+        self.mixup.map_or(Ok(()), |alpha| within("--mixup", alpha, ALPHAS)).map(|()| self.mixup)
+    }
+}
