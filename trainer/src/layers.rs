@@ -20,23 +20,11 @@ use std::fmt::Debug;
 
 use ndarray::ArrayD;
 
+use crate::doctor::record::{Activation, LayerKind};
 use crate::export::graph::{Graph, Value};
 use crate::parameter::Parameter;
 use crate::scalar::Scalar;
 use conv::ConvBuffers;
-
-/// What a layer is, for those who watch it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Matrix product.
-    Dense,
-    /// Convolution, with its normalization if it has one.
-    Convolution,
-    /// Recurrent, with gates.
-    Gru,
-    /// Has nothing to learn.
-    Plain,
-}
 
 /// Whether the net learns or answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,9 +82,26 @@ impl<T: Scalar> InputGradient<'_, T> {
 
 /// One step of a net.
 pub trait Layer<T: Scalar>: Debug + Send + Sync {
-    /// What it is.
-    fn kind(&self) -> Kind {
-        Kind::Plain
+    /// What it computes, if it has weights that the doctor should watch.
+    fn kind(&self) -> Option<LayerKind> {
+        None
+    }
+
+    /// What its output has gone through, if it ends in a nonlinearity.
+    fn activation(&self) -> Option<Activation> {
+        None
+    }
+
+    /// Of gates: share within [`SATURATED`](crate::doctor::record::SATURATED) of an end of their range, in the last
+    /// `forward` in [`Mode::Train`].
+    fn saturation(&self) -> Option<f64> {
+        None
+    }
+
+    /// Of recurrent layers: norm of the gradient by the state after the first step over that after the last. Known
+    /// after `backward`.
+    fn time_gradient_ratio(&self) -> Option<f64> {
+        None
     }
 
     /// `y = f(inputs)`. `y` may have any shape before.

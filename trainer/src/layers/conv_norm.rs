@@ -6,7 +6,8 @@ use ndarray::ArrayD;
 
 use super::batch_norm::{BatchNorm, BatchStatistics, mask_by_relu};
 use super::conv::Conv;
-use super::{InputGradient, Kind, Layer, Pass, numbers, numbers_mut, only};
+use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only};
+use crate::doctor::record::{Activation, LayerKind};
 use crate::export::graph::{Graph, Value, floats, ints};
 use crate::parameter::{Parameter, Weights};
 use crate::scalar::Scalar;
@@ -46,8 +47,12 @@ impl<T: Scalar> ConvNorm<T> {
 }
 
 impl<T: Scalar> Layer<T> for ConvNorm<T> {
-    fn kind(&self) -> Kind {
-        Kind::Convolution
+    fn kind(&self) -> Option<LayerKind> {
+        Some(LayerKind::Convolution)
+    }
+
+    fn activation(&self) -> Option<Activation> {
+        self.relu.then_some(Activation::Relu)
     }
 
     fn forward(&mut self, inputs: &[&ArrayD<T>], y: &mut ArrayD<T>, pass: &mut Pass<'_, T>) {

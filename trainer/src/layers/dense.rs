@@ -3,7 +3,8 @@
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
-use super::{InputGradient, Kind, Layer, Pass, numbers, numbers_mut, only, reshape};
+use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
+use crate::doctor::record::LayerKind;
 use crate::export::graph::{Graph, Value, floats, int, transposed};
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::parameter::{Parameter, Weights};
@@ -35,8 +36,8 @@ impl<T: Scalar> Dense<T> {
 
 /// `[batch, ..., inputs]` to `[batch, ..., outputs]`.
 impl<T: Scalar> Layer<T> for Dense<T> {
-    fn kind(&self) -> Kind {
-        Kind::Dense
+    fn kind(&self) -> Option<LayerKind> {
+        Some(LayerKind::Dense)
     }
 
     fn forward(&mut self, inputs: &[&ArrayD<T>], y: &mut ArrayD<T>, _: &mut Pass<'_, T>) {

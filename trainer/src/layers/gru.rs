@@ -22,8 +22,8 @@
 
 use rand::Rng;
 
-use super::Kind;
 use super::recurrent::Cell;
+use crate::doctor::record::LayerKind;
 use crate::export::graph::{Graph, Value, floats, int, transposed};
 use crate::init::{glorot, orthogonal};
 use crate::matmul::{Matrix, MatrixMut, matmul};
@@ -84,8 +84,8 @@ impl<T: Scalar> Gru<T> {
 impl<T: Scalar> Cell<T> for Gru<T> {
     type Trace = GruTrace<T>;
 
-    fn kind(&self) -> Kind {
-        Kind::Gru
+    fn kind(&self) -> LayerKind {
+        LayerKind::Gru
     }
 
     fn inputs(&self) -> usize {

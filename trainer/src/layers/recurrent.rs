@@ -8,8 +8,9 @@ use std::fmt::Debug;
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
-use super::{InputGradient, Kind, Layer, Pass, numbers, numbers_mut, only, reshape};
+use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
 use crate::batch::{samples_per_piece, sum_in_order};
+use crate::doctor::record::{Activation, LayerKind};
 use crate::export::graph::{Graph, Value};
 use crate::parameter::Parameter;
 use crate::scalar::Scalar;
@@ -23,7 +24,7 @@ pub trait Cell<T: Scalar>: Debug + Send + Sync {
     type Trace: Default + Debug + Send + Sync;
 
     /// What it is.
-    fn kind(&self) -> Kind;
+    fn kind(&self) -> LayerKind;
 
     /// Numbers in a frame.
     fn inputs(&self) -> usize;
@@ -104,8 +105,13 @@ impl<T: Scalar, C: Cell<T>> Recurrent<T, C> {
 }
 
 impl<T: Scalar, C: Cell<T>> Layer<T> for Recurrent<T, C> {
-    fn kind(&self) -> Kind {
-        self.cell.kind()
+    fn kind(&self) -> Option<LayerKind> {
+        Some(self.cell.kind())
+    }
+
+    /// Of a state, which all cells here squash by a tanh.
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Tanh)
     }
 
     fn forward(&mut self, inputs: &[&ArrayD<T>], y: &mut ArrayD<T>, _: &mut Pass<'_, T>) {
