@@ -87,10 +87,10 @@ impl Kernel {
     }
 
     /// Of a convolution `[taps, inputs / groups, outputs]`, counted as Keras and PyTorch do: as if stride and edges did
-    /// not matter.
+    /// not matter, and `fan_out` as if there were no groups.
     pub fn convolution(taps: usize, inputs: usize, outputs: usize, groups: usize) -> Self {
         let rows = taps * (inputs / groups);
-        Self { rows, columns: outputs, fan_in: rows, fan_out: taps * (outputs / groups) }
+        Self { rows, columns: outputs, fan_in: rows, fan_out: taps * outputs }
     }
 }
 
@@ -246,7 +246,7 @@ mod tests {
     fn fans_of_a_convolution() {
         // A 3x3 kernel on 16 channels to 32, whole and in 4 groups.
         let whole = Kernel { rows: 144, columns: 32, fan_in: 144, fan_out: 288 };
-        let grouped = Kernel { rows: 36, columns: 32, fan_in: 36, fan_out: 72 };
+        let grouped = Kernel { rows: 36, columns: 32, fan_in: 36, fan_out: 288 };
         assert_eq!([1, 4].map(|groups| Kernel::convolution(9, 16, 32, groups)), [whole, grouped]);
     }
 
