@@ -137,16 +137,16 @@ fn averages() {
     let golden: Lists = golden("average");
     let mut net = Net::new(&Arch::resnet(1, 2, [4, 4, 1], 2), &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
     let mut average = Average::new(0.4, &mut net);
-    for step in 0..10 {
+    for (step, weights) in golden["weights"].iter().enumerate() {
         // Two numbers of the first kernel and two of the first batch normalization.
-        net.parameters()[0].value[..2].copy_from_slice(&golden["weights"][step]);
+        net.parameters()[0].value[..2].copy_from_slice(weights);
         net.buffers()[0].1.copy_from_slice(&golden["means"][step]);
         average.update(step as u64, &mut net);
         average.swap(&mut net);
         close("weights", &net.parameters()[0].value[..2], &golden["averages"][step], 1e-5);
         close("statistics", net.buffers()[0].1, &golden["average means"][step], 1e-5);
         average.swap(&mut net);
-        assert_eq!(net.parameters()[0].value[..2], golden["weights"][step], "swapped back");
+        assert_eq!(net.parameters()[0].value[..2], weights[..], "swapped back");
         assert_eq!(net.buffers()[0].1, golden["means"][step], "swapped back");
     }
 }

@@ -43,6 +43,30 @@ fn recipes_are_what_recipes_md_was_measured_with() {
 }
 
 #[test]
+fn toolbox_md_tells_every_flag_and_the_recipes() {
+    let text = include_str!("../../toolbox.md");
+    let command = Cli::command();
+    let motion = command.find_subcommand("motion").unwrap();
+    let tools = motion.get_arguments().filter(|a| a.get_help_heading().is_some_and(|h| h.contains("toolbox.md")));
+    let flags: Vec<String> = tools.filter_map(|a| a.get_long().map(|long| format!("`--{long}"))).collect();
+    assert!(flags.len() > 20, "{flags:?}");
+    flags.iter().for_each(|flag| assert!(text.contains(flag), "{flag}` is not in toolbox.md"));
+    for name in ["image --data x", "sound --data x", "motion"] {
+        let s = settings(&format!("escarp-train {name}"));
+        let (rule, decay) = match s.rule {
+            Rule::Sgd { weight_decay, .. } => ("sgd", weight_decay),
+            Rule::AdamW { weight_decay, .. } => ("adamw", weight_decay),
+            other => panic!("a recipe with {other:?}"),
+        };
+        let Clip::GlobalNorm { limit } = s.clip else { panic!("a recipe with {:?}", s.clip) };
+        let (task, smoothing) = (name.split(' ').next().unwrap(), s.label_smoothing);
+        let row =
+            format!("| {task} | {rule} | {} | {decay} | {limit} | {smoothing} | {} | {} |", s.rate, s.epochs, s.batch);
+        assert!(text.contains(&row), "{row} is not in toolbox.md");
+    }
+}
+
+#[test]
 fn every_tool_has_its_flag() {
     let image = |flags: &str| settings(&format!("escarp-train image --data x {flags}"));
     assert_eq!(image("--clip 2").clip, Clip::GlobalNorm { limit: 2.0 });
