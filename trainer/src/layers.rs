@@ -13,8 +13,11 @@ pub mod conv;
 pub mod conv_norm;
 pub mod dense;
 pub mod gru;
+pub mod gru_reset_before;
+pub mod lstm;
 pub mod pool;
 pub mod recurrent;
+pub mod rnn;
 
 use std::fmt::Debug;
 
@@ -93,7 +96,7 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     }
 
     /// Of gates: share within [`SATURATED`](crate::doctor::record::SATURATED) of an end of their range, in the last
-    /// `forward` in [`Mode::Train`].
+    /// `forward` in [`Mode::Train`]. Known until `backward`.
     fn saturation(&self) -> Option<f64> {
         None
     }
@@ -101,6 +104,12 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// Of recurrent layers: norm of the gradient by the state after the first step over that after the last. Known
     /// after `backward`.
     fn time_gradient_ratio(&self) -> Option<f64> {
+        None
+    }
+
+    /// Of recurrent layers, for one sequence `x`, `[frames, inputs]`: for each direction and each of its steps the
+    /// singular values, the largest first, of the Jacobian of its last state by the state after that step.
+    fn state_jacobians(&self, _x: &ArrayD<T>) -> Option<Vec<Vec<Vec<f64>>>> {
         None
     }
 

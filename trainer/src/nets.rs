@@ -78,9 +78,56 @@ pub enum NetError {
         /// How many classes there are.
         classes: usize,
     },
+    /// Not one length for each sample.
+    #[error("net: {lengths} lengths for {samples} samples")]
+    Lengths {
+        /// How many came.
+        lengths: usize,
+        /// How many samples.
+        samples: usize,
+    },
+    /// A sequence that is empty or longer than the batch has frames.
+    #[error("net: length {length} of sample {sample}; allowed: 1 to {frames}")]
+    Length {
+        /// Which sample of the batch.
+        sample: usize,
+        /// Its length.
+        length: usize,
+        /// Frames that there are.
+        frames: usize,
+    },
+    /// Lengths for inputs that are no sequences.
+    #[error("net: lengths of {shape}; only sequences have lengths")]
+    NoSequences {
+        /// What this net takes.
+        shape: Shape,
+    },
     /// No sample at all.
     #[error("net: an empty batch")]
     Empty,
+}
+
+/// Samples that go through a net together. `(&x).into()` is a batch of samples that count as a whole.
+#[derive(Debug)]
+pub struct Batch<'a, T = f32> {
+    /// `[batch, height, width, channels]`, `[batch, frames, inputs]` or `[batch, inputs]`.
+    pub x: &'a ArrayD<T>,
+    /// Frames of each sequence that count, at least one; all of them if `None`. What lies beyond is never read.
+    pub lengths: Option<&'a [usize]>,
+}
+
+impl<T> Clone for Batch<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Batch<'_, T> {}
+
+impl<'a, T> From<&'a ArrayD<T>> for Batch<'a, T> {
+    fn from(x: &'a ArrayD<T>) -> Self {
+        Self { x, lengths: None }
+    }
 }
 
 /// What one batch says.
@@ -95,6 +142,9 @@ pub struct StepStats {
     /// Norm of all gradients together, before any clipping; not finite if any gradient is not.
     pub gradient_norm: f64,
 }
+
+/// Name of a recurrent layer, and for each of its directions and steps the singular values.
+pub type StateJacobians = (String, Vec<Vec<Vec<f64>>>);
 
 /// One layer in its place.
 #[derive(Debug)]
@@ -144,34 +194,34 @@ impl<T: Scalar> Net<T> {
     }
 
     /// Forward and backward through one batch in training mode: afterwards [`Net::parameters`] holds the gradients of
-    /// the mean loss, and the batch-norm statistics have moved. `x` is `[batch, height, width, channels]` or
-    /// `[batch, frames, inputs]`, `targets` one class a sample or two, `label_smoothing` in 0..1.
+    /// the mean loss, and the batch-norm statistics have moved. `targets` is one class a sample or two,
+    /// `label_smoothing` in 0..1.
     ///
     /// # Errors
     /// [`NetError`] if shapes or labels do not fit. A loss that is not finite is no error here: it is in the
     /// statistics, and [`crate::parameter::first_non_finite`] names the layer.
-    pub fn gradients(
+    pub fn gradients<'a>(
         &mut self,
-        x: &ArrayD<T>,
+        batch: impl Into<Batch<'a, T>>,
         targets: Targets<'_>,
         label_smoothing: f32,
     ) -> Result<StepStats, NetError> {
-        self.gradients_watched(x, targets, label_smoothing, None)
+        self.gradients_watched(batch, targets, label_smoothing, None)
     }
 
     /// [`Net::gradients`] under the eyes of `watch`.
     ///
     /// # Errors
     /// As [`Net::gradients`].
-    pub fn gradients_watched(
+    pub fn gradients_watched<'a>(
         &mut self,
-        x: &ArrayD<T>,
+        batch: impl Into<Batch<'a, T>>,
         targets: Targets<'_>,
         label_smoothing: f32,
         watch: Option<&mut dyn Watch<T>>,
     ) -> Result<StepStats, NetError> {
-        self.check_input(x)?;
-        let samples = x.shape()[0];
+        let batch = batch.into();
+        let samples = self.check_input(batch)?;
         let classes = self.arch.classes;
         let labels = match targets {
             Targets::Classes(labels) => vec![labels],
@@ -185,9 +235,9 @@ impl<T: Scalar> Net<T> {
                 return Err(NetError::Label { sample, label: labels[sample], classes });
             }
         }
-        self.forward(x, Mode::Train);
+        self.forward(batch, Mode::Train);
         let loss = softmax_cross_entropy(self.outputs().view(), targets, label_smoothing, samples);
-        self.backward(x, loss.gradient.into_dyn(), false, watch);
+        self.backward(batch, loss.gradient.into_dyn(), false, watch);
         let gradient_norm = gradient_norm(&self.parameters());
         Ok(StepStats { loss: loss.loss, correct: loss.correct, samples, gradient_norm })
     }
@@ -195,20 +245,40 @@ impl<T: Scalar> Net<T> {
     /// Logits `[batch, classes]` in evaluation mode.
     ///
     /// # Errors
-    /// [`NetError::Shape`] or [`NetError::Empty`].
-    pub fn predict(&mut self, x: &ArrayD<T>) -> Result<Array2<T>, NetError> {
-        self.check_input(x)?;
+    /// [`NetError`] if shapes or lengths do not fit.
+    pub fn predict<'a>(&mut self, batch: impl Into<Batch<'a, T>>) -> Result<Array2<T>, NetError> {
+        let Batch { x, lengths } = batch.into();
+        self.check_input(Batch { x, lengths })?;
         let mut logits = Array2::zeros((0, self.arch.classes));
-        for part in x.axis_chunks_iter(Axis(0), EVALUATION_BATCH) {
-            self.forward(&part.as_standard_layout().into_owned(), Mode::Evaluate);
+        for (i, part) in x.axis_chunks_iter(Axis(0), EVALUATION_BATCH).enumerate() {
+            let lengths = lengths.map(|all| &all[i * EVALUATION_BATCH..][..part.shape()[0]]);
+            self.forward(Batch { x: &part.as_standard_layout().into_owned(), lengths }, Mode::Evaluate);
             logits.append(Axis(0), self.outputs().view()).expect("the same classes");
         }
         Ok(logits)
     }
 
+    /// Of every recurrent layer its name and what
+    /// [`Layer::state_jacobians`] says of it on the one sample `x`, `[1, frames, inputs]`.
+    ///
+    /// # Errors
+    /// [`NetError::Shape`].
+    pub fn state_jacobians(&mut self, x: &ArrayD<T>) -> Result<Vec<StateJacobians>, NetError> {
+        self.check_input(x.into())?;
+        if x.shape()[0] != 1 {
+            return Err(NetError::Shape { got: x.shape().to_vec(), expected: self.arch.input_shape(1) });
+        }
+        self.forward(x.into(), Mode::Evaluate);
+        let of_node = |node: &Node<T>| {
+            let input = value(x, &self.values, *node.inputs.first()?).index_axis(Axis(0), 0).to_owned();
+            Some((node.name.clone(), node.layer.state_jacobians(&input)?))
+        };
+        Ok(self.nodes.iter().filter_map(of_node).collect())
+    }
+
     /// Runs all nodes; what they give stays in `values`.
-    fn forward(&mut self, x: &ArrayD<T>, mode: Mode) {
-        let mut pass = Pass { mode, lengths: None, conv: &mut self.conv };
+    fn forward(&mut self, Batch { x, lengths }: Batch<'_, T>, mode: Mode) {
+        let mut pass = Pass { mode, lengths, conv: &mut self.conv };
         for (i, node) in self.nodes.iter_mut().enumerate() {
             let (before, rest) = self.values.split_at_mut(i);
             let inputs: Vec<&ArrayD<T>> = node.inputs.iter().map(|&v| value(x, before, v)).collect();
@@ -225,12 +295,12 @@ impl<T: Scalar> Net<T> {
     /// Runs all nodes backwards from `d`, the gradient of the last value; returns the gradient of `x` if `wanted`.
     fn backward(
         &mut self,
-        x: &ArrayD<T>,
+        Batch { x, lengths }: Batch<'_, T>,
         d: ArrayD<T>,
         wanted: bool,
         mut watch: Option<&mut dyn Watch<T>>,
     ) -> Option<ArrayD<T>> {
-        let mut pass = Pass { mode: Mode::Train, lengths: None, conv: &mut self.conv };
+        let mut pass = Pass { mode: Mode::Train, lengths, conv: &mut self.conv };
         let mut gradients: Vec<Option<ArrayD<T>>> = (0..=self.nodes.len()).map(|_| None).collect();
         gradients[self.nodes.len()] = Some(d);
         for (i, node) in self.nodes.iter_mut().enumerate().rev() {
@@ -267,13 +337,27 @@ impl<T: Scalar> Net<T> {
         of_input
     }
 
-    fn check_input(&self, x: &ArrayD<T>) -> Result<(), NetError> {
+    /// How many samples a sound batch has.
+    fn check_input(&self, Batch { x, lengths }: Batch<'_, T>) -> Result<usize, NetError> {
         let samples = x.shape().first().copied().unwrap_or(0);
         let expected = self.arch.input_shape(samples);
         if x.shape() != expected {
             return Err(NetError::Shape { got: x.shape().to_vec(), expected });
         }
-        if samples == 0 { Err(NetError::Empty) } else { Ok(()) }
+        if samples == 0 {
+            return Err(NetError::Empty);
+        }
+        let Some(lengths) = lengths else { return Ok(samples) };
+        let Shape::Sequence([frames, _]) = self.arch.input else {
+            return Err(NetError::NoSequences { shape: self.arch.input });
+        };
+        if lengths.len() != samples {
+            return Err(NetError::Lengths { lengths: lengths.len(), samples });
+        }
+        match lengths.iter().position(|&n| n == 0 || n > frames) {
+            Some(sample) => Err(NetError::Length { sample, length: lengths[sample], frames }),
+            None => Ok(samples),
+        }
     }
 
     /// Everything an optimizer moves, from the input on.

@@ -63,21 +63,38 @@ impl Graph {
     }
 
     /// An ONNX recurrent operator on a time-major `inputs[0]` and its weights: every state, `[frames, batch, hidden]`
-    /// and time-major, or the last, `[batch, hidden]`.
+    /// and time-major, or the last, `[batch, hidden]`. Two directions stand side by side, `2 hidden` numbers.
+    #[allow(clippy::too_many_arguments)] // Of a graph builder: each is one part of the node.
     pub fn recurrent(
         &mut self,
         operator: &str,
         name: &str,
         inputs: &[Value],
         every_step: bool,
-        attributes: Vec<pb::AttributeProto>,
+        hidden: usize,
+        directions: usize,
+        mut attributes: Vec<pb::AttributeProto>,
     ) -> Value {
+        attributes.push(int("hidden_size", hidden));
+        if directions == 2 {
+            attributes.push(string("direction", "bidirectional"));
+        }
         let states = format!("{name}.{}", if every_step { "all" } else { "last" });
         let outputs: &[&str] = if every_step { &[&states] } else { &["", &states] };
         self.push(operator, name, inputs, outputs, attributes);
-        // The axis of directions: second among all states, first in the last state.
-        let axis = self.indices(&format!("{name}.direction"), &[i64::from(every_step)]);
         let states = Value { name: states, rank: 4 - usize::from(!every_step), time_major: every_step };
+        // The axis of directions: second among all states, first in the last state.
+        if directions == 2 {
+            let (order, shape): (&[usize], &[i64]) = match every_step {
+                true => (&[0, 2, 1, 3], &[0, 0, 2 * hidden as i64]),
+                false => (&[1, 0, 2], &[0, 2 * hidden as i64]),
+            };
+            let states = self.node("Transpose", &format!("{name}.beside"), &[states], vec![ints("perm", order)]);
+            let shape = self.indices(&format!("{name}.shape"), shape);
+            let states = self.node("Reshape", &format!("{name}.state"), &[states, shape], vec![]);
+            return Value { rank: states.rank - 1, ..states };
+        }
+        let axis = self.indices(&format!("{name}.direction"), &[i64::from(every_step)]);
         let squeezed = self.node("Squeeze", &format!("{name}.state"), &[states, axis], vec![]);
         Value { rank: squeezed.rank - 1, ..squeezed }
     }
@@ -169,6 +186,12 @@ pub(super) fn value(name: &str, rest: &[usize]) -> pb::ValueInfoProto {
 pub fn int(name: &str, value: usize) -> pb::AttributeProto {
     let kind = AttributeType::Int as i32;
     pb::AttributeProto { name: name.to_owned(), r#type: kind, i: value as i64, ..Default::default() }
+}
+
+/// An attribute that is one word.
+pub fn string(name: &str, value: &str) -> pb::AttributeProto {
+    let kind = AttributeType::String as i32;
+    pb::AttributeProto { name: name.to_owned(), r#type: kind, s: value.as_bytes().to_vec(), ..Default::default() }
 }
 
 /// An attribute that is a list of integers.

@@ -21,218 +21,83 @@
 //! orthogonal, so that the other path neither shrinks nor grows.
 
 use rand::Rng;
+use tract_onnx::pb::AttributeProto;
 
-use super::recurrent::Cell;
+use super::recurrent::{Cell, CellWeights, Step, StepBack, Trace, add_back};
 use crate::doctor::record::LayerKind;
-use crate::export::graph::{Graph, Value, floats, int, transposed};
-use crate::init::{glorot, orthogonal};
+use crate::export::graph::int;
+use crate::init::bias::GateBias;
 use crate::matmul::{Matrix, MatrixMut, matmul};
-use crate::parameter::{Parameter, Weights};
 use crate::scalar::Scalar;
 
-/// One recurrent layer.
+/// One unit. `kept` is `q_n`, on the way back `dq_n`.
 #[derive(Clone, Debug)]
-pub struct Gru<T> {
-    /// `W`, `[inputs, 3 hidden]`; gates in the order z, r, n.
-    pub weight: Weights<T>,
-    /// `U`, `[hidden, 3 hidden]`.
-    pub recurrent: Weights<T>,
-    /// `b`, `[3 hidden]`.
-    pub bias: Weights<T>,
-    /// `c`, `[3 hidden]`.
-    pub recurrent_bias: Weights<T>,
-    /// Numbers in a frame.
-    pub inputs: usize,
-    /// Numbers in the state.
-    pub hidden: usize,
-}
-
-/// What a piece of the batch keeps from forward to backward.
-#[derive(Clone, Debug, Default)]
-pub struct GruTrace<T> {
-    /// Every state, `[frames + 1, batch, hidden]`; the first is zero.
-    pub states: Vec<T>,
-    /// `[frames, batch, 3 hidden]`: `z, r, n`, on the way back `dz, dr, dn`.
-    gates: Vec<T>,
-    /// `[frames, batch, hidden]`: `q_n`, on the way back `dq_n`.
-    candidate: Vec<T>,
-    /// `[batch, 3 hidden]`.
-    step: Vec<T>,
-}
+pub struct Gru<T>(CellWeights<T>);
 
 impl<T: Scalar> Gru<T> {
-    /// Glorot `W`, orthogonal `U` (one orthogonal matrix a gate), zero biases.
-    pub fn new(inputs: usize, hidden: usize, rng: &mut impl Rng) -> Self {
-        let weight = glorot(inputs * 3 * hidden, inputs, hidden, rng);
-        let mut recurrent = vec![T::zero(); 3 * hidden * hidden];
-        for gate in 0..3 {
-            for (row, q) in orthogonal(hidden, rng).chunks_exact(hidden).enumerate() {
-                recurrent[row * 3 * hidden + gate * hidden..][..hidden].copy_from_slice(q);
-            }
-        }
-        Self {
-            weight: Weights::matrix(weight, 3 * hidden),
-            recurrent: Weights::matrix(recurrent, 3 * hidden),
-            bias: Weights::filled(3 * hidden, 0.0),
-            recurrent_bias: Weights::filled(3 * hidden, 0.0),
-            inputs,
-            hidden,
-        }
+    /// Glorot `W`, orthogonal `U` (one orthogonal matrix a gate), biases zero but for those of `z`, the gate that keeps.
+    pub fn new(inputs: usize, hidden: usize, bias: GateBias, rng: &mut impl Rng) -> Self {
+        let mut weights = CellWeights::new(inputs, hidden, 3, true, rng);
+        weights.bias.value[..hidden].copy_from_slice(&bias.fill(hidden, rng).keep);
+        Self(weights)
     }
 }
 
 impl<T: Scalar> Cell<T> for Gru<T> {
-    type Trace = GruTrace<T>;
+    const KIND: LayerKind = LayerKind::Gru;
+    const OPERATOR: &'static str = "GRU";
+    const SIGMOIDS: usize = 2;
 
-    fn kind(&self) -> LayerKind {
-        LayerKind::Gru
+    fn weights(&self) -> &CellWeights<T> {
+        &self.0
     }
 
-    fn inputs(&self) -> usize {
-        self.inputs
+    fn weights_mut(&mut self) -> &mut CellWeights<T> {
+        &mut self.0
     }
 
-    fn hidden(&self) -> usize {
-        self.hidden
-    }
-
-    fn states(trace: &GruTrace<T>) -> &[T] {
-        &trace.states
-    }
-
-    fn size(&self) -> usize {
-        3 * self.hidden * (self.inputs + self.hidden + 2)
-    }
-
-    fn forward(&self, x: &[T], batch: usize, trace: &mut GruTrace<T>) {
-        let (hidden, gates) = (self.hidden, 3 * self.hidden);
-        let frames = x.len() / (batch * self.inputs);
-        trace.states.resize((frames + 1) * batch * hidden, T::zero());
-        trace.states[..batch * hidden].fill(T::zero());
-        trace.gates.resize(frames * batch * gates, T::zero());
-        trace.candidate.resize(frames * batch * hidden, T::zero());
-        trace.step.resize(batch * gates, T::zero());
-
-        for row in trace.gates.chunks_exact_mut(gates) {
-            row.copy_from_slice(&self.bias.value);
-        }
-        matmul(
-            MatrixMut::new(&mut trace.gates, frames * batch, gates),
-            Matrix::new(x, frames * batch, self.inputs),
-            Matrix::new(&self.weight.value, self.inputs, gates),
-            true,
-        );
-        for t in 0..frames {
-            let (before, after) = trace.states.split_at_mut((t + 1) * batch * hidden);
-            let h = &before[t * batch * hidden..];
-            for row in trace.step.chunks_exact_mut(gates) {
-                row.copy_from_slice(&self.recurrent_bias.value);
-            }
-            matmul(
-                MatrixMut::new(&mut trace.step, batch, gates),
-                Matrix::new(h, batch, hidden),
-                Matrix::new(&self.recurrent.value, hidden, gates),
-                true,
-            );
-            let now = trace.gates[t * batch * gates..].chunks_exact_mut(gates);
-            let candidates = trace.candidate[t * batch * hidden..].chunks_exact_mut(hidden);
-            let states = h.chunks_exact(hidden).zip(after.chunks_exact_mut(hidden));
-            for (((g, q), qn), (h, next)) in now.zip(trace.step.chunks_exact(gates)).zip(candidates).zip(states) {
-                step_forward(g, q, qn, h, next);
-            }
+    fn step(&self, step: Step<'_, T>) {
+        let (hidden, width) = (self.0.hidden, self.0.gates);
+        let Step { rows, gates, h, next, kept, product, .. } = step;
+        self.0.recur(h, rows, 0..width, product);
+        let gates = gates.chunks_exact_mut(width).zip(product.chunks_exact(width));
+        let states = h.chunks_exact(hidden).zip(next.chunks_exact_mut(hidden));
+        for (((g, q), qn), (h, next)) in gates.zip(kept.chunks_exact_mut(hidden)).zip(states) {
+            step_forward(g, q, qn, h, next);
         }
     }
 
-    /// `gradient` holds `W`, `U`, `b`, `c`.
-    fn backward(
-        &self,
-        x: &[T],
-        batch: usize,
-        d: &mut [T],
-        trace: &mut GruTrace<T>,
-        turned: &[T],
-        dx: Option<&mut Vec<T>>,
-        gradient: &mut [T],
-    ) {
-        let (hidden, gates) = (self.hidden, 3 * self.hidden);
-        let frames = x.len() / (batch * self.inputs);
-        let step = batch * hidden;
-        for t in (0..frames).rev() {
-            let (earlier, now) = d.split_at_mut(t * step);
-            let g = &mut trace.gates[t * batch * gates..][..batch * gates];
-            let qn = &mut trace.candidate[t * step..][..step];
-            let h = &trace.states[t * step..][..step];
-            let rows = g.chunks_exact_mut(gates).zip(qn.chunks_exact_mut(hidden));
-            for ((g, qn), (h, d)) in rows.zip(h.chunks_exact(hidden).zip(now.chunks_exact_mut(hidden))) {
-                step_backward(g, qn, h, d);
-            }
-            if t == 0 {
-                break; // The state before the first frame is zero and no parameter.
-            }
-            let before = &mut earlier[(t - 1) * step..];
-            before.iter_mut().zip(&now[..step]).for_each(|(b, &n)| *b += n);
+    fn step_back(&self, step: StepBack<'_, T>) {
+        let (hidden, width) = (self.0.hidden, self.0.gates);
+        let StepBack { rows, gates, h, kept, d, before, turned, .. } = step;
+        let row = gates.chunks_exact_mut(width).zip(kept.chunks_exact_mut(hidden));
+        for ((g, qn), (h, d)) in row.zip(h.chunks_exact(hidden).zip(d.chunks_exact_mut(hidden))) {
+            step_backward(g, qn, h, d);
+        }
+        if let Some(before) = before {
+            before.iter_mut().zip(&*d).for_each(|(b, &d)| *b += d);
             let (turned_zr, turned_n) = turned.split_at(2 * hidden * hidden);
-            let zr = Matrix::strided(g, batch, 2 * hidden, gates);
-            matmul(MatrixMut::new(before, batch, hidden), zr, Matrix::new(turned_zr, 2 * hidden, hidden), true);
-            let n = Matrix::new(qn, batch, hidden);
-            matmul(MatrixMut::new(before, batch, hidden), n, Matrix::new(turned_n, hidden, hidden), true);
+            add_back(before, Matrix::strided(gates, rows, 2 * hidden, width), turned_zr, rows, hidden);
+            add_back(before, Matrix::new(kept, rows, hidden), turned_n, rows, hidden);
         }
+    }
 
-        let rows = frames * batch;
-        let (dw, rest) = gradient.split_at_mut(self.inputs * gates);
-        let (du, rest) = rest.split_at_mut(hidden * gates);
-        let (db, dc) = rest.split_at_mut(gates);
-        let x = Matrix::new(x, rows, self.inputs);
-        let dg = Matrix::new(&trace.gates, rows, gates);
-        matmul(MatrixMut::new(dw, self.inputs, gates), x.t(), dg, true);
+    fn recurrent_gradient(&self, trace: &Trace<T>, du: &mut [T], dc: &mut [T]) {
+        let (hidden, width) = (self.0.hidden, self.0.gates);
+        let rows = trace.gates.len() / width;
+        let dq = &trace.kept[trace.kept.len() - rows * hidden..];
         let states = Matrix::new(&trace.states, rows, hidden).t();
-        let zr = Matrix::strided(&trace.gates, rows, 2 * hidden, gates);
-        matmul(MatrixMut::strided(du, hidden, 2 * hidden, gates), states, zr, true);
-        let n = Matrix::new(&trace.candidate, rows, hidden);
-        matmul(MatrixMut::strided(&mut du[2 * hidden..], hidden, hidden, gates), states, n, true);
-        for (g, qn) in trace.gates.chunks_exact(gates).zip(trace.candidate.chunks_exact(hidden)) {
-            db.iter_mut().zip(g).for_each(|(b, &g)| *b += g);
-            dc.iter_mut().zip(g[..2 * hidden].iter().chain(qn)).for_each(|(c, &g)| *c += g);
-        }
-        if let Some(dx) = dx {
-            dx.resize(rows * self.inputs, T::zero());
-            let w = Matrix::new(&self.weight.value, self.inputs, gates);
-            matmul(MatrixMut::new(dx, rows, self.inputs), dg, w.t(), false);
+        let zr = Matrix::strided(&trace.gates, rows, 2 * hidden, width);
+        matmul(MatrixMut::strided(du, hidden, 2 * hidden, width), states, zr, true);
+        let n = Matrix::new(dq, rows, hidden);
+        matmul(MatrixMut::strided(&mut du[2 * hidden..], hidden, hidden, width), states, n, true);
+        for (g, dq) in trace.gates.chunks_exact(width).zip(dq.chunks_exact(hidden)) {
+            dc.iter_mut().zip(g[..2 * hidden].iter().chain(dq)).for_each(|(c, &g)| *c += g);
         }
     }
 
-    /// `U^T`, `[3 hidden, hidden]`.
-    fn turned(&self) -> Vec<T> {
-        let (hidden, gates) = (self.hidden, 3 * self.hidden);
-        (0..gates * hidden).map(|i| self.recurrent.value[i % hidden * gates + i / hidden]).collect()
-    }
-
-    fn set_gradient(&mut self, gradient: &[T]) {
-        let mut rest = gradient;
-        for weights in [&mut self.weight, &mut self.recurrent, &mut self.bias, &mut self.recurrent_bias] {
-            let (own, after) = rest.split_at(weights.gradient.len());
-            weights.gradient.copy_from_slice(own);
-            rest = after;
-        }
-    }
-
-    fn parameters<'a>(&'a mut self, name: &str, all: &mut Vec<Parameter<'a, T>>) {
-        all.push(self.weight.parameter(format!("{name}.weight"), true));
-        all.push(self.recurrent.parameter(format!("{name}.recurrent"), true));
-        all.push(self.bias.parameter(format!("{name}.bias"), false));
-        all.push(self.recurrent_bias.parameter(format!("{name}.recurrent_bias"), false));
-    }
-
-    fn export(&self, name: &str, x: &Value, every_step: bool, graph: &mut Graph) -> Value {
-        let (hidden, gates) = (self.hidden, 3 * self.hidden);
-        let w = transposed(&self.weight.value, gates, 0..gates);
-        let r = transposed(&self.recurrent.value, gates, 0..gates);
-        let b = floats(&[&self.bias.value[..], &self.recurrent_bias.value[..]].concat());
-        let w = graph.tensor(&format!("{name}.W"), &[1, gates, self.inputs], w);
-        let r = graph.tensor(&format!("{name}.R"), &[1, gates, hidden], r);
-        let b = graph.tensor(&format!("{name}.B"), &[1, 2 * gates], b);
-        let attributes = vec![int("hidden_size", hidden), int("linear_before_reset", 1)];
-        graph.recurrent("GRU", name, &[x.clone(), w, r, b], every_step, attributes)
+    fn attributes(&self) -> Vec<AttributeProto> {
+        vec![int("linear_before_reset", 1)]
     }
 }
 

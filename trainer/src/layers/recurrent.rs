@@ -1,112 +1,127 @@
-//! What all recurrent layers share: a batch split over threads, sequences turned time-major, the state carried along.
+//! What all recurrent layers share: a batch split over threads, sequences turned time-major and sorted by length, one
+//! direction or both, the state carried along.
 //!
-//! A [`Cell`] works on time-major pieces, `[frames, batch, numbers]`, so that a step is one contiguous matrix.
+//! A [`Cell`] works on time-major pieces, `[steps, batch, numbers]`, so that a step is one contiguous matrix.
 //! Sequences of a batch never meet, so a piece of the batch runs on its own thread from the first frame to the last.
+//!
+//! Sequences of unequal length (`Pass::lengths`): the longest comes first, so that the sequences that still run are the
+//! first rows of a step, and no product is wasted on the others. An ended sequence's state stays as it was,
+//! `h' = h`, which hands its gradient back unchanged; what lies beyond its end is never read, and its output there is 0.
+//!
+//! Of two directions the second reads each sequence from its last frame to its first. Outputs stand side by side, the
+//! first direction's first; the last states are that after the last frame and that after the first.
 
-use std::fmt::Debug;
+mod cell;
+mod jacobian;
+mod layout;
+mod unroll;
+mod weights;
 
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
-use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
+pub(crate) use cell::add_back;
+pub use cell::{Cell, Step, StepBack};
+pub use unroll::Trace;
+pub use weights::CellWeights;
+
+use super::{InputGradient, Layer, Mode, Pass, numbers, numbers_mut, only, reshape};
 use crate::batch::{samples_per_piece, sum_in_order};
-use crate::doctor::record::{Activation, LayerKind};
+use crate::doctor::record::{Activation, LayerKind, SATURATED};
 use crate::export::graph::{Graph, Value};
 use crate::parameter::Parameter;
 use crate::scalar::Scalar;
+use layout::{Columns, Layout};
 
 /// Sequences that one thread takes at least: fewer leave the matrix products waiting for the recurrent weights.
 const LEAST: usize = 8;
 
-/// One recurrent unit's weights and equations.
-pub trait Cell<T: Scalar>: Debug + Send + Sync {
-    /// What a piece of the batch keeps from forward to backward.
-    type Trace: Default + Debug + Send + Sync;
-
-    /// What it is.
-    fn kind(&self) -> LayerKind;
-
-    /// Numbers in a frame.
-    fn inputs(&self) -> usize;
-
-    /// Numbers in a state.
-    fn hidden(&self) -> usize;
-
-    /// Trainable numbers, all tensors together.
-    fn size(&self) -> usize;
-
-    /// What every step back multiplies by, turned once a batch.
-    fn turned(&self) -> Vec<T>;
-
-    /// From `x`, `[frames, batch, inputs]`, to every state.
-    fn forward(&self, x: &[T], batch: usize, trace: &mut Self::Trace);
-
-    /// Every state, `[frames + 1, batch, hidden]`; the first is zero.
-    fn states(trace: &Self::Trace) -> &[T];
-
-    /// From `d`, `[frames, batch, hidden]`, the gradient of every state after the first, to the input's (into `dx` if
-    /// wanted) and, added to `gradient`, that of all tensors one behind the other. Overwrites `d`, and in `trace` all
-    /// but the states.
-    #[allow(clippy::too_many_arguments)] // Each is one symbol of the derivation.
-    fn backward(
-        &self,
-        x: &[T],
-        batch: usize,
-        d: &mut [T],
-        trace: &mut Self::Trace,
-        turned: &[T],
-        dx: Option<&mut Vec<T>>,
-        gradient: &mut [T],
-    );
-
-    /// Stores a gradient laid out as [`Cell::backward`] adds it.
-    fn set_gradient(&mut self, gradient: &[T]);
-
-    /// The optimizer's view.
-    fn parameters<'a>(&'a mut self, name: &str, all: &mut Vec<Parameter<'a, T>>);
-
-    /// Its ONNX nodes from a time-major value; every state `[frames, batch, hidden]`, or the last `[batch, hidden]`.
-    fn export(&self, name: &str, x: &Value, every_step: bool, graph: &mut Graph) -> Value;
-}
-
-/// A layer of cells: `[batch, frames, inputs]` to every state, `[batch, frames, hidden]`, or the last, `[batch, hidden]`.
+/// A layer of cells: `[batch, frames, inputs]` to every state, `[batch, frames, hidden]`, or the last,
+/// `[batch, hidden]`; twice as wide in two directions.
 #[derive(Debug)]
 pub struct Recurrent<T: Scalar, C: Cell<T>> {
-    /// The cell.
-    pub cell: C,
+    /// The cell, and for both directions a second one.
+    cells: Vec<C>,
     /// Whether every state is the output, or the last.
-    pub every_step: bool,
-    pieces: Vec<Piece<T, C::Trace>>,
+    every_step: bool,
+    pieces: Vec<Piece<T>>,
+    /// Pieces that the last `forward` used.
+    used: usize,
+    /// What the traces of these hold.
+    state: State,
+    /// Squared norms of the gradient by the state after the first and after the last step of every sequence.
+    ends: [f64; 2],
+}
+
+/// What the traces hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing of a training step.
+    Idle,
+    /// Values of the gates.
+    Forward,
+    /// Gradients of the gates.
+    Backward,
 }
 
 /// Memory of one piece of the batch.
 #[derive(Debug)]
-struct Piece<T, R> {
-    /// `[frames, batch, inputs]`.
+struct Piece<T> {
+    layout: Layout,
+    /// One for each direction.
+    runs: Vec<Run<T>>,
+}
+
+impl<T> Default for Piece<T> {
+    fn default() -> Self {
+        Self { layout: Layout::default(), runs: Vec::new() }
+    }
+}
+
+/// Memory of one direction.
+#[derive(Debug, Default)]
+struct Run<T> {
+    /// `[steps, batch, inputs]`.
     input: Vec<T>,
-    trace: R,
+    trace: Trace<T>,
     /// Gradient of the states, and of the input.
     d: Vec<T>,
     dx: Vec<T>,
     gradient: Vec<T>,
-}
-
-impl<T, R: Default> Default for Piece<T, R> {
-    fn default() -> Self {
-        Self { input: Vec::new(), trace: R::default(), d: Vec::new(), dx: Vec::new(), gradient: Vec::new() }
-    }
+    /// This piece's part of [`Recurrent::ends`].
+    ends: [f64; 2],
 }
 
 impl<T: Scalar, C: Cell<T>> Recurrent<T, C> {
-    /// Wraps a cell.
+    /// Wraps one cell.
     pub fn new(cell: C, every_step: bool) -> Self {
-        Self { cell, every_step, pieces: Vec::new() }
+        Self::wrap(vec![cell], every_step)
+    }
+
+    /// Wraps two cells of one size; the second reads the sequences backwards.
+    ///
+    /// # Panics
+    /// If their sizes differ.
+    pub fn bidirectional(first: C, second: C, every_step: bool) -> Self {
+        let size = |cell: &C| (cell.weights().inputs, cell.weights().hidden);
+        assert_eq!(size(&first), size(&second), "directions of one size");
+        Self::wrap(vec![first, second], every_step)
+    }
+
+    fn wrap(cells: Vec<C>, every_step: bool) -> Self {
+        Self { cells, every_step, pieces: Vec::new(), used: 0, state: State::Idle, ends: [0.0; 2] }
+    }
+
+    /// Where direction `direction` has its columns in the output.
+    fn columns(&self, direction: usize) -> Columns {
+        let hidden = self.cells[0].weights().hidden;
+        Columns { first: direction * hidden, count: hidden, of: self.cells.len() * hidden }
     }
 }
 
 impl<T: Scalar, C: Cell<T>> Layer<T> for Recurrent<T, C> {
     fn kind(&self) -> Option<LayerKind> {
-        Some(self.cell.kind())
+        Some(C::KIND)
     }
 
     /// Of a state, which all cells here squash by a tanh.
@@ -114,32 +129,78 @@ impl<T: Scalar, C: Cell<T>> Layer<T> for Recurrent<T, C> {
         Some(Activation::Tanh)
     }
 
-    fn forward(&mut self, inputs: &[&ArrayD<T>], y: &mut ArrayD<T>, _: &mut Pass<'_, T>) {
+    fn saturation(&self) -> Option<f64> {
+        if self.state != State::Forward {
+            return None;
+        }
+        let (mut beyond, mut all) = (0, 0);
+        for piece in &self.pieces[..self.used] {
+            for run in &piece.runs {
+                let (ends, gates) = saturated(run, &piece.layout, self.cells[0].weights(), C::SIGMOIDS);
+                beyond += ends;
+                all += gates;
+            }
+        }
+        Some(beyond as f64 / all as f64)
+    }
+
+    fn time_gradient_ratio(&self) -> Option<f64> {
+        let [first, last] = self.ends;
+        (self.state == State::Backward).then(|| (first / last).sqrt())
+    }
+
+    fn state_jacobians(&self, x: &ArrayD<T>) -> Option<Vec<Vec<Vec<f64>>>> {
+        let &[frames, _] = x.shape() else { unreachable!("frames of one sequence") };
+        let singular = |(direction, cell)| jacobian::singular_values(cell, numbers(x), frames, direction > 0);
+        Some(self.cells.iter().enumerate().map(singular).collect())
+    }
+
+    fn forward(&mut self, inputs: &[&ArrayD<T>], y: &mut ArrayD<T>, pass: &mut Pass<'_, T>) {
         let x = only(inputs);
         let &[batch, frames, width] = x.shape() else { unreachable!("three axes, checked when the net was built") };
-        let (cell, hidden, every_step) = (&self.cell, self.cell.hidden(), self.every_step);
-        let per_sample = if every_step { frames * hidden } else { hidden };
+        let all: Vec<Columns> = (0..self.cells.len()).map(|i| self.columns(i)).collect();
+        let (cells, every_step, outputs) = (&self.cells, self.every_step, all[0].of);
         match every_step {
-            true => reshape(y, &[batch, frames, hidden]),
-            false => reshape(y, &[batch, hidden]),
+            true => reshape(y, &[batch, frames, outputs]),
+            false => reshape(y, &[batch, outputs]),
         }
+        if pass.lengths.is_some() {
+            y.fill(T::zero());
+        }
+        let per_sample = y.len() / batch;
         let piece = samples_per_piece(batch, LEAST);
-        self.pieces.resize_with(batch.div_ceil(piece).max(self.pieces.len()), Default::default);
+        self.used = batch.div_ceil(piece);
+        self.state = if pass.mode == Mode::Train { State::Forward } else { State::Idle };
+        self.pieces.resize_with(self.used.max(self.pieces.len()), Default::default);
+        let lengths = pass.lengths;
         (
             numbers(x).par_chunks(piece * frames * width),
             numbers_mut(y).par_chunks_mut(piece * per_sample),
             &mut self.pieces,
         )
             .into_par_iter()
-            .for_each(|(x, y, piece)| {
+            .enumerate()
+            .for_each(|(i, (x, y, Piece { layout, runs }))| {
                 let batch = x.len() / (frames * width);
-                piece.input.resize(x.len(), T::zero());
-                turn(x, &mut piece.input, [batch, frames, width]);
-                cell.forward(&piece.input, batch, &mut piece.trace);
-                let states = C::states(&piece.trace);
-                match every_step {
-                    true => turn(&states[batch * hidden..], y, [frames, batch, hidden]),
-                    false => y.copy_from_slice(&states[frames * batch * hidden..]),
+                *layout = match lengths {
+                    Some(lengths) => Layout::new(lengths[i * piece..][..batch].iter().copied(), frames),
+                    None => Layout::new(std::iter::repeat_n(frames, batch), frames),
+                };
+                runs.resize_with(cells.len(), Default::default);
+                for (direction, ((cell, run), &columns)) in cells.iter().zip(runs).zip(&all).enumerate() {
+                    layout.gather(x, &mut run.input, Columns::all(width), direction > 0);
+                    unroll::forward(cell, &run.input, batch, &layout.active, &mut run.trace);
+                    let states = &run.trace.states[batch * columns.count..];
+                    match every_step {
+                        true => layout.scatter(states, y, columns, direction > 0, |y, h| y.copy_from_slice(h)),
+                        false => {
+                            let last = &states[(layout.steps() - 1) * batch * columns.count..];
+                            for (row, sequence) in layout.sequences() {
+                                y[sequence * columns.of + columns.first..][..columns.count]
+                                    .copy_from_slice(&last[row * columns.count..][..columns.count]);
+                            }
+                        }
+                    }
                 }
             });
     }
@@ -154,55 +215,120 @@ impl<T: Scalar, C: Cell<T>> Layer<T> for Recurrent<T, C> {
     ) {
         let x = only(inputs);
         let &[batch, frames, width] = x.shape() else { unreachable!("three axes, checked when the net was built") };
-        let (cell, hidden, every_step) = (&self.cell, self.cell.hidden(), self.every_step);
+        let all: Vec<Columns> = (0..self.cells.len()).map(|i| self.columns(i)).collect();
+        let (cells, every_step, used) = (&self.cells, self.every_step, self.used);
         let per_sample = dy.len() / batch;
         let piece = samples_per_piece(batch, LEAST);
-        let used = batch.div_ceil(piece);
-        let (turned, wanted) = (cell.turned(), !matches!(dx[0], InputGradient::Unused));
+        let turned: Vec<Vec<T>> = cells.iter().map(|cell| cell.weights().turned()).collect();
+        let wanted = !matches!(dx[0], InputGradient::Unused);
+        self.state = State::Backward;
         (numbers(dy).par_chunks(piece * per_sample), &mut self.pieces[..used]).into_par_iter().for_each(
-            |(dy, piece)| {
-                let batch = dy.len() / per_sample;
-                let Piece { input, trace, d, dx, gradient } = piece;
-                d.clear();
-                d.resize(frames * batch * hidden, T::zero());
-                match every_step {
-                    true => turn(dy, d, [batch, frames, hidden]),
-                    false => d[(frames - 1) * batch * hidden..].copy_from_slice(dy),
+            |(dy, Piece { layout, runs })| {
+                for (direction, (cell, run)) in cells.iter().zip(runs).enumerate() {
+                    spread(dy, layout, all[direction], every_step, direction > 0, &mut run.d);
+                    run.backward(cell, &turned[direction], layout, wanted);
                 }
-                gradient.clear();
-                gradient.resize(cell.size(), T::zero());
-                cell.backward(input, batch, d, trace, &turned, wanted.then_some(dx), gradient);
             },
         );
-        let mut sum = vec![T::zero(); cell.size()];
-        sum_in_order(&mut sum, self.pieces[..used].iter().map(|p| &p.gradient[..]));
-        self.cell.set_gradient(&sum);
-
+        self.ends = [0.0; 2];
+        for (direction, cell) in self.cells.iter_mut().enumerate() {
+            let mut sum = vec![T::zero(); cell.weights().size()];
+            sum_in_order(&mut sum, self.pieces[..used].iter().map(|p| &p.runs[direction].gradient[..]));
+            cell.weights_mut().set_gradient(&mut sum);
+            for piece in &self.pieces[..used] {
+                self.ends.iter_mut().zip(piece.runs[direction].ends).for_each(|(all, one)| *all += one);
+            }
+        }
         if wanted {
             let mut all = ArrayD::zeros(x.raw_dim());
             let parts = numbers_mut(&mut all).par_chunks_mut(piece * frames * width);
             (parts, &self.pieces[..used]).into_par_iter().for_each(|(to, piece)| {
-                turn(&piece.dx, to, [frames, to.len() / (frames * width), width]);
+                for (direction, run) in piece.runs.iter().enumerate() {
+                    piece.layout.scatter(&run.dx, to, Columns::all(width), direction > 0, |to, d| {
+                        to.iter_mut().zip(d).for_each(|(to, &d)| *to += d);
+                    });
+                }
             });
             dx[0].give(&mut all);
         }
     }
 
     fn parameters<'a>(&'a mut self, name: &str, all: &mut Vec<Parameter<'a, T>>) {
-        self.cell.parameters(name, all);
+        match &mut self.cells[..] {
+            [cell] => cell.weights_mut().parameters(name, all),
+            cells => {
+                for (cell, direction) in cells.iter_mut().zip(["forward", "backward"]) {
+                    cell.weights_mut().parameters(&format!("{name}.{direction}"), all);
+                }
+            }
+        }
     }
 
+    /// For sequences of full length.
     fn export(&self, name: &str, inputs: &[Value], graph: &mut Graph) -> Value {
         let x = graph.time_major(&inputs[0]);
-        self.cell.export(name, &x, self.every_step, graph)
+        let CellWeights { inputs, hidden, gates, .. } = *self.cells[0].weights();
+        let directions = self.cells.len();
+        let [mut w, mut r, mut b] = <[Vec<f32>; 3]>::default();
+        for cell in &self.cells {
+            let parts = cell.weights().onnx();
+            [&mut w, &mut r, &mut b].into_iter().zip(parts).for_each(|(all, part)| all.extend(part));
+        }
+        let w = graph.tensor(&format!("{name}.W"), &[directions, gates, inputs], w);
+        let r = graph.tensor(&format!("{name}.R"), &[directions, gates, hidden], r);
+        let b = graph.tensor(&format!("{name}.B"), &[directions, 2 * gates], b);
+        let attributes = self.cells[0].attributes();
+        graph.recurrent(C::OPERATOR, name, &[x, w, r, b], self.every_step, hidden, directions, attributes)
     }
 }
 
-/// `[a, b, n]` to `[b, a, n]`.
-fn turn<T: Copy>(from: &[T], to: &mut [T], [a, b, n]: [usize; 3]) {
-    for (i, row) in from.chunks_exact(b * n).enumerate() {
-        for (j, numbers) in row.chunks_exact(n).enumerate() {
-            to[(j * a + i) * n..][..n].copy_from_slice(numbers);
+/// Output gradients of a piece to those of its states, `[steps, batch, hidden]`.
+fn spread<T: Scalar>(dy: &[T], layout: &Layout, columns: Columns, every_step: bool, reversed: bool, d: &mut Vec<T>) {
+    if every_step {
+        layout.gather(dy, d, columns, reversed);
+        return;
+    }
+    let (batch, hidden) = (layout.batch(), columns.count);
+    d.clear();
+    d.resize(layout.steps() * batch * hidden, T::zero());
+    let last = &mut d[(layout.steps() - 1) * batch * hidden..];
+    for (row, sequence) in layout.sequences() {
+        last[row * hidden..][..hidden].copy_from_slice(&dy[sequence * columns.of + columns.first..][..hidden]);
+    }
+}
+
+impl<T: Scalar> Run<T> {
+    fn backward<C: Cell<T>>(&mut self, cell: &C, turned: &[T], layout: &Layout, wanted: bool) {
+        let Self { input, trace, d, dx, gradient, ends } = self;
+        let hidden = cell.weights().hidden;
+        *ends = [0.0; 2];
+        unroll::backward(cell, turned, layout.batch(), &layout.active, trace, d, None, |at| {
+            // Sequences whose last step this is: they run, and no longer at the next.
+            let after = layout.active.get(at.step + 1).copied().unwrap_or(0);
+            let squares = |d: &[T]| d.iter().map(|v| v.wide() * v.wide()).sum::<f64>();
+            ends[1] += squares(&at.d[after * hidden..layout.active[at.step] * hidden]);
+            if at.step == 0 {
+                ends[0] = squares(at.d);
+            }
+        });
+        gradient.clear();
+        gradient.resize(cell.weights().size(), T::zero());
+        unroll::gradients(cell, input, trace, gradient, wanted.then_some(dx));
+    }
+}
+
+/// Gates of the frames that count within [`SATURATED`] of an end of their range, and all of them.
+fn saturated<T: Scalar>(run: &Run<T>, layout: &Layout, weights: &CellWeights<T>, sigmoids: usize) -> (usize, usize) {
+    let CellWeights { hidden, gates, .. } = *weights;
+    let (low, high) = (T::of(SATURATED), T::of(1.0 - SATURATED));
+    let tanh = T::of(1.0 - 2.0 * SATURATED);
+    let mut beyond = 0;
+    for (step, &rows) in run.trace.gates.chunks_exact(layout.batch() * gates).zip(&layout.active) {
+        for row in step[..rows * gates].chunks_exact(gates) {
+            let (sigmoid, other) = row.split_at(sigmoids * hidden);
+            beyond += sigmoid.iter().filter(|&&v| v < low || v > high).count();
+            beyond += other.iter().filter(|v| v.abs() > tanh).count();
         }
     }
+    (beyond, layout.active.iter().sum::<usize>() * gates)
 }

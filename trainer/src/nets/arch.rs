@@ -56,7 +56,10 @@ impl Arch {
 
     /// Stacked GRUs (reset after the product) whose last state is classified.
     pub fn gru(inputs: usize, hidden: usize, layers: usize, frames: usize, classes: usize) -> Self {
-        let gru = |i| LayerSpec::Gru(Gru { name: Some(format!("gru{}", i + 1)), hidden, every_step: i + 1 < layers });
+        let gru = |i| {
+            let name = Some(format!("gru{}", i + 1));
+            LayerSpec::Gru(Gru { name, every_step: i + 1 < layers, ..Gru::new(hidden) })
+        };
         let mut all: Vec<LayerSpec> = (0..layers).map(gru).collect();
         all.push(LayerSpec::Dense(Dense { name: Some("head".into()), outputs: None }));
         Self { input: Shape::Sequence([frames, inputs]), classes, layers: all }

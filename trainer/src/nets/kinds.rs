@@ -3,16 +3,21 @@
 mod convolution;
 mod dense;
 mod gru;
+mod lstm;
 mod pool;
 mod residual;
+mod rnn;
+mod stack;
 
 use serde::{Deserialize, Serialize};
 
 pub use convolution::Convolution;
 pub use dense::Dense;
-pub use gru::Gru;
+pub use gru::{Gru, Reset};
+pub use lstm::Lstm;
 pub use pool::GlobalAveragePool;
 pub use residual::Residual;
+pub use rnn::Rnn;
 
 use super::NetError;
 use super::build::Builder;
@@ -63,8 +68,12 @@ kinds! {
     GlobalAveragePool = "global-average-pool",
     /// Fully connected.
     Dense = "dense",
-    /// Gated recurrent unit.
+    /// Gated recurrent units.
     Gru = "gru",
+    /// Long short-term memory.
+    Lstm = "lstm",
+    /// Recurrence without gates.
+    Rnn = "rnn",
 }
 
 fn one() -> usize {

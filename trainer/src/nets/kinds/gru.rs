@@ -2,14 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::one;
+use super::stack::{Stack, check_bias};
+use crate::init::bias::GateBias;
 use crate::layers::gru;
-use crate::layers::recurrent::Recurrent;
-use crate::nets::arch::{HIDDEN, within};
+use crate::layers::gru_reset_before::GruResetBefore;
+use crate::nets::NetError;
 use crate::nets::build::Builder;
-use crate::nets::{NetError, Shape};
 use crate::scalar::Scalar;
 
-/// Gated recurrent unit.
+/// Gated recurrent units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gru {
@@ -18,21 +20,62 @@ pub struct Gru {
     pub name: Option<String>,
     /// Numbers in a state.
     pub hidden: usize,
+    /// Layers on top of each other.
+    #[serde(default = "one")]
+    pub layers: usize,
+    /// A second direction, from the last frame to the first, whose states stand beside the first's: `2 hidden` numbers.
+    #[serde(default)]
+    pub bidirectional: bool,
     /// Every state is the output, not only the last.
     #[serde(default)]
     pub every_step: bool,
+    /// Where the reset gate comes in.
+    #[serde(default)]
+    pub reset: Reset,
+    /// Biases of the update gate.
+    #[serde(default = "zeros")]
+    pub gate_bias: GateBias,
+}
+
+/// Where a GRU's reset gate comes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reset {
+    /// On the product of the state: PyTorch's, cuDNN's, Keras' `reset_after=True`. The faster.
+    #[default]
+    After,
+    /// On the state, before the product: the textbook's relevance gate.
+    Before,
+}
+
+fn zeros() -> GateBias {
+    GateBias::Zeros
 }
 
 impl Gru {
+    /// A layer of `hidden` numbers, one direction, reset after the product, zero biases.
+    pub fn new(hidden: usize) -> Self {
+        Self {
+            name: None,
+            hidden,
+            layers: 1,
+            bidirectional: false,
+            every_step: false,
+            reset: Reset::After,
+            gate_bias: zeros(),
+        }
+    }
+
     pub(super) fn build<T: Scalar>(&self, name: &str, builder: &mut Builder<'_, T>) -> Result<(), NetError> {
-        let &Self { hidden, every_step, .. } = self;
-        within(name, "hidden", hidden, HIDDEN)?;
-        let Shape::Sequence([frames, inputs]) = builder.at.shape else {
-            return Err(builder.misfit(name, "a sequence"));
-        };
-        let cell = gru::Gru::new(inputs, hidden, builder.rng);
-        let shape = if every_step { Shape::Sequence([frames, hidden]) } else { Shape::Vector(hidden) };
-        builder.push(name, Recurrent::new(cell, every_step), shape);
-        Ok(())
+        check_bias(name, self.gate_bias)?;
+        let &Self { hidden, layers, bidirectional, every_step, .. } = self;
+        let stack = Stack { hidden, layers, bidirectional, every_step };
+        let bias = self.gate_bias;
+        match self.reset {
+            Reset::After => stack.build(name, builder, |inputs, hidden, rng| gru::Gru::new(inputs, hidden, bias, rng)),
+            Reset::Before => {
+                stack.build(name, builder, |inputs, hidden, rng| GruResetBefore::new(inputs, hidden, bias, rng))
+            }
+        }
     }
 }

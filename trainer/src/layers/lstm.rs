@@ -1,0 +1,122 @@
+//! Long short-term memory (Hochreiter and Schmidhuber, Neural Computation 9, 1997) with a forget gate (Gers et al.,
+//! Neural Computation 12, 2000), without peepholes.
+//!
+//! ```text
+//! a = x W + h U + b              (four gates side by side: i, o, f, g, the order of ONNX)
+//! i = sigmoid(a_i)               o = sigmoid(a_o)               f = sigmoid(a_f)               g = tanh(a_g)
+//! c' = f c + i g
+//! h' = o tanh(c')
+//! ```
+//!
+//! Backward, from `d = dL/dh'` and `e = dL/dc'` that step `t + 1` has left:
+//!
+//! ```text
+//! e += d o (1 - tanh(c')^2)
+//! di = e g i (1 - i)             do = d tanh(c') o (1 - o)      df = e c f (1 - f)             dg = e i (1 - g^2)
+//! dc = e f                       dh = [di, do, df, dg] U^T      dx = [di, do, df, dg] W^T
+//! dW = x^T [di, do, df, dg]      dU = h^T [di, do, df, dg]      db: the sum of those rows
+//! ```
+//!
+//! Along `c` the gradient is multiplied by `f` alone: where the forget gate is open it neither shrinks nor grows. A
+//! bias of 1 opens it from the start.
+
+use rand::Rng;
+
+use super::recurrent::{Cell, CellWeights, Step, StepBack, add_back};
+use crate::doctor::record::LayerKind;
+use crate::init::bias::{GateBias, Gates};
+use crate::matmul::Matrix;
+use crate::scalar::Scalar;
+
+/// One LSTM unit. `kept` is `c`.
+#[derive(Clone, Debug)]
+pub struct Lstm<T>(CellWeights<T>);
+
+impl<T: Scalar> Lstm<T> {
+    /// Glorot `W`, orthogonal `U` (one orthogonal matrix a gate), biases zero but for those of `f`, and `i` by chrono.
+    pub fn new(inputs: usize, hidden: usize, bias: GateBias, rng: &mut impl Rng) -> Self {
+        let mut weights = CellWeights::new(inputs, hidden, 4, false, rng);
+        let Gates { keep, write } = bias.fill(hidden, rng);
+        weights.bias.value[..hidden].copy_from_slice(&write);
+        weights.bias.value[2 * hidden..3 * hidden].copy_from_slice(&keep);
+        Self(weights)
+    }
+}
+
+impl<T: Scalar> Cell<T> for Lstm<T> {
+    const KIND: LayerKind = LayerKind::Lstm;
+    const OPERATOR: &'static str = "LSTM";
+    const SIGMOIDS: usize = 3;
+    const MEMORY: bool = true;
+
+    fn weights(&self) -> &CellWeights<T> {
+        &self.0
+    }
+
+    fn weights_mut(&mut self) -> &mut CellWeights<T> {
+        &mut self.0
+    }
+
+    fn step(&self, step: Step<'_, T>) {
+        let (hidden, width) = (self.0.hidden, self.0.gates);
+        let Step { rows, gates, h, next, kept_before, kept, product } = step;
+        self.0.recur(h, rows, 0..width, product);
+        let rows = gates.chunks_exact_mut(width).zip(product.chunks_exact(width));
+        let memory = kept_before.chunks_exact(hidden).zip(kept.chunks_exact_mut(hidden));
+        for (((a, p), (c, c_next)), next) in rows.zip(memory).zip(next.chunks_exact_mut(hidden)) {
+            forward(a, p, c, c_next, next);
+        }
+    }
+
+    fn step_back(&self, step: StepBack<'_, T>) {
+        let (hidden, width) = (self.0.hidden, self.0.gates);
+        let StepBack { rows, gates, kept_before, kept, d, d_memory, before, turned, .. } = step;
+        let memory = kept_before.chunks_exact(hidden).zip(kept.chunks_exact(hidden));
+        let gradients = d.chunks_exact(hidden).zip(d_memory.chunks_exact_mut(hidden));
+        for ((a, (c, c_next)), (d, e)) in gates.chunks_exact_mut(width).zip(memory).zip(gradients) {
+            backward(a, c, c_next, d, e);
+        }
+        if let Some(before) = before {
+            add_back(before, Matrix::new(gates, rows, width), turned, rows, hidden);
+        }
+    }
+}
+
+/// One sequence, one step: `a` becomes `i, o, f, g`.
+fn forward<T: Scalar>(a: &mut [T], product: &[T], c: &[T], c_next: &mut [T], next: &mut [T]) {
+    let hidden = c.len();
+    let (sigmoids, g) = a.split_at_mut(3 * hidden);
+    for (a, &p) in sigmoids.iter_mut().zip(product) {
+        *a = (*a + p).sigmoid();
+    }
+    for (g, &p) in g.iter_mut().zip(&product[3 * hidden..]) {
+        *g = (*g + p).fast_tanh();
+    }
+    let (i, of) = sigmoids.split_at(hidden);
+    let (o, f) = of.split_at(hidden);
+    for (((c_next, &c), &f), (&i, &g)) in c_next.iter_mut().zip(c).zip(f).zip(i.iter().zip(&*g)) {
+        *c_next = f * c + i * g;
+    }
+    for ((next, &o), &c) in next.iter_mut().zip(o).zip(&*c_next) {
+        *next = o * c.fast_tanh();
+    }
+}
+
+/// One sequence, one step back: `a` becomes `di, do, df, dg`, `e` becomes `dc`.
+fn backward<T: Scalar>(a: &mut [T], c: &[T], c_next: &[T], d: &[T], e: &mut [T]) {
+    let hidden = c.len();
+    let one = T::one();
+    let (i, rest) = a.split_at_mut(hidden);
+    let (o, rest) = rest.split_at_mut(hidden);
+    let (f, g) = rest.split_at_mut(hidden);
+    let gates = i.iter_mut().zip(o.iter_mut()).zip(f.iter_mut().zip(g.iter_mut()));
+    let memory = c.iter().zip(c_next);
+    for ((((i, o), (f, g)), (&c, c_next)), (&d, e)) in gates.zip(memory).zip(d.iter().zip(e)) {
+        let squashed = c_next.fast_tanh();
+        *e += d * *o * (one - squashed * squashed);
+        let (di, df, dg) = (*e * *g * *i * (one - *i), *e * c * *f * (one - *f), *e * *i * (one - *g * *g));
+        *e *= *f;
+        *o = d * squashed * *o * (one - *o);
+        (*i, *f, *g) = (di, df, dg);
+    }
+}

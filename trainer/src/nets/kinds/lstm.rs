@@ -1,0 +1,43 @@
+//! `kind = "lstm"`.
+
+use serde::{Deserialize, Serialize};
+
+use super::one;
+use super::stack::{Stack, check_bias};
+use crate::init::bias::GateBias;
+use crate::layers::lstm;
+use crate::nets::NetError;
+use crate::nets::build::Builder;
+use crate::scalar::Scalar;
+
+/// Long short-term memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lstm {
+    /// Its name; without it the kind and a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Numbers in a state.
+    pub hidden: usize,
+    /// Layers on top of each other.
+    #[serde(default = "one")]
+    pub layers: usize,
+    /// A second direction, from the last frame to the first, whose states stand beside the first's: `2 hidden` numbers.
+    #[serde(default)]
+    pub bidirectional: bool,
+    /// Every state is the output, not only the last.
+    #[serde(default)]
+    pub every_step: bool,
+    /// Biases of the forget gate, and by chrono those of the input gate.
+    #[serde(default)]
+    pub gate_bias: GateBias,
+}
+
+impl Lstm {
+    pub(super) fn build<T: Scalar>(&self, name: &str, builder: &mut Builder<'_, T>) -> Result<(), NetError> {
+        check_bias(name, self.gate_bias)?;
+        let &Self { hidden, layers, bidirectional, every_step, .. } = self;
+        let stack = Stack { hidden, layers, bidirectional, every_step };
+        stack.build(name, builder, |inputs, hidden, rng| lstm::Lstm::new(inputs, hidden, self.gate_bias, rng))
+    }
+}

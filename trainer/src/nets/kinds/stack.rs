@@ -1,0 +1,57 @@
+//! What all recurrent kinds are built by.
+
+use rand_chacha::ChaCha8Rng;
+
+use crate::init::bias::GateBias;
+use crate::layers::recurrent::{Cell, Recurrent};
+use crate::nets::arch::{HIDDEN, LAYERS, within};
+use crate::nets::build::Builder;
+use crate::nets::{NetError, Shape};
+use crate::scalar::Scalar;
+
+/// Recurrent layers on top of each other; all but the last hand on every state.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stack {
+    pub hidden: usize,
+    pub layers: usize,
+    pub bidirectional: bool,
+    pub every_step: bool,
+}
+
+impl Stack {
+    /// Layers of the cells that `cell` makes of inputs and hidden numbers. Of several, each has a number in its name.
+    pub fn build<T: Scalar, C: Cell<T> + 'static>(
+        self,
+        name: &str,
+        builder: &mut Builder<'_, T>,
+        cell: impl Fn(usize, usize, &mut ChaCha8Rng) -> C,
+    ) -> Result<(), NetError> {
+        let Self { hidden, layers, bidirectional, every_step } = self;
+        within(name, "hidden", hidden, HIDDEN)?;
+        within(name, "layers", layers, LAYERS)?;
+        for layer in 1..=layers {
+            let Shape::Sequence([frames, inputs]) = builder.at.shape else {
+                return Err(builder.misfit(name, "a sequence"));
+            };
+            let every_step = every_step || layer < layers;
+            let mut next = || cell(inputs, hidden, builder.rng);
+            let layer_of_cells = match bidirectional {
+                true => Recurrent::bidirectional(next(), next(), every_step),
+                false => Recurrent::new(next(), every_step),
+            };
+            let width = if bidirectional { 2 * hidden } else { hidden };
+            let shape = if every_step { Shape::Sequence([frames, width]) } else { Shape::Vector(width) };
+            let name = if layers == 1 { name.to_owned() } else { format!("{name}.layer{layer}") };
+            builder.push(&name, layer_of_cells, shape);
+        }
+        Ok(())
+    }
+}
+
+/// Refuses what [`GateBias::fill`] would not take at its word.
+pub(super) fn check_bias(name: &str, bias: GateBias) -> Result<(), NetError> {
+    match bias {
+        GateBias::Chrono { longest } => within(name, "longest", longest, 2..=65_535),
+        GateBias::Zeros | GateBias::One => Ok(()),
+    }
+}
