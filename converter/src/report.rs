@@ -6,6 +6,8 @@ mod terminal;
 
 use escarp_runtime::Isa;
 
+pub use html::{STYLE, escape};
+
 use crate::{
     convert::Converted,
     graph::OutputKind,

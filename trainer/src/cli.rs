@@ -41,6 +41,8 @@ enum Command {
     Motion(MotionArgs),
     /// Writes the built-in data as files: OUT/train/CLASS/NNNN and OUT/test/CLASS/NNNN.
     Generate(GenerateArgs),
+    /// Says what is wrong with a training run, by its gradients, and what to do; also of runs in PyTorch or Keras.
+    Doctor(DoctorArgs),
 }
 
 #[derive(Args)]
@@ -174,6 +176,18 @@ struct GenerateArgs {
     seed: u64,
 }
 
+#[derive(Args)]
+struct DoctorArgs {
+    /// A run folder, or a file of JSON lines as trainer/callbacks writes them.
+    log: PathBuf,
+    /// Write an HTML page with the verdicts, a heat map of gradients by layer and step, and curves.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    /// Print the verdicts as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 /// Built-in data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Generated {
@@ -217,6 +231,15 @@ pub enum Request {
         /// Of the drawing.
         seed: u64,
     },
+    /// A log is to be diagnosed.
+    Doctor {
+        /// The file, or the run folder.
+        log: PathBuf,
+        /// Where to write the page.
+        report: Option<PathBuf>,
+        /// Print JSON.
+        json: bool,
+    },
 }
 
 /// Reads the arguments; prints help and usage errors itself and then ends the program, with 2 for an error.
@@ -235,6 +258,7 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
             }
             return Ok(Request::Generate { what, out, train, test, seed });
         }
+        Command::Doctor(DoctorArgs { log, report, json }) => return Ok(Request::Doctor { log, report, json }),
         Command::Image(a) => {
             let blocks = match a.model {
                 Model::Resnet8 => 1,

@@ -1,4 +1,12 @@
-//! The gradient doctor: what is measured in a training step, and what follows from it.
+//! The gradient doctor: what is measured in a training step, what follows from it, and how it is shown.
+//!
+//! `trainer/doctor.md` explains the verdicts, their thresholds and the log's format to its users.
 
+pub mod command;
+pub mod diagnose;
 pub mod log;
 pub mod record;
+pub mod report;
+pub mod strip;
+pub mod thresholds;
+pub mod verdict;

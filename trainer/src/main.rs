@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use escarp_trainer::app;
 use escarp_trainer::cli::{self, Generated, Request};
+use escarp_trainer::doctor;
 use escarp_trainer::error::TrainError;
 use escarp_trainer::generate::{Counts, gestures, images};
 
@@ -30,6 +31,7 @@ fn run() -> Result<(), TrainError> {
                 Generated::Motion => gestures::write(&out, seed, counts(gestures::COUNTS)),
             }
         }
+        Request::Doctor { log, report, json } => doctor::command::run(&log, report.as_deref(), json),
         Request::Train { config, out, threads } => {
             prepare(threads)?;
             app::train(&config, &out, &stop).map(drop)

@@ -7,10 +7,11 @@ use super::{Report, decibels, percent, probabilities, short, thousands};
 mod plan;
 mod samples;
 
-const STYLE: &str = include_str!("html/style.css");
+/// The look of our pages, light and dark; other reports share it.
+pub const STYLE: &str = include_str!("html/style.css");
 
 /// Text as HTML.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

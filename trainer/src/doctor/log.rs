@@ -158,6 +158,23 @@ mod tests {
         fails("{\"step\":1} {\"step\":2}\n", &["line 1", "trailing"]);
     }
 
+    /// The documented line is read, and names every key there is.
+    #[test]
+    fn the_documented_line_is_complete() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("doctor.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let line = document.lines().find(|l| l.starts_with("{\"step\"")).unwrap();
+        parse(line).unwrap();
+        for (key, owner) in [("step", "{"), ("name", "[{")] {
+            let wrong = format!("{owner}\"{key}\"");
+            let error = parse(&line.replacen(&wrong, &format!("{owner}\"x\": 1, \"{key}\""), 1)).unwrap_err();
+            let keys = error.split("expected one of ").nth(1).unwrap().split(" at line").next().unwrap();
+            for key in keys.split(", ").map(|k| k.trim_matches('`')) {
+                assert!(line.contains(&format!("\"{key}\":")), "`{key}` is not documented");
+            }
+        }
+    }
+
     #[test]
     fn bare_words_of_python_are_understood() {
         let seen = parse(

@@ -23,6 +23,9 @@ pub struct Observation {
     /// Counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u32>,
+    /// Samples in the batch. In a small one units are idle by chance and not dead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u32>,
     /// Steps that the whole run is to have. Without it nobody can say that learning is too slow for the budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned_steps: Option<u64>,

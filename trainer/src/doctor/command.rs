@@ -1,0 +1,102 @@
+//! `escarp-train doctor LOG`: reads, diagnoses, prints.
+
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::diagnose::Doctor;
+use super::log;
+use super::record::Observation;
+use super::report;
+use super::strip::{Style, strip};
+use super::thresholds::Thresholds;
+use super::verdict::Verdict;
+use crate::error::TrainError;
+use crate::files::write_atomically;
+
+/// A log with what follows from it.
+pub struct Diagnosis {
+    /// What was observed; at least one observation.
+    pub observations: Vec<Observation>,
+    /// What is wrong.
+    pub verdicts: Vec<Verdict>,
+    /// One sentence on the run as a whole.
+    pub summary: String,
+    /// `None` if there is too little to tell by.
+    pub healthy: Option<bool>,
+}
+
+impl Diagnosis {
+    /// Of observations in the order of their steps.
+    pub fn of(observations: Vec<Observation>) -> Self {
+        let doctor = Doctor::of(Thresholds::default(), &observations);
+        let verdicts = doctor.verdicts();
+        let healthy = (!verdicts.is_empty() || doctor.can_tell()).then_some(verdicts.is_empty());
+        Self { observations, summary: doctor.summary(), verdicts, healthy }
+    }
+
+    /// `healthy`, `cannot tell yet`, or nothing where the verdicts speak.
+    pub fn headline(&self) -> &'static str {
+        match self.healthy {
+            Some(true) => "healthy",
+            Some(false) => "ill",
+            None => "cannot tell yet",
+        }
+    }
+
+    /// For a terminal or a file.
+    pub fn text(&self, style: Style) -> String {
+        let mut out = format!("{}: {}\n", self.headline(), self.summary);
+        for verdict in &self.verdicts {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                out,
+                "{} ({}, since step {})\n  evidence: {}",
+                verdict.illness.name(),
+                verdict.severity.name(),
+                verdict.since_step,
+                verdict.evidence
+            );
+            if !verdict.layers.is_empty() {
+                let _ = writeln!(out, "  layers: {}", verdict.layers.join(", "));
+            }
+            for (i, prescription) in verdict.prescriptions.iter().enumerate() {
+                let _ = writeln!(out, "  {}: {}", if i == 0 { "do" } else { "or" }, prescription.sentence());
+            }
+        }
+        let last = self.observations.last().map(|o| strip(o, style)).unwrap_or_default();
+        if !last.is_empty() {
+            out += &format!("last step, {last}\n");
+        }
+        out
+    }
+
+    /// For machines.
+    pub fn json(&self) -> String {
+        let verdicts = self.verdicts.iter().map(|verdict| {
+            let sentences: Vec<String> = verdict.prescriptions.iter().map(|p| p.sentence()).collect();
+            let mut value = json!(verdict);
+            value["sentences"] = json!(sentences);
+            value
+        });
+        let verdicts: Vec<_> = verdicts.collect();
+        let observations = self.observations.len();
+        let value = json!({ "healthy": self.healthy, "summary": self.summary, "observations": observations, "verdicts": verdicts });
+        format!("{value:#}\n")
+    }
+}
+
+/// Prints the diagnosis of a log or run folder and writes the report if a file for it is named.
+pub fn run(log: &Path, report: Option<&Path>, as_json: bool) -> Result<(), TrainError> {
+    let diagnosis = Diagnosis::of(log::read(log)?);
+    if let Some(path) = report {
+        write_atomically(path, report::html(&diagnosis, &log.display().to_string()).as_bytes())?;
+    }
+    match as_json {
+        true => print!("{}", diagnosis.json()),
+        false => print!("{}", diagnosis.text(Style::of(std::io::stdout().is_terminal()))),
+    }
+    Ok(())
+}

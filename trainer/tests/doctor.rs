@@ -1,0 +1,20 @@
+//! Diagnoses of logs whose illness is known: drawn ones here, ones of real trainings in `doctor/real.rs`.
+
+#[path = "doctor/healthy.rs"]
+mod healthy;
+#[path = "doctor/ill.rs"]
+mod ill;
+#[path = "doctor/synthetic.rs"]
+mod synthetic;
+
+use escarp_trainer::doctor::diagnose::Doctor;
+use escarp_trainer::doctor::record::Observation;
+use escarp_trainer::doctor::thresholds::Thresholds;
+use escarp_trainer::doctor::verdict::Verdict;
+
+/// Seeds that every law is drawn with.
+const SEEDS: std::ops::Range<u64> = 0..10;
+
+fn diagnose(log: &[Observation]) -> Vec<Verdict> {
+    Doctor::of(Thresholds::default(), log).verdicts()
+}
