@@ -216,7 +216,7 @@ fn oscillating_loss() {
     let law = Synthetic { loss: Box::new(swing), noise: 0.05, observations: 300, ..healthy(6) };
     let v = found(Illness::OscillatingLoss, &law, as_drawn);
     assert!(matches!(v.prescriptions[0], Prescription::LowerRate { .. }));
-    let fast = |t: f64| if (t * 300.0).round() as u32 % 2 == 0 { 1.0 } else { 4.5 };
+    let fast = |t: f64| if ((t * 300.0).round() as u32).is_multiple_of(2) { 1.0 } else { 4.5 };
     found(Illness::OscillatingLoss, &Synthetic { loss: Box::new(fast), ..law }, as_drawn);
 }
 

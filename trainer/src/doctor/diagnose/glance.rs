@@ -152,6 +152,6 @@ impl BlowUp {
         });
         let place = place.map(|(_, layer, what)| (layer.name.clone(), what));
         let found = place.is_some() || ill(o.loss) || ill(o.gradient_norm);
-        found.then(|| Self { step: o.step, place, loss: o.loss })
+        found.then_some(Self { step: o.step, place, loss: o.loss })
     }
 }
