@@ -1,12 +1,13 @@
-//! Milliseconds of a training step: `step_time {resnet|gru100|gru784} BATCH STEPS`, threads by `RAYON_NUM_THREADS`.
+//! Milliseconds of a training step: `step_time {resnet|gru100|gru784|lstm100} BATCH STEPS`, threads by
+//! `RAYON_NUM_THREADS`.
 //!
-//! The yardstick nets of the design: ResNet-8 on 32x32x3; GRU of 128 on 100 frames of 13 or 784 frames of 1. On a busy
-//! machine compare CPU times; wall times mean something on an idle one only.
+//! The yardstick nets of the design: ResNet-8 on 32x32x3; GRU of 128 on 100 frames of 13 or 784 frames of 1, LSTM
+//! of 128 on 100 frames of 13. On a busy machine compare CPU times; wall times mean something on an idle one only.
 
 use std::time::Instant;
 
 use escarp_trainer::loss::Targets;
-use escarp_trainer::nets::{Arch, Net};
+use escarp_trainer::nets::{Arch, Net, Shape};
 use escarp_trainer::optim::{Optimizer, Rule};
 use ndarray::ArrayD;
 use rand::{RngExt, SeedableRng};
@@ -19,11 +20,15 @@ fn main() {
         Some("resnet") => Some(Arch::resnet(1, 16, [32, 32, 3], 10)),
         Some("gru100") => Some(gru(13, 100)),
         Some("gru784") => Some(gru(1, 784)),
+        Some("lstm100") => {
+            let layers = serde_json::from_str(r#"[{"kind": "lstm", "hidden": 128}, {"kind": "dense"}]"#);
+            Some(Arch { input: Shape::Sequence([100, 13]), classes: 10, layers: layers.expect("sound layers") })
+        }
         _ => None,
     };
     let number = |i: usize| arguments.get(i).and_then(|a| a.parse::<usize>().ok()).filter(|&n| n > 0);
     let (Some(arch), Some(batch), Some(steps)) = (arch, number(1), number(2)) else {
-        eprintln!("usage: step_time {{resnet|gru100|gru784}} BATCH STEPS");
+        eprintln!("usage: step_time {{resnet|gru100|gru784|lstm100}} BATCH STEPS");
         std::process::exit(2);
     };
     let mut rng = ChaCha8Rng::seed_from_u64(7);

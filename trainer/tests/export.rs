@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use escarp_converter::metadata::{KEY, Metadata};
 use escarp_trainer::export::{ExportError, export};
 use escarp_trainer::loss::Targets;
-use escarp_trainer::nets::{Arch, Net};
+use escarp_trainer::nets::{Arch, Net, Shape};
 use ndarray::{Array2, ArrayD};
 use prost::Message;
 use rand::{RngExt, SeedableRng};
@@ -20,11 +20,24 @@ const SAMPLES: usize = 3;
 fn architectures() -> Vec<(&'static str, Arch)> {
     let resnet = |blocks, width, input| Arch::resnet(blocks, width, input, 10);
     let gru = |layers, hidden| Arch::gru(6, hidden, layers, 12, 5);
+    // The second of two layers hands on its last state, the first every one.
+    let recurrent = |layer: &str| {
+        let layers = format!(r#"[{{{layer}, "hidden": 7, "layers": 2}}, {{"kind": "dense"}}]"#);
+        let layers = serde_json::from_str(&layers).expect("layers as users write them");
+        Arch { input: Shape::Sequence([12, 6]), classes: 5, layers }
+    };
     vec![
         ("resnet8", resnet(1, 16, [32, 32, 3])),
         ("resnet14-odd", resnet(2, 4, [15, 18, 1])),
         ("gru", gru(1, 24)),
         ("gru-stacked", gru(3, 10)),
+        ("gru-both", recurrent(r#""kind": "gru", "bidirectional": true"#)),
+        ("gru-before", recurrent(r#""kind": "gru", "reset": "before""#)),
+        ("gru-before-both", recurrent(r#""kind": "gru", "reset": "before", "bidirectional": true"#)),
+        ("lstm", recurrent(r#""kind": "lstm""#)),
+        ("lstm-both", recurrent(r#""kind": "lstm", "bidirectional": true"#)),
+        ("rnn", recurrent(r#""kind": "rnn""#)),
+        ("rnn-both", recurrent(r#""kind": "rnn", "bidirectional": true"#)),
     ]
 }
 

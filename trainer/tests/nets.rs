@@ -1,14 +1,20 @@
 //! What a training may rely on: the same bits on any number of threads, illness named, bad input refused.
 
 use escarp_trainer::loss::Targets;
-use escarp_trainer::nets::{Arch, Net, NetError};
+use escarp_trainer::nets::{Arch, Batch, Net, NetError, Shape};
 use escarp_trainer::optim::{Optimizer, Rule};
 use escarp_trainer::parameter::first_non_finite;
 use ndarray::ArrayD;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Weights after three steps of training a small net on `threads` threads.
+/// A recurrent layer as users write it, and a head.
+fn recurrent(layer: &str, frames: usize) -> Arch {
+    let layers = serde_json::from_str(&format!(r#"[{{{layer}, "hidden": 16}}, {{"kind": "dense"}}]"#));
+    Arch { input: Shape::Sequence([frames, 3]), classes: 4, layers: layers.expect("layers as users write them") }
+}
+
+/// Weights after three steps of training a small net on `threads` threads; sequences of unequal length.
 fn trained_bits(arch: &Arch, batch: usize, threads: usize) -> Vec<u32> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
     pool.install(|| {
@@ -16,9 +22,12 @@ fn trained_bits(arch: &Arch, batch: usize, threads: usize) -> Vec<u32> {
         let mut net: Net = Net::new(arch, &mut rng).expect("a sound architecture");
         let x = ArrayD::from_shape_fn(arch.input_shape(batch), |_| rng.random_range(-1.0f32..1.0));
         let labels: Vec<usize> = (0..batch).map(|i| i % arch.classes).collect();
+        let lengths: Vec<usize> = (0..batch).map(|i| 1 + i * 4 % x.shape()[1]).collect();
+        let sequences = matches!(arch.input, Shape::Sequence(_));
+        let batch = || Batch { x: &x, lengths: sequences.then_some(&lengths[..]) };
         let mut optimizer = Optimizer::new(Rule::sgd(1e-4));
         for _ in 0..3 {
-            net.gradients(&x, Targets::Classes(&labels), 0.1).expect("shapes fit");
+            net.gradients(batch(), Targets::Classes(&labels), 0.1).expect("shapes fit");
             optimizer.step(&mut net.parameters(), 0.1);
         }
         let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
@@ -30,7 +39,16 @@ fn trained_bits(arch: &Arch, batch: usize, threads: usize) -> Vec<u32> {
 
 #[test]
 fn threads_do_not_change_a_bit() {
-    let archs = [Arch::resnet(1, 8, [12, 12, 3], 4), Arch::gru(3, 16, 2, 9, 4)];
+    let archs = [
+        Arch::resnet(1, 8, [12, 12, 3], 4),
+        Arch::gru(3, 16, 2, 9, 4),
+        recurrent(r#""kind": "gru", "reset": "before", "bidirectional": true"#, 9),
+        recurrent(
+            r#""kind": "lstm", "layers": 2, "bidirectional": true, "gate_bias": {"kind": "chrono", "longest": 9}"#,
+            9,
+        ),
+        recurrent(r#""kind": "rnn", "layers": 2"#, 9),
+    ];
     for arch in archs {
         let one = trained_bits(&arch, 37, 1);
         for threads in [2, 3, 7] {
@@ -81,4 +99,57 @@ fn bad_input_is_refused_with_its_reason() {
     assert!(
         message(Net::<f32>::new(&none, &mut rng).map(|_| ())).contains("numbers in a frame = 0; allowed: 1 to 4096")
     );
+}
+
+#[test]
+fn lengths_are_refused_that_make_no_sense() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut net: Net = Net::new(&recurrent(r#""kind": "lstm""#, 5), &mut rng).expect("a sound architecture");
+    let x = ArrayD::zeros(vec![2, 5, 3]);
+    let mut refused = |lengths: &[usize]| {
+        let batch = Batch { x: &x, lengths: Some(lengths) };
+        let refused = net.predict(batch).expect_err("refused");
+        assert_eq!(net.gradients(batch, Targets::Classes(&[0, 1]), 0.0).expect_err("refused"), refused);
+        refused.to_string()
+    };
+    assert_eq!(refused(&[5, 0]), "net: length 0 of sample 1; allowed: 1 to 5");
+    assert_eq!(refused(&[6, 1]), "net: length 6 of sample 0; allowed: 1 to 5");
+    assert_eq!(refused(&[5]), "net: 1 lengths for 2 samples");
+    let mut images: Net = Net::new(&Arch::resnet(1, 4, [8, 8, 3], 4), &mut rng).expect("a sound architecture");
+    let x = ArrayD::zeros(vec![1, 8, 8, 3]);
+    let refused = images.predict(Batch { x: &x, lengths: Some(&[8]) }).expect_err("refused").to_string();
+    assert!(refused.contains("only sequences have lengths"), "{refused}");
+}
+
+#[test]
+fn prediction_minds_the_lengths_beyond_its_own_batches() {
+    // 70 sequences are predicted in two parts; each must get its own lengths.
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let mut net: Net = Net::new(&recurrent(r#""kind": "lstm""#, 5), &mut rng).expect("a sound architecture");
+    let x = ArrayD::from_shape_fn(vec![70, 5, 3], |_| rng.random_range(-1.0f32..1.0));
+    let lengths: Vec<usize> = (0..70).map(|i| 1 + i % 4).collect();
+    let all = net.predict(Batch { x: &x, lengths: Some(&lengths) }).expect("shapes fit");
+    for i in [0, 63, 64, 69] {
+        let one = x.slice(ndarray::s![i..=i, .., ..]).to_owned().into_dyn();
+        let alone = net.predict(Batch { x: &one, lengths: Some(&lengths[i..=i]) }).expect("shapes fit");
+        assert!(alone.iter().zip(all.row(i)).all(|(a, b)| (a - b).abs() < 1e-6), "sequence {i}");
+    }
+    assert!(all.iter().zip(&net.predict(&x).expect("shapes fit")).any(|(a, b)| (a - b).abs() > 1e-3));
+}
+
+#[test]
+fn jacobians_over_time_are_told_for_recurrent_layers_only() {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let arch = recurrent(r#""name": "reader", "kind": "lstm", "bidirectional": true, "layers": 2"#, 5);
+    let mut net: Net = Net::new(&arch, &mut rng).expect("a sound architecture");
+    let x = ArrayD::from_shape_fn(vec![1, 5, 3], |_| rng.random_range(-1.0f32..1.0));
+    let all = net.state_jacobians(&x).expect("one sequence");
+    let names: Vec<&str> = all.iter().map(|(name, _)| &name[..]).collect();
+    assert_eq!(names, ["reader.layer1", "reader.layer2"]);
+    for (_, directions) in &all {
+        assert!(directions.len() == 2 && directions.iter().all(|steps| steps.len() == 5));
+        // h and c of 16 units; by itself a state has the slope 1.
+        assert!(directions.iter().all(|steps| steps[4] == vec![1.0; 32] && steps[0][0] < 1.0));
+    }
+    assert!(net.state_jacobians(&ArrayD::zeros(vec![2, 5, 3])).is_err());
 }
