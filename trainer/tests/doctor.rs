@@ -1,5 +1,7 @@
-//! Diagnoses of logs whose illness is known: drawn ones here, ones of real trainings in `doctor/real.rs`.
+//! Diagnoses of logs whose illness is known: drawn ones, and ones that PyTorch recorded.
 
+#[path = "doctor/command.rs"]
+mod command;
 #[path = "doctor/healthy.rs"]
 mod healthy;
 #[path = "doctor/ill.rs"]

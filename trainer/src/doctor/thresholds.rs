@@ -45,6 +45,9 @@ thresholds! {
     vanishing_time_ratio = 1e-3,
         "Vanishing over time: gradient by a recurrent layer's first state over that by its last, below this.",
         "beta 1, applied to steps in place of layers";
+    small_gain = 0.7,
+        "Vanishing is blamed on the initial weights first if the median of their gains is below this, and not at all if above.",
+        "ours: below Glorot's and LeCun's 1, half of He's";
     exploding_ratio = 70.0,
         "Exploding: gradient norm of the first layer over that of the last, or of the first state over the last, above this.",
         "AutoTrainer, beta 3";

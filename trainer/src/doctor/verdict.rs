@@ -174,9 +174,9 @@ impl Prescription {
         match *self {
             Self::LowerRate { factor } => format!("Lower the learning rate to {factor} of what it is (--lr)."),
             Self::RaiseRate { factor } => format!("Raise the learning rate {factor} times (--lr)."),
-            Self::WarmUp => "Let the learning rate rise slowly over the first steps (a warm-up).".into(),
+            Self::WarmUp => "Let the learning rate rise slowly over the first steps (--warm-up 500).".into(),
             Self::ClipGlobalNorm { limit } => {
-                format!("Clip all gradients together to a norm of {limit} (--clip {limit}).")
+                format!("Clip all gradients together to a norm of {limit} (--clip).")
             }
             Self::Reinitialize { init: Init::He } => {
                 "Begin again with He's initial weights, which keep the variance through ReLU layers.".into()
@@ -198,7 +198,7 @@ impl Prescription {
             Self::AddShortcuts => "Add shortcuts around every two or three layers, as ResNets have them.".into(),
             Self::GatedCell => "Use a GRU or LSTM: their gates carry the gradient through time.".into(),
             Self::AdaptiveOptimizer => {
-                "Use Adam or AdamW, which scale each weight's step by the size of its own gradients.".into()
+                "Use AdamW, which scales each weight's step by the size of its gradients (--optimizer adamw).".into()
             }
             Self::LargerBatch { factor } => format!("Take {factor} times as many samples in a step (--batch)."),
             Self::StandardizeInputs => "Standardize the inputs to mean 0 and deviation 1.".into(),

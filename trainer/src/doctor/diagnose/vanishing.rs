@@ -46,7 +46,14 @@ impl Doctor {
         if saturating && !recurrent {
             cures.push(Prescription::ReplaceActivation { to: Replacement::Relu });
         }
-        cures.push(Prescription::Reinitialize { init: init_for(latest) });
+        // Weights of the right size need no others.
+        let gain = self.first.as_ref().and_then(|o| median(weighted(o).filter_map(|l| l.weight_gain)));
+        let reinitialize = Prescription::Reinitialize { init: init_for(latest) };
+        match gain {
+            Some(gain) if gain < self.limits.small_gain => cures.insert(0, reinitialize),
+            Some(_) => {}
+            None => cures.push(reinitialize),
+        }
         cures.extend([Prescription::AddNorm, Prescription::AddShortcuts, Prescription::AdaptiveOptimizer]);
         let illness = Illness::Vanishing;
         Some(Verdict { illness, severity: Severity::Ill, layers, since_step, evidence, prescriptions: cures })
