@@ -2,7 +2,7 @@
 
 use crate::data::{Samples, batch};
 use crate::error::TrainError;
-use crate::loss::{Targets, softmax_cross_entropy};
+use crate::loss::{Targets, loss};
 use crate::nets::Net;
 
 /// Samples prepared and evaluated together.
@@ -28,12 +28,12 @@ impl Evaluation {
 
 /// Evaluates the chosen samples.
 pub fn evaluate(net: &mut Net, samples: &dyn Samples, indices: &[u32]) -> Result<Evaluation, TrainError> {
-    let (mut correct, mut loss) = (0, 0.0);
+    let (mut correct, mut sum) = (0, 0.0);
     for indices in indices.chunks(CHUNK) {
         let (inputs, classes) = batch(samples, indices, None);
-        let chunk = softmax_cross_entropy(net.predict(&inputs)?.view(), Targets::Classes(&classes), 0.0, 1);
+        let chunk = loss(net.predict(&inputs)?.view(), Targets::Classes(&classes), 0.0);
         correct += chunk.correct;
-        loss += chunk.loss;
+        sum += chunk.loss * chunk.samples as f64;
     }
-    Ok(Evaluation { correct, total: indices.len(), loss: loss / indices.len().max(1) as f64 })
+    Ok(Evaluation { correct, total: indices.len(), loss: sum / indices.len().max(1) as f64 })
 }

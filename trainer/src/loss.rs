@@ -1,11 +1,18 @@
-//! Softmax cross-entropy with label smoothing and mixed labels.
+//! Losses: what a net should have said decides how its outputs are judged.
 //!
-//! With `p = softmax(z)` and target `t = (1 - s) y + s / classes`, the loss of a sample is `-sum t log p` and its
-//! gradient `dz = p - t`; both are divided by the batch. `log p = z - max - log sum exp(z - max)` cannot overflow. `y` is
+//! | targets | loss of a sample | gradient by the output `z` |
+//! |---|---|---|
+//! | classes | softmax cross-entropy `-sum t log p`, `p = softmax(z)` | `p - t` |
+//! | yes or no | sigmoid cross-entropy `-t log p - (1 - t) log(1 - p)`, `p = sigmoid(z)` | `p - t` |
+//! | numbers | mean of the squared errors `(z - t)^2` over the outputs | `2 (z - t) / outputs` |
+//!
+//! All are divided by the number of samples. With label smoothing `s`, `t = (1 - s) y + s / classes`, where `y` is
 //! `onehot(label)` or, of a sample that mixup made of two, `share onehot(first) + (1 - share) onehot(second)`.
+//! `log p = z - max - log sum exp(z - max)` cannot overflow, nor can `log sigmoid(z) = min(z, 0) - log(1 + exp(-|z|))`.
 
 use ndarray::{Array2, ArrayView2};
 
+use crate::nets::NetError;
 use crate::scalar::Scalar;
 
 /// What a net should have said about each sample of a batch.
@@ -22,83 +29,121 @@ pub enum Targets<'a> {
         /// Of the first part, 0 to 1; the same for the whole batch.
         share: f32,
     },
+    /// Yes or no for each output.
+    Binary(&'a [bool]),
+    /// A number for each output.
+    Numbers(&'a [f32]),
 }
 
+/// As a class: a sample that does not count, such as a frame behind the end of its sequence.
+pub const IGNORED: usize = usize::MAX;
+
 impl Targets<'_> {
-    /// Samples.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Classes(labels) => labels.len(),
-            Self::Mixed { first, .. } => first.len(),
-        }
-    }
-
-    /// Whether there is no sample.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Sample `i`: the first class, its share, the second class, which has the rest.
+    /// Refuses targets that do not fit `samples` rows of `outputs` numbers.
     ///
-    /// # Panics
-    /// If there is no such sample.
-    pub fn sample(&self, i: usize) -> (usize, f32, usize) {
-        match *self {
-            Self::Classes(labels) => (labels[i], 1.0, labels[i]),
-            Self::Mixed { first, second, share } => (first[i], share, second[i]),
+    /// # Errors
+    /// [`NetError::Labels`] and [`NetError::Label`].
+    pub fn check(&self, samples: usize, outputs: usize) -> Result<(), NetError> {
+        let labels = match *self {
+            Self::Classes(labels) => vec![labels],
+            Self::Mixed { first, second, .. } => vec![first, second],
+            Self::Binary(answers) => return count(answers.len(), samples * outputs),
+            Self::Numbers(numbers) => return count(numbers.len(), samples * outputs),
+        };
+        for labels in labels {
+            count(labels.len(), samples)?;
+            if let Some(sample) = labels.iter().position(|&l| l >= outputs && l != IGNORED) {
+                return Err(NetError::Label { sample, label: labels[sample], classes: outputs });
+            }
         }
+        Ok(())
     }
+}
 
-    /// The class that counts as right: of a mixed sample that of the larger part, of equal parts the first.
-    ///
-    /// # Panics
-    /// If there is no sample `i`.
-    pub fn class(&self, i: usize) -> usize {
-        let (first, share, second) = self.sample(i);
-        if share >= 0.5 { first } else { second }
-    }
+fn count(labels: usize, samples: usize) -> Result<(), NetError> {
+    if labels == samples { Ok(()) } else { Err(NetError::Labels { labels, samples }) }
 }
 
 /// Loss of a batch, its gradient and how many samples were right.
 #[derive(Clone, Debug)]
 pub struct Loss<T> {
-    /// Summed over the samples given and divided by `batch`.
+    /// Mean over the samples that count.
     pub loss: f64,
-    /// Samples whose largest logit is that of [`Targets::class`].
+    /// Samples that are right: the largest output is that of the class (of a mixed sample that of the larger part, of
+    /// equal parts the first), every yes is above zero and every no is not. No sample of numbers.
     pub correct: usize,
-    /// Of `loss` by the logits, `[samples, classes]`.
+    /// Samples that count.
+    pub samples: usize,
+    /// Of `loss` by the outputs, `[samples, outputs]`.
     pub gradient: Array2<T>,
 }
 
-/// The loss of `logits` `[samples, classes]`, a part of a batch of `batch` samples, against `targets`.
-///
-/// # Panics
-/// If there are fewer targets than samples.
-pub fn softmax_cross_entropy<T: Scalar>(
+/// The loss of `outputs` `[samples, outputs]` against `targets`, which [`Targets::check`] has found to fit. `smoothing`
+/// concerns classes alone.
+pub fn loss<T: Scalar>(outputs: ArrayView2<'_, T>, targets: Targets<'_>, smoothing: f32) -> Loss<T> {
+    match targets {
+        Targets::Classes(labels) => softmax(outputs, labels, labels, 1.0, smoothing),
+        Targets::Mixed { first, second, share } => softmax(outputs, first, second, share, smoothing),
+        Targets::Binary(answers) => sigmoid(outputs, answers),
+        Targets::Numbers(numbers) => squares(outputs, numbers),
+    }
+}
+
+fn softmax<T: Scalar>(
     logits: ArrayView2<'_, T>,
-    targets: Targets<'_>,
+    first: &[usize],
+    second: &[usize],
+    share: f32,
     smoothing: f32,
-    batch: usize,
 ) -> Loss<T> {
     let classes = logits.ncols();
     let (off, on) = (f64::from(smoothing) / classes as f64, 1.0 - f64::from(smoothing));
+    let samples = first.iter().filter(|&&label| label != IGNORED).count();
     let mut gradient = Array2::zeros(logits.dim());
     let (mut loss, mut correct) = (0.0, 0);
-    for (i, (z, mut dz)) in logits.outer_iter().zip(gradient.outer_iter_mut()).enumerate() {
-        let (first, share, second) = targets.sample(i);
-        let share = f64::from(share);
+    let rows = logits.outer_iter().zip(gradient.outer_iter_mut()).zip(first.iter().zip(second));
+    for ((z, mut dz), (&first, &second)) in rows.filter(|(_, (first, _))| **first != IGNORED) {
+        let share_of_first = f64::from(share);
         let largest = z.iter().fold(f64::NEG_INFINITY, |m, v| m.max(v.wide()));
         let sum: f64 = z.iter().map(|v| (v.wide() - largest).exp()).sum();
         for (k, (&z, dz)) in z.iter().zip(&mut dz).enumerate() {
             let log_p = z.wide() - largest - sum.ln();
             let part = |class: usize, share: f64| if k == class { on * share } else { 0.0 };
-            let target = off + part(first, share) + part(second, 1.0 - share);
+            let target = off + part(first, share_of_first) + part(second, 1.0 - share_of_first);
             loss -= target * log_p;
-            *dz = T::of((log_p.exp() - target) / batch as f64);
+            *dz = T::of((log_p.exp() - target) / samples as f64);
         }
-        correct += usize::from(argmax(z.iter().copied()) == targets.class(i));
+        correct += usize::from(argmax(z.iter().copied()) == if share >= 0.5 { first } else { second });
     }
-    Loss { loss: loss / batch as f64, correct, gradient }
+    Loss { loss: loss / samples.max(1) as f64, correct, samples, gradient }
+}
+
+fn sigmoid<T: Scalar>(logits: ArrayView2<'_, T>, answers: &[bool]) -> Loss<T> {
+    let (samples, outputs) = logits.dim();
+    let mut gradient = Array2::zeros(logits.dim());
+    let (mut loss, mut correct) = (0.0, 0);
+    for ((z, mut dz), answers) in logits.outer_iter().zip(gradient.outer_iter_mut()).zip(answers.chunks(outputs)) {
+        for ((z, dz), &yes) in z.iter().zip(&mut dz).zip(answers) {
+            let z = z.wide();
+            let tail = (-z.abs()).exp().ln_1p();
+            loss -= if yes { z.min(0.0) - tail } else { (-z).min(0.0) - tail };
+            *dz = T::of((1.0 / (1.0 + (-z).exp()) - f64::from(u8::from(yes))) / (samples * outputs) as f64);
+        }
+        correct += usize::from(z.iter().zip(answers).all(|(z, &yes)| (z.wide() > 0.0) == yes));
+    }
+    Loss { loss: loss / (samples * outputs) as f64, correct, samples, gradient }
+}
+
+fn squares<T: Scalar>(outputs: ArrayView2<'_, T>, numbers: &[f32]) -> Loss<T> {
+    let count = outputs.len() as f64;
+    let mut gradient = Array2::zeros(outputs.dim());
+    let mut loss = 0.0;
+    for ((z, dz), &t) in outputs.iter().zip(&mut gradient).zip(numbers) {
+        let error = z.wide() - f64::from(t);
+        loss += error * error / count;
+        *dz = T::of(2.0 * error / count);
+    }
+    Loss { loss, correct: 0, samples: outputs.nrows(), gradient }
 }
 
 /// Where the first of the largest values is; 0 where nothing can be compared.
@@ -109,44 +154,62 @@ pub fn argmax<T: Scalar>(values: impl IntoIterator<Item = T>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Targets, softmax_cross_entropy};
-    use ndarray::array;
+    use super::{IGNORED, Targets, loss};
+    use ndarray::{Array2, array};
 
     #[test]
-    fn gradient_is_that_of_finite_differences() {
-        let z = array![[0.3, -1.2, 2.0], [500.0, 499.0, -500.0]];
+    fn gradients_are_those_of_finite_differences() {
+        let z: Array2<f64> = array![[0.3, -1.2, 2.0], [500.0, 499.0, -500.0]];
         let mixed = Targets::Mixed { first: &[0, 1], second: &[1, 1], share: 0.3 };
-        for (targets, correct) in [(Targets::Classes(&[0, 1]), 0), (Targets::Classes(&[2, 0]), 2), (mixed, 0)] {
-            let exact = softmax_cross_entropy(z.view(), targets, 0.1, 2);
-            assert_eq!(exact.correct, correct);
+        for (targets, correct, samples) in [
+            (Targets::Classes(&[0, 1]), 0, 2),
+            (Targets::Classes(&[2, 0]), 2, 2),
+            (Targets::Classes(&[IGNORED, 0]), 1, 1),
+            (mixed, 0, 2),
+            (Targets::Binary(&[true, false, true, true, true, true]), 1, 2),
+            (Targets::Numbers(&[0.5, 0.0, 1.0, 499.5, 499.5, -499.5]), 0, 2),
+        ] {
+            targets.check(2, 3).unwrap();
+            let exact = loss(z.view(), targets, 0.1);
+            assert_eq!((exact.correct, exact.samples), (correct, samples), "{targets:?}");
             for at in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {
                 let side = |h: f64| {
                     let mut moved = z.clone();
                     moved[at] += h;
-                    softmax_cross_entropy(moved.view(), targets, 0.1, 2).loss
+                    loss(moved.view(), targets, 0.1).loss
                 };
                 let slope = (side(1e-5) - side(-1e-5)) / 2e-5;
-                assert!((slope - exact.gradient[at]).abs() < 1e-8, "{targets:?} {at:?}");
+                assert!((slope - exact.gradient[at]).abs() < 1e-7, "{targets:?} {at:?}");
             }
         }
     }
 
     #[test]
-    fn uniform_logits_cost_the_logarithm_of_the_classes() {
-        let loss = softmax_cross_entropy(array![[0.0f32; 10]].view(), Targets::Classes(&[3]), 0.1, 1).loss;
-        assert!((loss - 10f64.ln()).abs() < 1e-6);
+    fn losses_by_hand() {
+        let of = |z: Array2<f32>, targets| loss(z.view(), targets, 0.1).loss;
+        assert!((of(array![[0.0f32; 10]], Targets::Classes(&[3])) - 10f64.ln()).abs() < 1e-6);
+        assert!((of(array![[0.0]], Targets::Binary(&[true])) - 2f64.ln()).abs() < 1e-6);
+        assert!((of(array![[800.0]], Targets::Binary(&[false])) - 800.0).abs() < 1e-3);
+        assert_eq!(of(array![[1.0, 2.0], [0.0, 0.0]], Targets::Numbers(&[0.0, 0.0, 0.0, 1.0])), 1.5);
     }
 
     #[test]
     fn a_mixed_loss_is_the_mixture_of_the_losses() {
-        let z = array![[0.3, -1.2, 2.0], [1.0, 0.5, -0.5]];
+        let z: Array2<f64> = array![[0.3, -1.2, 2.0], [1.0, 0.5, -0.5]];
         let (first, second) = ([0, 2], [2, 1]);
-        let mixed =
-            softmax_cross_entropy(z.view(), Targets::Mixed { first: &first, second: &second, share: 0.3 }, 0.0, 2);
-        let [a, b] = [&first, &second].map(|l| softmax_cross_entropy(z.view(), Targets::Classes(l), 0.0, 2));
+        let mixed = loss(z.view(), Targets::Mixed { first: &first, second: &second, share: 0.3 }, 0.0);
+        let [a, b] = [&first, &second].map(|l| loss(z.view(), Targets::Classes(l), 0.0));
         let share = f64::from(0.3f32);
         assert!((mixed.loss - (share * a.loss + (1.0 - share) * b.loss)).abs() < 1e-12);
         // The larger part is the second; of the first sample it is where the largest logit is.
         assert_eq!(mixed.correct, 1);
+    }
+
+    #[test]
+    fn targets_that_do_not_fit_are_refused() {
+        let refused = |targets: Targets<'_>| targets.check(2, 3).unwrap_err().to_string();
+        assert!(refused(Targets::Classes(&[0])).contains("1 labels for 2 samples"));
+        assert!(refused(Targets::Classes(&[0, 3])).contains("label 3 of sample 1"));
+        assert!(refused(Targets::Numbers(&[0.0; 5])).contains("5 labels for 6 samples"));
     }
 }

@@ -5,7 +5,7 @@ mod build;
 pub mod kinds;
 mod shape;
 
-use ndarray::{Array2, ArrayD, Axis, Ix2};
+use ndarray::{Array2, ArrayD, Axis};
 use rand_chacha::ChaCha8Rng;
 
 pub use arch::{Arch, HIDDEN, LAYERS, WIDTHS};
@@ -15,7 +15,7 @@ pub use shape::Shape;
 use crate::export::graph::{Graph, Value};
 use crate::layers::conv::ConvBuffers;
 use crate::layers::{InputGradient, Layer, Mode, Pass};
-use crate::loss::{Targets, softmax_cross_entropy};
+use crate::loss::{Targets, loss};
 use crate::parameter::{Parameter, gradient_norm};
 use crate::scalar::Scalar;
 
@@ -160,6 +160,7 @@ struct Node<T> {
 #[derive(Debug)]
 pub struct Net<T = f32> {
     arch: Arch,
+    output: Shape,
     nodes: Vec<Node<T>>,
     /// What each node gave last, allocated once.
     values: Vec<ArrayD<T>>,
@@ -183,9 +184,9 @@ impl<T: Scalar> Net<T> {
     /// # Errors
     /// [`NetError::Number`] and [`NetError::Fit`] name the layer.
     pub fn new(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<Self, NetError> {
-        let nodes: Vec<Node<T>> = build::build(arch, rng)?;
+        let (nodes, output): (Vec<Node<T>>, _) = build::build(arch, rng)?;
         let values = nodes.iter().map(|_| ArrayD::zeros(vec![0])).collect();
-        Ok(Self { arch: arch.clone(), nodes, values, spare: Vec::new(), conv: ConvBuffers::default() })
+        Ok(Self { arch: arch.clone(), output, nodes, values, spare: Vec::new(), conv: ConvBuffers::default() })
     }
 
     /// Its shape.
@@ -194,8 +195,8 @@ impl<T: Scalar> Net<T> {
     }
 
     /// Forward and backward through one batch in training mode: afterwards [`Net::parameters`] holds the gradients of
-    /// the mean loss, and the batch-norm statistics have moved. `targets` is one class a sample or two,
-    /// `label_smoothing` in 0..1.
+    /// the mean loss, and the batch-norm statistics have moved. A net that answers every frame takes the targets of all
+    /// frames, sequence after sequence. `label_smoothing` in 0..1 concerns classes.
     ///
     /// # Errors
     /// [`NetError`] if shapes or labels do not fit. A loss that is not finite is no error here: it is in the
@@ -222,27 +223,21 @@ impl<T: Scalar> Net<T> {
     ) -> Result<StepStats, NetError> {
         let batch = batch.into();
         let samples = self.check_input(batch)?;
-        let classes = self.arch.classes;
-        let labels = match targets {
-            Targets::Classes(labels) => vec![labels],
-            Targets::Mixed { first, second, .. } => vec![first, second],
+        let rows = match self.output {
+            Shape::Sequence([frames, _]) => frames * samples,
+            _ => samples,
         };
-        for labels in labels {
-            if labels.len() != samples {
-                return Err(NetError::Labels { labels: labels.len(), samples });
-            }
-            if let Some(sample) = labels.iter().position(|&l| l >= classes) {
-                return Err(NetError::Label { sample, label: labels[sample], classes });
-            }
-        }
+        targets.check(rows, self.arch.classes)?;
         self.forward(batch, Mode::Train);
-        let loss = softmax_cross_entropy(self.outputs().view(), targets, label_smoothing, samples);
-        self.backward(batch, loss.gradient.into_dyn(), false, watch);
+        let loss = loss(self.outputs().view(), targets, label_smoothing);
+        let shape = self.values.last().map(|v| v.raw_dim()).expect("a net has layers");
+        let gradient = loss.gradient.into_shape_with_order(shape).expect("as many numbers");
+        self.backward(batch, gradient, false, watch);
         let gradient_norm = gradient_norm(&self.parameters());
-        Ok(StepStats { loss: loss.loss, correct: loss.correct, samples, gradient_norm })
+        Ok(StepStats { loss: loss.loss, correct: loss.correct, samples: loss.samples, gradient_norm })
     }
 
-    /// Logits `[batch, classes]` in evaluation mode.
+    /// Outputs `[batch, classes]` in evaluation mode, or `[batch * frames, classes]` of a net that answers every frame.
     ///
     /// # Errors
     /// [`NetError`] if shapes or lengths do not fit.
@@ -286,10 +281,16 @@ impl<T: Scalar> Net<T> {
         }
     }
 
-    /// What the last node gave, `[batch, classes]`.
+    /// Shape of the outputs of one sample: a vector, or one for each frame.
+    pub fn output(&self) -> Shape {
+        self.output
+    }
+
+    /// What the last node gave, `[rows, classes]`.
     fn outputs(&self) -> Array2<T> {
         let last = self.values.last().expect("a net has layers, checked when it was built");
-        last.clone().into_dimensionality::<Ix2>().expect("a vector for each sample, checked when it was built")
+        let (classes, rows) = (self.arch.classes, last.len() / self.arch.classes);
+        last.clone().into_shape_with_order((rows, classes)).expect("so many numbers, checked when it was built")
     }
 
     /// Runs all nodes backwards from `d`, the gradient of the last value; returns the gradient of `x` if `wanted`.

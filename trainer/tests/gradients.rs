@@ -1,6 +1,6 @@
 //! Every derivative against central differences, in double precision, where their error is about 1e-9.
 
-use escarp_trainer::loss::{Targets, softmax_cross_entropy};
+use escarp_trainer::loss::{Targets, loss};
 use escarp_trainer::nets::{Arch, Net};
 use escarp_trainer::parameter::Parameter;
 use ndarray::ArrayD;
@@ -71,8 +71,7 @@ fn training_and_prediction_agree_on_the_gru() {
     let mut net = Net::<f64>::new(&arch, &mut rng).expect("a sound architecture");
     let x = ArrayD::from_shape_fn(arch.input_shape(20), |_| rng.random_range(-1.0..1.0));
     let trained = net.gradients(&x, Targets::Classes(&[2; 20]), 0.0).expect("shapes fit");
-    let predicted =
-        softmax_cross_entropy(net.predict(&x).expect("shapes fit").view(), Targets::Classes(&[2; 20]), 0.0, 20);
+    let predicted = loss(net.predict(&x).expect("shapes fit").view(), Targets::Classes(&[2; 20]), 0.0);
     assert!((trained.loss - predicted.loss).abs() < 1e-12);
     assert_eq!(trained.correct, predicted.correct);
 }

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::data::draw::shuffle;
 use crate::data::{Samples, batch};
-use crate::loss::{Targets, softmax_cross_entropy};
+use crate::loss::{Targets, loss};
 use crate::nets::kinds::Dense;
 use crate::nets::{Arch, LayerSpec, Net, Shape};
 use crate::optim::{Optimizer, Rule};
@@ -45,7 +45,7 @@ fn accuracies(train: &dyn Samples, test: &dyn Samples, classes: usize) -> (f64, 
     let mut right = |samples: &dyn Samples| {
         let (x, labels) = flat(samples, &all(samples));
         let logits = net.predict(&x).expect("shapes fit");
-        let loss = softmax_cross_entropy(logits.view(), Targets::Classes(&labels), 0.0, labels.len());
+        let loss = loss(logits.view(), Targets::Classes(&labels), 0.0);
         100.0 * loss.correct as f64 / labels.len() as f64
     };
     (right(train), right(test))

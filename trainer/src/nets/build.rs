@@ -8,8 +8,8 @@ use super::{Arch, NetError, Node, Shape};
 use crate::layers::Layer;
 use crate::scalar::Scalar;
 
-/// The nodes of `arch` in the order in which they run; the last gives the net's outputs.
-pub(super) fn build<T: Scalar>(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<Vec<Node<T>>, NetError> {
+/// The nodes of `arch` in the order in which they run, and the shape that the last gives: the net's outputs.
+pub(super) fn build<T: Scalar>(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<(Vec<Node<T>>, Shape), NetError> {
     arch.check()?;
     let at = Place { value: 0, shape: arch.input, name: "the input".into() };
     let mut builder = Builder { nodes: Vec::new(), at, classes: arch.classes, rng };
@@ -23,11 +23,11 @@ pub(super) fn build<T: Scalar>(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<Vec<
         }
     }
     let Place { shape, name, .. } = builder.at;
-    if shape != Shape::Vector(arch.classes) {
-        let takes = format!("the loss takes a vector of {} numbers", arch.classes);
+    if matches!(shape, Shape::Map(_)) || shape.channels() != arch.classes {
+        let takes = format!("the loss takes a vector of {} numbers, or one for each frame", arch.classes);
         return Err(NetError::Fit { takes, below: name, shape });
     }
-    Ok(builder.nodes)
+    Ok((builder.nodes, shape))
 }
 
 /// A value of the graph.
