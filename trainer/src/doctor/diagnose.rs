@@ -8,9 +8,9 @@
 
 use std::collections::VecDeque;
 
-use super::record::Observation;
+use super::record::{LayerKind, Observation};
 use super::thresholds::Thresholds;
-use super::verdict::Verdict;
+use super::verdict::{Prescription, Verdict};
 
 mod explosion;
 mod glance;
@@ -118,7 +118,11 @@ impl Doctor {
                 .or_else(|| self.oscillation(&progress))
                 .or_else(|| self.slowness(&progress))
         });
-        root.into_iter().collect()
+        let normalized = self.first.as_ref().is_some_and(|o| o.layers.iter().any(|l| l.kind == LayerKind::Norm));
+        let needed = |p: &Prescription| !(normalized && *p == Prescription::AddNorm);
+        let mut verdicts: Vec<Verdict> = root.into_iter().collect();
+        verdicts.iter_mut().for_each(|verdict| verdict.prescriptions.retain(needed));
+        verdicts
     }
 
     /// One sentence on the run as a whole: of a healthy one the evidence for it.
@@ -160,7 +164,9 @@ impl Doctor {
 
     fn progress(&self) -> Option<Progress> {
         let progress = Progress::of(&self.seen, self.baseline, &self.limits)?;
-        Some(Progress { too_slow: self.is_too_slow(&progress), ..progress })
+        let in_vain = self.in_vain(&progress);
+        let too_slow = in_vain && self.patience_is_over() && !progress.learned;
+        Some(Progress { in_vain, too_slow, ..progress })
     }
 
     /// The first step of a sign that is in most of the recent observations, and has been there without a gap of

@@ -74,7 +74,7 @@ fn verdict(verdict: &Verdict) -> String {
     out += "</ol>";
     if !layers.is_empty() {
         let chips: String = layers.iter().map(|l| format!("<code>{}</code>", escape(l))).collect();
-        let _ = write!(out, "<details><summary>{} layers concerned</summary>{chips}</details>", layers.len());
+        let _ = write!(out, "<details><summary>layers concerned: {}</summary>{chips}</details>", layers.len());
     }
     out + "</section>\n"
 }

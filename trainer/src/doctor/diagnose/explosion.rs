@@ -10,6 +10,9 @@ use crate::doctor::verdict::{Illness, Prescription, Severity, Verdict};
 /// Observations that spikes are counted in.
 const SPIKE_WINDOW: usize = 16;
 
+/// Norms are clipped at 1 to 5 in the recipes of `trainer/recipes.md`.
+const LARGEST_CLIP: f64 = 5.0;
+
 impl Doctor {
     /// NaN, infinity, divergence or a gradient that stays exploded, named by its root.
     pub(super) fn explosion(&self, progress: Option<Progress>) -> Option<Verdict> {
@@ -46,7 +49,7 @@ impl Doctor {
                 evidence += "; at first no layer's gradient was of unusual size";
             }
             let lower = Prescription::LowerRate { factor: 0.1 };
-            let cures = vec![lower, Prescription::WarmUp, Prescription::ClipGlobalNorm { limit: self.usual_norm() }];
+            let cures = vec![lower, Prescription::WarmUp, Prescription::ClipGlobalNorm { limit: self.clipping() }];
             return Some(verdict(Illness::LearningRateTooHigh, evidence, cures));
         }
         if !sign.grew {
@@ -55,7 +58,7 @@ impl Doctor {
                 seen.and_then(|g| g.gradient_norm).map(|n| format!("; the gradient norm before was {}", number(n)));
             return Some(verdict(Illness::NonFinite, sign.evidence.clone() + &calm.unwrap_or_default(), check));
         }
-        let mut cures = vec![Prescription::ClipGlobalNorm { limit: self.usual_norm() }];
+        let mut cures = vec![Prescription::ClipGlobalNorm { limit: self.clipping() }];
         cures.push(Prescription::LowerRate { factor: 0.3 });
         cures.push(Prescription::Reinitialize { init: init_for(first) });
         cures.push(if recurrent { Prescription::GatedCell } else { Prescription::AddNorm });
@@ -158,6 +161,12 @@ impl Doctor {
         layers.extend(blow_up.place.as_ref().map(|(layer, _)| layer.clone()));
         let grew = grown || risen || infinite || since.is_some();
         Sign { evidence, since: since.unwrap_or(blow_up.step), layers, grew }
+    }
+
+    /// A limit for clipping: what was usual, or first, before it exploded; at most what recipes clip at.
+    fn clipping(&self) -> f64 {
+        let first = self.seen.first().and_then(|g| g.gradient_norm).filter(|n| *n > 0.0).unwrap_or(1.0);
+        format!("{:.0e}", self.usual_norm().min(first).min(LARGEST_CLIP)).parse().unwrap_or(1.0)
     }
 
     /// Median of the gradient norms, rounded to one digit; 1 where none is known.

@@ -55,15 +55,13 @@ impl Doctor {
         Some(self.verdict(Illness::OscillatingLoss, since, evidence, cures))
     }
 
-    /// No better than an answer that does not look at the input, when a good part of the run is over, and not on the
-    /// way to it: at the steepest fall that the noise allows for, the rest of the run will not do either. A run
-    /// without a plan is granted as many steps again.
-    pub(super) fn is_too_slow(&self, progress: &Progress) -> bool {
+    /// Whether even the steepest fall that the noise allows for will not bring the loss below that of an answer that
+    /// does not look at the input. A run without a plan is granted as many steps again.
+    pub(super) fn in_vain(&self, progress: &Progress) -> bool {
         let Some(last) = self.seen.last() else { return false };
         let done = last.step.max(1) as f64;
         let left = self.seen.len() as f64 * self.planned.map_or(1.0, |planned| (planned as f64 - done).max(0.0) / done);
-        let hoped = progress.now - progress.steepest * left;
-        self.patience_is_over() && !progress.learned && hoped >= (1.0 - self.limits.learned) * progress.base
+        progress.now - progress.steepest * left >= (1.0 - self.limits.learned) * progress.base
     }
 
     /// Slow without a reason that the gradients show.
@@ -90,7 +88,7 @@ impl Doctor {
     }
 
     /// Whether enough of the run is over to expect learning: many nets begin on a plateau.
-    fn patience_is_over(&self) -> bool {
+    pub(super) fn patience_is_over(&self) -> bool {
         let last = self.seen.last().map_or(0, |g| g.step) as f64;
         match self.planned {
             Some(planned) => last >= self.limits.patience * planned as f64,

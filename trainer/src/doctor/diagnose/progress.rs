@@ -21,7 +21,10 @@ pub(super) struct Progress {
     pub surely_learned: bool,
     /// The loss still falls, beyond its noise.
     pub declining: bool,
-    /// It falls too slowly for the run; filled in by the doctor, who knows the plan.
+    /// At its steepest the rest of the run will not bring it below the baseline either; filled in by the doctor, who
+    /// knows how much is left.
+    pub in_vain: bool,
+    /// The same when patience is over.
     pub too_slow: bool,
     /// The most that it may fall with each observation: the fall of late, and two standard errors of it.
     pub steepest: f64,
@@ -66,6 +69,7 @@ impl Progress {
             learned,
             surely_learned,
             declining,
+            in_vain: false,
             too_slow: false,
             steepest,
             worse,
@@ -75,7 +79,7 @@ impl Progress {
 
     /// Neither learned nor on the way to it.
     pub fn stuck(&self) -> bool {
-        self.too_slow || (!self.surely_learned && !self.declining)
+        self.too_slow || (!self.surely_learned && (!self.declining || self.in_vain))
     }
 
     /// `loss 2.300 at first, 2.290 of late`

@@ -27,10 +27,16 @@ const COLUMNS: [Column; 10] = [
 pub(super) fn section(seen: &[Observation]) -> String {
     let Some(last) = seen.iter().rev().find(|o| !o.layers.is_empty()) else { return String::new() };
     let shown: Vec<&Column> = COLUMNS.iter().filter(|(_, of)| last.layers.iter().any(|l| of(l).is_some())).collect();
+    let bars = match last.layers.iter().any(|l| l.gradient_histogram.is_some()) {
+        true => {
+            " The bars count gradients by magnitude, from 10<sup>-12</sup> on the left to 10<sup>2</sup> on the right; \
+             their heights are square roots."
+        }
+        false => "",
+    };
     let mut out = format!(
-        "<section><h2>Layers at step {}</h2><p>From the input to the output. The bars count gradients by magnitude, from \
-         10<sup>-12</sup> on the left to 10<sup>2</sup> on the right; their heights are square roots.</p>\
-         <div class=\"scroll\"><table class=\"layers\"><thead><tr><th>layer</th>",
+        "<section><h2>Layers at step {}</h2><p>From the input to the output.{bars}</p><div class=\"scroll\">\
+         <table class=\"layers\"><thead><tr><th>layer</th>",
         last.step
     );
     for (title, _) in &shown {

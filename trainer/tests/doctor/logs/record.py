@@ -13,7 +13,7 @@ from torch import nn
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2] / "callbacks"))
-from pytorch import HealthLog  # noqa: E402
+from health_pytorch import HealthLog  # noqa: E402
 
 KEPT = ("name", "kind", "activation", "weight_gain", "gradient_norm", "update_ratio", "dead_units", "activation_saturated")
 

@@ -3,7 +3,8 @@
     model.fit(x, y, callbacks=[HealthLog(x[:64], y[:64], "health.jsonl", baseline_loss=math.log(classes))])
 
 Keras does not show a callback the gradients of the step, so they are measured on the samples given here, after
-every `every`-th batch. Needs TensorFlow as Keras's backend. The form of a line: `trainer/doctor.md`.
+every `every`-th batch. Needs TensorFlow as Keras's backend, and a Sequential or functional model. Activations must be
+given to their layers (`activation="relu"`) to be seen. The form of a line: `trainer/doctor.md`.
 """
 import json
 import keras
@@ -28,7 +29,8 @@ class HealthLog(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.count % self.every == 0:
             layers = [l for l in self.model.layers if l.trainable_weights and type(l).__name__ in KINDS]
-            seen = keras.Model(self.model.inputs, [l.output for l in layers] + [self.model.output])
+            inputs = self.model.inputs if len(self.model.inputs) > 1 else self.model.inputs[0]
+            seen = keras.Model(inputs, [l.output for l in layers] + self.model.outputs[:1])
             with tf.GradientTape() as tape:
                 *outputs, answer = seen(self.x, training=True)
                 loss = self.model.compute_loss(self.x, self.y, answer)
