@@ -6,6 +6,7 @@ use escarp_converter::metadata::{FrontEnd, Metadata, Scores};
 use escarp_media::{Folder, Kind};
 
 use crate::config::{BUILTIN, Config, Settings, Task};
+use crate::data::draw::{Purpose, stream};
 use crate::data::images::{Augmentation, Images};
 use crate::data::motion::Motion;
 use crate::data::sound::{Features, Sounds};
@@ -14,7 +15,7 @@ use crate::data::{Samples, Split, check_classes};
 use crate::error::TrainError;
 use crate::fit::{Job, Outcome, fit};
 use crate::generate::{gestures, images};
-use crate::nets::Arch;
+use crate::nets::{Arch, LayerSpec, Net, Shape};
 use crate::progress::Progress;
 use crate::run_folder::RunFolder;
 
@@ -56,7 +57,6 @@ fn run(
     note("seed", settings.seed.to_string());
     note("training samples", prepared.split.train.len().to_string());
     let job = Job {
-        arch: prepared.arch,
         samples: &*prepared.samples,
         split: prepared.split,
         test: prepared.test.as_deref(),
@@ -72,8 +72,10 @@ fn run(
     let (train, held_out) = (job.split.train.len(), job.split.validation.len());
     let tested = job.test.map_or(0, |t| t.classes().len());
     progress.line(format!("{train} training, {held_out} validation, {tested} test samples"));
+    // A net that does not fit the data should leave no run folder behind either.
+    let net = Net::new(&prepared.arch, &mut stream(settings.seed, Purpose::Weights, 0, 0))?;
     let folder = folder()?;
-    let outcome = fit(&job, &folder, resume, &mut progress, stop)?;
+    let outcome = fit(&job, net, &folder, resume, &mut progress, stop)?;
     report(&outcome, &folder, &config.task);
     Ok(outcome)
 }
@@ -94,7 +96,7 @@ impl Prepared {
         let Config { task, source, settings, .. } = config;
         let builtin = source.data.as_os_str() == BUILTIN;
         match *task {
-            Task::Image { blocks, width, size, augmentation } => {
+            Task::Image { ref net, size, augmentation } => {
                 let labels = images::LABELS.map(String::from).to_vec();
                 let data = match builtin {
                     true => {
@@ -122,9 +124,9 @@ impl Prepared {
                         (train.classes().to_vec(), images, test)
                     }
                 };
-                Self::images(data, [blocks, width], augmentation, settings)
+                Self::images(data, net, augmentation, settings)
             }
-            Task::Sound { rate, bands, frames, hidden, layers, augment } => {
+            Task::Sound { rate, bands, frames, ref net, augment } => {
                 let Listings { train, test } = open(config, Kind::Sound, progress)?;
                 let (mut samples, rate) = Sounds::decode(&train, rate)?;
                 let features = Features::new(rate, bands, frames.unwrap_or_else(|| samples.usual_frames(rate)))?;
@@ -140,7 +142,7 @@ impl Prepared {
                 });
                 let labels = train.classes().to_vec();
                 Ok(Self {
-                    arch: Arch::gru(bands, hidden, layers, features.frames.into(), labels.len()),
+                    arch: arch(Shape::Sequence([features.frames.into(), bands]), &labels, net),
                     fingerprint: samples.fingerprint(),
                     samples: Box::new(samples),
                     test: test.transpose()?,
@@ -149,7 +151,7 @@ impl Prepared {
                     front_end: features.metadata(&standard),
                 })
             }
-            Task::Motion { rate, frames, hidden, layers, augment } => {
+            Task::Motion { rate, frames, ref net, augment } => {
                 let (labels, mut samples, mut test) = match builtin {
                     true => {
                         let part = |part, count| Motion::builtin(BUILTIN_SEED, part, count);
@@ -173,7 +175,7 @@ impl Prepared {
                 }
                 let (frames, inputs) = (samples.shape()[0], samples.shape()[1]);
                 Ok(Self {
-                    arch: Arch::gru(inputs, hidden, layers, frames, labels.len()),
+                    arch: arch(Shape::Sequence([frames, inputs]), &labels, net),
                     fingerprint: samples.fingerprint(),
                     samples: Box::new(samples),
                     test: test.map(|t| Box::new(t) as Box<dyn Samples>),
@@ -187,7 +189,7 @@ impl Prepared {
 
     fn images(
         (labels, mut samples, mut test): (Vec<String>, Images, Option<Images>),
-        [blocks, width]: [usize; 2],
+        net: &[LayerSpec],
         augmentation: Option<Augmentation>,
         settings: &Settings,
     ) -> Result<Self, TrainError> {
@@ -199,7 +201,7 @@ impl Prepared {
         }
         let [height, columns] = samples.size();
         Ok(Self {
-            arch: Arch::resnet(blocks, width, [height, columns, 3], labels.len()),
+            arch: arch(Shape::Map([height, columns, 3]), &labels, net),
             fingerprint: samples.fingerprint(),
             samples: Box::new(samples),
             test: test.map(|t| Box::new(t) as Box<dyn Samples>),
@@ -208,6 +210,10 @@ impl Prepared {
             front_end: FrontEnd::Pixels { mean: standard.mean, std: standard.std },
         })
     }
+}
+
+fn arch(input: Shape, labels: &[String], net: &[LayerSpec]) -> Arch {
+    Arch { input, classes: labels.len(), layers: net.to_vec() }
 }
 
 /// Lists the files and checks the classes before anything is decoded.

@@ -1,5 +1,6 @@
 //! The command line of `escarp-train`.
 
+mod net;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -16,7 +17,8 @@ use crate::data::sound::{BANDS, RATES};
 use crate::data::source::Source;
 use crate::error::TrainError;
 use crate::generate::gestures;
-use crate::nets::{HIDDEN, LAYERS, WIDTHS};
+use crate::nets::LayerSpec;
+use net::{NetFlag, RecurrentFlags};
 use tools::{OptimizerName, Recipe, Tools};
 
 /// Trains small networks for Arm boards: ResNets on images, GRUs on sound and on sensor data.
@@ -43,6 +45,11 @@ enum Command {
     Generate(GenerateArgs),
     /// Says what is wrong with a training run, by its gradients, and what to do; also of runs in PyTorch or Keras.
     Doctor(DoctorArgs),
+    /// Lists the built-in networks, or prints one as a TOML file to start from.
+    Nets {
+        /// A preset.
+        name: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -50,24 +57,19 @@ struct ImageArgs {
     /// Folder or tar with one folder of images for each class, or `builtin` for the generated images.
     #[arg(long, value_name = "DIR|TAR|builtin", required_unless_present = "resume")]
     data: Option<PathBuf>,
-    /// Network: 8, 14 or 20 layers.
-    #[arg(long, value_enum, default_value = "resnet8")]
-    model: Model,
-    /// Channels of the first stage; the second and third have twice and four times as many.
-    #[arg(long, default_value_t = 16)]
-    width: usize,
+    /// Network: a preset for images; without it resnet8.
+    #[arg(long, value_parser = net::image_presets(), hide_possible_values = true)]
+    model: Option<String>,
+    #[command(flatten)]
+    net: NetFlag,
+    /// Channels of the preset's first convolution instead of its own (resnet8: 16); the others follow in proportion.
+    #[arg(long)]
+    width: Option<usize>,
     /// Side of the input in pixels; without it the first image's size, 96 at most. Images of other sizes are scaled.
     #[arg(long)]
     size: Option<usize>,
     #[command(flatten)]
     common: Common,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Model {
-    Resnet8,
-    Resnet14,
-    Resnet20,
 }
 
 #[derive(Args)]
@@ -84,12 +86,8 @@ struct SoundArgs {
     /// Frames of 10 ms in a decision; without it what holds 19 of 20 clips, 128 at most.
     #[arg(long)]
     frames: Option<u16>,
-    /// Numbers in the GRU's state.
-    #[arg(long, default_value_t = 128)]
-    hidden: usize,
-    /// GRUs on top of each other.
-    #[arg(long, default_value_t = 1)]
-    layers: usize,
+    #[command(flatten)]
+    recurrent: RecurrentFlags,
     #[command(flatten)]
     common: Common,
 }
@@ -105,12 +103,8 @@ struct MotionArgs {
     /// Samples in a window; longer recordings are cut into overlapping windows.
     #[arg(long, default_value_t = gestures::FRAMES as u16)]
     frames: u16,
-    /// Numbers in the GRU's state.
-    #[arg(long, default_value_t = 48)]
-    hidden: usize,
-    /// GRUs on top of each other.
-    #[arg(long, default_value_t = 1)]
-    layers: usize,
+    #[command(flatten)]
+    recurrent: RecurrentFlags,
     #[command(flatten)]
     common: Common,
 }
@@ -218,6 +212,8 @@ pub enum Request {
         /// Threads, if not one for each processor.
         threads: Option<usize>,
     },
+    /// Something to read.
+    Print(String),
     /// Built-in data as files.
     Generate {
         /// Which.
@@ -259,22 +255,21 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
             return Ok(Request::Generate { what, out, train, test, seed });
         }
         Command::Doctor(DoctorArgs { log, report, json }) => return Ok(Request::Doctor { log, report, json }),
+        Command::Nets { name } => return net::text(name.as_deref()).map(Request::Print),
         Command::Image(a) => {
-            let blocks = match a.model {
-                Model::Resnet8 => 1,
-                Model::Resnet14 => 2,
-                Model::Resnet20 => 3,
-            };
             let augmentation = (!a.common.no_augment).then_some(IMAGE_AUGMENTATION);
-            let task = Task::Image { blocks, width: a.width, size: a.size, augmentation };
+            let net = a.net.image(a.model.as_deref(), a.width)?;
+            let task = Task::Image { net, size: a.size, augmentation };
             (a.common, task, a.data.unwrap_or_default())
         }
-        Command::Sound(SoundArgs { data, rate, bands, frames, hidden, layers, common }) => {
-            let task = Task::Sound { rate, bands, frames, hidden, layers, augment: !common.no_augment };
+        Command::Sound(SoundArgs { data, rate, bands, frames, recurrent, common }) => {
+            let net = recurrent.sequence(128)?;
+            let task = Task::Sound { rate, bands, frames, net, augment: !common.no_augment };
             (common, task, data.unwrap_or_default())
         }
-        Command::Motion(MotionArgs { data, rate, frames, hidden, layers, common }) => {
-            let task = Task::Motion { rate, frames, hidden, layers, augment: !common.no_augment };
+        Command::Motion(MotionArgs { data, rate, frames, recurrent, common }) => {
+            let net = recurrent.sequence(48)?;
+            let task = Task::Motion { rate, frames, net, augment: !common.no_augment };
             (common, task, data)
         }
     };
@@ -368,25 +363,24 @@ fn settings(common: &Common, task: &Task) -> Result<Settings, TrainError> {
     };
     within("--epochs", settings.epochs, 1..=100_000)?;
     within("--batch", settings.batch, 1..=4096)?;
+    if settings.batch == 1 && task.net().iter().any(LayerSpec::normalizes) {
+        let reason = "1 sample has no statistics for this network's batch normalization; take 2 or more";
+        return Err(usage("--batch", reason));
+    }
     within("--validation", settings.validation, 0.0..=0.9)?;
     fits("--minutes", settings.minutes.is_none_or(|m| m > 0.0 && m <= 1e6), "above 0 and at most 1000000")?;
     match *task {
-        Task::Image { width, size, .. } => {
-            within("--width", width, WIDTHS)?;
+        Task::Image { size, .. } => {
             size.map_or(Ok(()), |size| within("--size", size, 8..=512))?;
         }
-        Task::Sound { rate, bands, frames, hidden, layers, .. } => {
+        Task::Sound { rate, bands, frames, .. } => {
             rate.map_or(Ok(()), |rate| within("--rate", rate, RATES))?;
             within("--bands", bands, BANDS)?;
             within("--frames", frames.unwrap_or(1), 1..=u16::MAX)?;
-            within("--hidden", hidden, HIDDEN)?;
-            within("--layers", layers, LAYERS)?;
         }
-        Task::Motion { rate, frames, hidden, layers, .. } => {
+        Task::Motion { rate, frames, .. } => {
             fits("--rate", rate > 0.0 && rate <= 1e6, "above 0 and at most 1000000")?;
             within("--frames", frames, 2..=u16::MAX)?;
-            within("--hidden", hidden, HIDDEN)?;
-            within("--layers", layers, LAYERS)?;
         }
     }
     Ok(settings)

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::clip::Clip;
 use crate::data::images::Augmentation;
 use crate::data::source::Source;
+use crate::nets::LayerSpec;
 use crate::optim::Rule;
 use crate::penalty::Penalty;
 use crate::schedule::Schedule;
@@ -30,18 +31,16 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Task {
-    /// A ResNet on pictures.
+    /// Pictures.
     Image {
-        /// Residual blocks in each of three stages.
-        blocks: usize,
-        /// Channels of the first stage.
-        width: usize,
+        /// The network.
+        net: Vec<LayerSpec>,
         /// Side of the network's input in pixels.
         size: Option<usize>,
         /// How training pictures vary; absent: not at all.
         augmentation: Option<Augmentation>,
     },
-    /// A GRU on log-mel frames of sound.
+    /// Log-mel frames of sound.
     Sound {
         /// Hz.
         rate: Option<u32>,
@@ -49,23 +48,19 @@ pub enum Task {
         bands: usize,
         /// Frames in a decision.
         frames: Option<u16>,
-        /// Numbers in a state.
-        hidden: usize,
-        /// GRUs on top of each other.
-        layers: usize,
+        /// The network.
+        net: Vec<LayerSpec>,
         /// Whether training clips vary.
         augment: bool,
     },
-    /// A GRU on windows of sensor samples.
+    /// Windows of sensor samples.
     Motion {
         /// Samples a second, as the model file states it.
         rate: f32,
         /// Samples in a window.
         frames: u16,
-        /// Numbers in a state.
-        hidden: usize,
-        /// GRUs on top of each other.
-        layers: usize,
+        /// The network.
+        net: Vec<LayerSpec>,
         /// Whether training windows vary.
         augment: bool,
     },
@@ -78,6 +73,13 @@ impl Task {
             Self::Image { .. } => "image",
             Self::Sound { .. } => "sound",
             Self::Motion { .. } => "motion",
+        }
+    }
+
+    /// The network.
+    pub fn net(&self) -> &[LayerSpec] {
+        match self {
+            Self::Image { net, .. } | Self::Sound { net, .. } | Self::Motion { net, .. } => net,
         }
     }
 }

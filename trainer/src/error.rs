@@ -82,6 +82,9 @@ pub enum TrainError {
     /// A network that cannot be built or fed.
     #[error(transparent)]
     Net(#[from] crate::nets::NetError),
+    /// A network's file that cannot be read.
+    #[error(transparent)]
+    NetFile(#[from] crate::nets::NetFileError),
     /// The network could not be written as ONNX.
     #[error("model.onnx: {0}")]
     Export(#[from] crate::export::ExportError),

@@ -30,8 +30,6 @@ const EVENT_STEPS: u64 = 20;
 
 /// What is to be fitted to what.
 pub struct Job<'a> {
-    /// The network.
-    pub arch: Arch,
     /// Training and validation samples.
     pub samples: &'a dyn Samples,
     /// Which are which.
@@ -116,16 +114,17 @@ struct State {
     elapsed: u64,
 }
 
-/// Trains, or goes on training if `resume` says so. `stop` is asked before each step, with the number
+/// Trains `net`, or goes on training if `resume` says so. `stop` is asked before each step, with the number
 /// of steps done.
 pub fn fit(
     job: &Job,
+    net: Net,
     run: &RunFolder,
     resume: bool,
     progress: &mut Progress,
     stop: &dyn Fn(u64) -> bool,
 ) -> Result<Outcome, TrainError> {
-    let mut fit = Fit::new(job, run)?;
+    let mut fit = Fit::new(job, net, run);
     if resume {
         fit.load(&run.last())?;
         run.rewind(fit.state.plan.step())?;
@@ -164,14 +163,14 @@ struct Fit<'a> {
 }
 
 impl<'a> Fit<'a> {
-    fn new(job: &'a Job, run: &'a RunFolder) -> Result<Self, TrainError> {
+    fn new(job: &'a Job, mut net: Net, run: &'a RunFolder) -> Self {
         let settings = job.settings;
         // The last, smaller batch is left out: its statistics would be noisier than the others'. Which samples
         // that hits changes with every epoch.
         let steps_in_epoch = (job.split.train.len() / settings.batch).max(1);
         let total = u64::from(settings.epochs) * steps_in_epoch as u64;
         let state = State {
-            arch: job.arch.clone(),
+            arch: net.arch().clone(),
             fingerprint: job.fingerprint,
             epoch: 0,
             batch: 0,
@@ -181,8 +180,7 @@ impl<'a> Fit<'a> {
             optimizer_steps: 0,
             elapsed: 0,
         };
-        let mut net = Net::new(&job.arch, &mut stream(settings.seed, Purpose::Weights, 0, 0))?;
-        Ok(Self {
+        Self {
             job,
             run,
             average: settings.average.map(|decay| Average::new(decay, &mut net)),
@@ -193,7 +191,7 @@ impl<'a> Fit<'a> {
             elapsed_before: 0,
             steps_in_epoch,
             rate: 0.0,
-        })
+        }
     }
 
     /// Milliseconds of training so far, all sessions together.
@@ -412,7 +410,7 @@ impl<'a> Fit<'a> {
     fn load(&mut self, path: &std::path::Path) -> Result<(), TrainError> {
         let checkpoint = Checkpoint::<State>::load(path)?;
         let bad = |reason: &str| TrainError::Checkpoint { path: path.into(), reason: reason.into() };
-        if checkpoint.header.arch != self.job.arch {
+        if checkpoint.header.arch != *self.net.arch() {
             return Err(bad("it is of another network than config.json and the data ask for"));
         }
         if checkpoint.header.fingerprint != self.job.fingerprint {

@@ -7,6 +7,7 @@
 //! All values are row-major with the batch first and the channels last: `[batch, height, width, channels]`,
 //! `[batch, frames, channels]`, `[batch, channels]`.
 
+pub mod activation;
 pub mod add;
 pub mod batch_norm;
 pub mod conv;

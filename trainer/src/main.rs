@@ -24,6 +24,10 @@ fn main() -> ExitCode {
 fn run() -> Result<(), TrainError> {
     let stop = |_| INTERRUPTED.load(Ordering::Relaxed);
     match cli::parse()? {
+        Request::Print(text) => {
+            print!("{text}");
+            Ok(())
+        }
         Request::Generate { what, out, train, test, seed } => {
             let counts = |all: Counts| Counts { train: train.unwrap_or(all.train), test: test.unwrap_or(all.test) };
             match what {

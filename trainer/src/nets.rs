@@ -2,13 +2,16 @@
 
 mod arch;
 mod build;
+mod file;
 pub mod kinds;
+pub mod presets;
 mod shape;
 
 use ndarray::{Array2, ArrayD, Axis};
 use rand_chacha::ChaCha8Rng;
 
 pub use arch::{Arch, HIDDEN, LAYERS, WIDTHS};
+pub use file::{NetFile, NetFileError};
 pub use kinds::LayerSpec;
 pub use shape::Shape;
 
@@ -45,6 +48,14 @@ pub enum NetError {
         below: String,
         /// What it gives.
         shape: Shape,
+    },
+    /// Keys of a layer that do not go together.
+    #[error("layer `{layer}`: {reason}")]
+    Layer {
+        /// Where.
+        layer: String,
+        /// What is wrong and what is allowed.
+        reason: String,
     },
     /// Two layers bear one name.
     #[error("layer `{name}`: another layer has this name already")]

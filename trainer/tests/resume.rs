@@ -11,6 +11,7 @@ use escarp_trainer::data::source::Source;
 use escarp_trainer::error::TrainError;
 use escarp_trainer::fit::Outcome;
 use escarp_trainer::generate::{Counts, images};
+use escarp_trainer::nets::Arch;
 use escarp_trainer::optim::Rule;
 use escarp_trainer::penalty::Penalty;
 use escarp_trainer::schedule::{Schedule, Shape};
@@ -39,13 +40,13 @@ fn config(task: Task, data: &Path, rule: Rule, batch: usize) -> Config {
 }
 
 fn motion() -> Config {
-    let task = Task::Motion { rate: 50.0, frames: 64, hidden: 6, layers: 1, augment: true };
+    let task = Task::Motion { rate: 50.0, frames: 64, net: Arch::gru(1, 6, 1, 1, 2).layers, augment: true };
     config(task, Path::new(BUILTIN), Rule::adam_w(0.01), 256)
 }
 
 fn pictures(data: &Path) -> Config {
     let augmentation = Some(Augmentation { shift: 2, flip: true, colour: 0.1, cutout: 6 });
-    let task = Task::Image { blocks: 1, width: 2, size: Some(16), augmentation };
+    let task = Task::Image { net: Arch::resnet(1, 2, [1; 3], 2).layers, size: Some(16), augmentation };
     config(task, data, Rule::sgd(5e-4), 8)
 }
 

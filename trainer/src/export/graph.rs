@@ -194,6 +194,12 @@ pub fn string(name: &str, value: &str) -> pb::AttributeProto {
     pb::AttributeProto { name: name.to_owned(), r#type: kind, s: value.as_bytes().to_vec(), ..Default::default() }
 }
 
+/// An attribute that is one number.
+pub fn float(name: &str, value: f64) -> pb::AttributeProto {
+    let kind = AttributeType::Float as i32;
+    pb::AttributeProto { name: name.to_owned(), r#type: kind, f: value as f32, ..Default::default() }
+}
+
 /// An attribute that is a list of integers.
 pub fn ints(name: &str, values: &[usize]) -> pb::AttributeProto {
     let ints = values.iter().map(|&v| v as i64).collect();

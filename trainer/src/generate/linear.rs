@@ -27,7 +27,7 @@ pub fn stays_below(limit: f64, train: &dyn Samples, test: &dyn Samples, classes:
 fn accuracies(train: &dyn Samples, test: &dyn Samples, classes: usize) -> (f64, f64) {
     const EPOCHS: usize = 20;
     let rng = &mut ChaCha8Rng::seed_from_u64(0);
-    let layers = vec![LayerSpec::Dense(Dense { name: None, outputs: None })];
+    let layers = vec![LayerSpec::Dense(Dense::default())];
     let arch = Arch { input: Shape::Vector(train.shape().iter().product()), classes, layers };
     let mut net = Net::new(&arch, rng).expect("one layer");
     let mut optimizer = Optimizer::new(Rule::adam_w(0.01));

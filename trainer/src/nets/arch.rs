@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::kinds::{Convolution, Dense, GlobalAveragePool, Gru, LayerSpec, Residual};
-use super::{NetError, Shape};
+use super::presets::Preset;
+use super::{LayerSpec, NetError, NetFile, Shape};
 
 /// A net's shape: all that is needed, besides its numbers, to build it again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,43 +26,30 @@ pub const HIDDEN: RangeInclusive<usize> = 1..=4096;
 /// Recurrent layers on top of each other that can be built.
 pub const LAYERS: RangeInclusive<usize> = 1..=16;
 
+fn preset(name: &str) -> NetFile {
+    Preset::find(name).expect("built in").net()
+}
+
 impl Arch {
-    /// Residual net of three stages, `width`, `2 width` and `4 width` channels wide, strides 1, 2, 2 (He et al., section
-    /// 4.2). `blocks` in a stage: 1, 2, 3 are ResNet-8, -14, -20. `input` is height, width, channels.
+    /// ResNet-8's preset with `blocks` in a stage (1, 2, 3 make ResNet-8, -14, -20) and `width` channels in the first.
+    /// `input` is height, width, channels.
     pub fn resnet(blocks: usize, width: usize, input: [usize; 3], classes: usize) -> Self {
-        let named = |name: &str| Some(name.to_owned());
-        let stem = LayerSpec::Convolution(Convolution {
-            name: named("stem"),
-            outputs: width,
-            kernel: 3,
-            stride: 1,
-            normalize: true,
-            relu: true,
-        });
-        let stage = |stage: usize| {
-            LayerSpec::Residual(Residual {
-                name: Some(format!("stage{}", stage + 1)),
-                outputs: width << stage,
-                blocks,
-                stride: if stage > 0 { 2 } else { 1 },
-                convolutions: 2,
-                shortcut: true,
-            })
-        };
-        let pool = LayerSpec::GlobalAveragePool(GlobalAveragePool { name: named("pool") });
-        let head = LayerSpec::Dense(Dense { name: named("head"), outputs: None });
-        Self { input: Shape::Map(input), classes, layers: vec![stem, stage(0), stage(1), stage(2), pool, head] }
+        let mut net = preset("resnet8");
+        net.widen(width);
+        for layer in &mut net.layers {
+            if let LayerSpec::Residual(stage) = layer {
+                stage.blocks = blocks;
+            }
+        }
+        Self { input: Shape::Map(input), classes, layers: net.layers }
     }
 
-    /// Stacked GRUs (reset after the product) whose last state is classified.
+    /// The GRU's preset with `layers` of `hidden` numbers each.
     pub fn gru(inputs: usize, hidden: usize, layers: usize, frames: usize, classes: usize) -> Self {
-        let gru = |i| {
-            let name = Some(format!("gru{}", i + 1));
-            LayerSpec::Gru(Gru { name, every_step: i + 1 < layers, ..Gru::new(hidden) })
-        };
-        let mut all: Vec<LayerSpec> = (0..layers).map(gru).collect();
-        all.push(LayerSpec::Dense(Dense { name: Some("head".into()), outputs: None }));
-        Self { input: Shape::Sequence([frames, inputs]), classes, layers: all }
+        let mut net = preset("gru");
+        net.set_hidden(hidden);
+        net.stack(layers);
+        Self { input: Shape::Sequence([frames, inputs]), classes, layers: net.layers }
     }
 
     /// Shape of a batch of `batch` inputs.

@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Arch, NetError, Node, Shape};
 use crate::layers::Layer;
+use crate::layers::activation::{Activation, Function};
 use crate::scalar::Scalar;
 
 /// The nodes of `arch` in the order in which they run, and the shape that the last gives: the net's outputs.
@@ -70,6 +71,13 @@ impl<T: Scalar> Builder<'_, T> {
     /// Adds a layer of one input that gives `shape`.
     pub fn push(&mut self, name: &str, layer: impl Layer<T> + 'static, shape: Shape) {
         self.node(name, vec![self.at.value], Box::new(layer), shape);
+    }
+
+    /// Adds what a layer named `of` ends in, as a layer of its own.
+    pub fn activation(&mut self, of: &str, function: Option<Function>) {
+        if let Some(function) = function {
+            self.push(&format!("{of}.activation"), Activation::from(function), self.at.shape);
+        }
     }
 
     /// Adds a layer that takes the values `inputs` and gives `shape`.

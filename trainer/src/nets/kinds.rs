@@ -1,5 +1,6 @@
 //! The kinds of layers a net is listed from: one file for each, with the keys it takes and how it is built.
 
+mod activation;
 mod convolution;
 mod dense;
 mod gru;
@@ -9,8 +10,9 @@ mod residual;
 mod rnn;
 mod stack;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+pub use activation::Activation;
 pub use convolution::Convolution;
 pub use dense::Dense;
 pub use gru::{Gru, Reset};
@@ -35,6 +37,17 @@ macro_rules! kinds {
         }
 
         impl LayerSpec {
+            /// What users may write as `kind`.
+            pub const KINDS: &[&str] = &[$($word),*];
+
+            /// Reads the other keys of a layer whose `kind` is `word`; `None` if there is no such kind.
+            pub(super) fn read<'de, D: Deserializer<'de>>(word: &str, keys: D) -> Option<Result<Self, D::Error>> {
+                match word {
+                    $($word => Some($kind::deserialize(keys).map(Self::$kind)),)*
+                    _ => None,
+                }
+            }
+
             /// What the user calls it.
             pub fn kind(&self) -> &'static str {
                 match self {
@@ -60,6 +73,8 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// A function of one number.
+    Activation = "activation",
     /// Convolution, normalization or bias, ReLU.
     Convolution = "convolution",
     /// Residual blocks.
@@ -74,6 +89,44 @@ kinds! {
     Lstm = "lstm",
     /// Recurrence without gates.
     Rnn = "rnn",
+}
+
+/// Keys that all recurrent layers have.
+pub(super) struct RecurrentKeys<'a> {
+    pub name: Option<&'a mut String>,
+    pub hidden: &'a mut usize,
+    pub every_step: &'a mut bool,
+}
+
+impl LayerSpec {
+    /// The channels that it gives, if it is a convolution or made of them.
+    pub(super) fn channels_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::Convolution(layer) => Some(&mut layer.outputs),
+            Self::Residual(layer) => Some(&mut layer.outputs),
+            _ => None,
+        }
+    }
+
+    /// Its keys, if it is recurrent.
+    pub(super) fn recurrent_mut(&mut self) -> Option<RecurrentKeys<'_>> {
+        let (name, hidden, every_step) = match self {
+            Self::Gru(layer) => (&mut layer.name, &mut layer.hidden, &mut layer.every_step),
+            Self::Lstm(layer) => (&mut layer.name, &mut layer.hidden, &mut layer.every_step),
+            Self::Rnn(layer) => (&mut layer.name, &mut layer.hidden, &mut layer.every_step),
+            _ => return None,
+        };
+        Some(RecurrentKeys { name: name.as_mut(), hidden, every_step })
+    }
+
+    /// Whether it learns from its batch's statistics.
+    pub fn normalizes(&self) -> bool {
+        match self {
+            Self::Convolution(layer) => layer.normalize,
+            Self::Residual(_) => true,
+            _ => false,
+        }
+    }
 }
 
 fn one() -> usize {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{one, three};
 use crate::init::he;
+use crate::layers::activation::Function;
 use crate::layers::conv::Conv;
 use crate::layers::conv_norm::ConvNorm;
 use crate::nets::arch::{WIDTHS, within};
@@ -29,14 +30,14 @@ pub struct Convolution {
     /// Batch normalization behind it, in place of a bias.
     #[serde(default)]
     pub normalize: bool,
-    /// ReLU behind that.
-    #[serde(default)]
-    pub relu: bool,
+    /// Behind that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Function>,
 }
 
 impl Convolution {
     pub(super) fn build<T: Scalar>(&self, name: &str, builder: &mut Builder<'_, T>) -> Result<(), NetError> {
-        let &Self { outputs, kernel, stride, normalize, relu, .. } = self;
+        let &Self { outputs, kernel, stride, normalize, activation, .. } = self;
         within(name, "outputs", outputs, 1..=*WIDTHS.end() * 4)?;
         within(name, "kernel", kernel, 1..=31)?;
         within(name, "stride", stride, 1..=16)?;
@@ -49,7 +50,10 @@ impl Convolution {
         let weight = he(taps * inputs * outputs, taps * inputs, builder.rng);
         let conv = Conv::new(weight, inputs, outputs, kernel, stride);
         let size = |n: usize| (n + 2 * padding - kernel) / stride + 1;
+        // A ReLU is part of the layer and costs no pass over memory of its own.
+        let relu = activation == Some(Function::Relu);
         builder.push(name, ConvNorm::new(conv, normalize, relu), Shape::Map([size(h), size(w), outputs]));
+        builder.activation(name, activation.filter(|_| !relu));
         Ok(())
     }
 }

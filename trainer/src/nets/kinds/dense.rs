@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::init::glorot;
+use crate::layers::activation::Function;
 use crate::layers::dense;
 use crate::nets::arch::within;
 use crate::nets::build::Builder;
@@ -10,7 +11,7 @@ use crate::nets::{NetError, Shape};
 use crate::scalar::Scalar;
 
 /// Fully connected.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dense {
     /// Its name; without it the kind and a number.
@@ -19,6 +20,9 @@ pub struct Dense {
     /// Numbers out; without it one for each class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<usize>,
+    /// Behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Function>,
 }
 
 impl Dense {
@@ -32,6 +36,7 @@ impl Dense {
         };
         let weight = glorot(inputs * outputs, inputs, outputs, builder.rng);
         builder.push(name, dense::Dense::new(weight, inputs, outputs), shape);
+        builder.activation(name, self.activation);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Convolution, one, two, yes};
+use crate::layers::activation::Function;
 use crate::layers::add::AddRelu;
 use crate::nets::NetError;
 use crate::nets::arch::within;
@@ -49,8 +50,14 @@ impl Residual {
     fn block<T: Scalar>(&self, name: &str, stride: usize, builder: &mut Builder<'_, T>) -> Result<(), NetError> {
         let &Self { outputs, shortcut, .. } = self;
         let x = builder.at.clone();
-        let unit =
-            |outputs, kernel, stride, relu| Convolution { name: None, outputs, kernel, stride, normalize: true, relu };
+        let unit = |outputs, kernel, stride, relu: bool| Convolution {
+            name: None,
+            outputs,
+            kernel,
+            stride,
+            normalize: true,
+            activation: relu.then_some(Function::Relu),
+        };
         let inner = (outputs / 4).max(1);
         let units = match self.convolutions {
             2 => vec![unit(outputs, 3, stride, true), unit(outputs, 3, 1, !shortcut)],
