@@ -246,3 +246,40 @@ fn the_ratio_over_time_is_that_of_the_jacobian() {
         assert!(values.len() == HIDDEN && values.iter().all(|v| (v / expected - 1.0).abs() < 1e-6), "{t}: {values:?}");
     }
 }
+
+#[test]
+fn initial_weights_are_the_papers() {
+    let (hidden, longest) = (40, 200);
+    let mut rng = ChaCha8Rng::seed_from_u64(33);
+    let chrono = GateBias::Chrono { longest };
+    let mut lstm: [AnyLayer; 2] = [GateBias::One, chrono]
+        .map(|bias| Box::new(Recurrent::new(Lstm::new(INPUTS, hidden, bias, &mut rng), false)) as AnyLayer);
+    let mut gru: [AnyLayer; 2] = [
+        Box::new(Recurrent::new(Gru::new(INPUTS, hidden, chrono, &mut rng), false)),
+        Box::new(Recurrent::new(GruResetBefore::new(INPUTS, hidden, chrono, &mut rng), false)),
+    ];
+    // Gates i, o, f, g: the forget gate starts open, all else at zero.
+    let bias = parameter(&mut lstm[0], 2);
+    assert!(bias.iter().enumerate().all(|(k, &b)| b == f64::from(u8::from(k / hidden == 2))));
+    let within = |keep: &[f64]| keep.iter().all(|b| (0.0..=(longest as f64 - 1.0).ln()).contains(b));
+    let bias = parameter(&mut lstm[1], 2);
+    let (write, keep) = (&bias[..hidden], &bias[2 * hidden..3 * hidden]);
+    assert!(within(keep) && keep.iter().zip(write).all(|(k, w)| *k == -w) && keep[0] != keep[1]);
+    for gru in &mut gru {
+        let bias = parameter(gru, 2);
+        assert!(within(&bias[..hidden]) && bias[0] != bias[1] && bias[hidden..].iter().all(|&b| b == 0.0));
+    }
+    for layer in lstm.iter_mut().chain(&mut gru) {
+        let u = parameter(layer, 1);
+        let gates = u.len() / hidden;
+        for gate in 0..gates / hidden {
+            let dot = |i: usize, j: usize| -> f64 {
+                (0..hidden).map(|row| u[row * gates + gate * hidden + i] * u[row * gates + gate * hidden + j]).sum()
+            };
+            assert!((dot(3, 3) - 1.0).abs() < 1e-12 && dot(3, 4).abs() < 1e-12, "gate {gate}");
+        }
+        let limit = (6.0 / (INPUTS + hidden) as f64).sqrt();
+        let most = parameter(layer, 0).iter().fold(0.0f64, |most, w| most.max(w.abs()));
+        assert!((0.9 * limit..=limit).contains(&most), "{most} of {limit}");
+    }
+}

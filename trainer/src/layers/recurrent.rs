@@ -14,6 +14,7 @@
 mod cell;
 mod jacobian;
 mod layout;
+mod piece;
 mod unroll;
 mod weights;
 
@@ -27,11 +28,12 @@ pub use weights::CellWeights;
 
 use super::{InputGradient, Layer, Mode, Pass, numbers, numbers_mut, only, reshape};
 use crate::batch::{samples_per_piece, sum_in_order};
-use crate::doctor::record::{Activation, LayerKind, SATURATED};
+use crate::doctor::record::{Activation, LayerKind};
 use crate::export::graph::{Graph, Value};
 use crate::parameter::Parameter;
 use crate::scalar::Scalar;
 use layout::{Columns, Layout};
+use piece::Piece;
 
 /// Sequences that one thread takes at least: fewer leave the matrix products waiting for the recurrent weights.
 const LEAST: usize = 8;
@@ -62,34 +64,6 @@ enum State {
     Forward,
     /// Gradients of the gates.
     Backward,
-}
-
-/// Memory of one piece of the batch.
-#[derive(Debug)]
-struct Piece<T> {
-    layout: Layout,
-    /// One for each direction.
-    runs: Vec<Run<T>>,
-}
-
-impl<T> Default for Piece<T> {
-    fn default() -> Self {
-        Self { layout: Layout::default(), runs: Vec::new() }
-    }
-}
-
-/// Memory of one direction.
-#[derive(Debug, Default)]
-struct Run<T> {
-    /// `[steps, batch, inputs]`.
-    input: Vec<T>,
-    trace: Trace<T>,
-    /// Gradient of the states, and of the input.
-    d: Vec<T>,
-    dx: Vec<T>,
-    gradient: Vec<T>,
-    /// This piece's part of [`Recurrent::ends`].
-    ends: [f64; 2],
 }
 
 impl<T: Scalar, C: Cell<T>> Recurrent<T, C> {
@@ -135,18 +109,17 @@ impl<T: Scalar, C: Cell<T>> Layer<T> for Recurrent<T, C> {
         }
         let (mut beyond, mut all) = (0, 0);
         for piece in &self.pieces[..self.used] {
-            for run in &piece.runs {
-                let (ends, gates) = saturated(run, &piece.layout, self.cells[0].weights(), C::SIGMOIDS);
-                beyond += ends;
-                all += gates;
-            }
+            let (ends, gates) = piece.saturated(self.cells[0].weights(), C::SIGMOIDS);
+            beyond += ends;
+            all += gates;
         }
         Some(beyond as f64 / all as f64)
     }
 
     fn time_gradient_ratio(&self) -> Option<f64> {
         let [first, last] = self.ends;
-        (self.state == State::Backward).then(|| (first / last).sqrt())
+        // Where nothing comes from above there is nothing to compare.
+        (self.state == State::Backward && last != 0.0).then(|| (first / last).sqrt())
     }
 
     fn state_jacobians(&self, x: &ArrayD<T>) -> Option<Vec<Vec<Vec<f64>>>> {
@@ -168,39 +141,27 @@ impl<T: Scalar, C: Cell<T>> Layer<T> for Recurrent<T, C> {
             y.fill(T::zero());
         }
         let per_sample = y.len() / batch;
-        let piece = samples_per_piece(batch, LEAST);
-        self.used = batch.div_ceil(piece);
+        let at_most = samples_per_piece(batch, LEAST);
+        self.used = batch.div_ceil(at_most);
         self.state = if pass.mode == Mode::Train { State::Forward } else { State::Idle };
         self.pieces.resize_with(self.used.max(self.pieces.len()), Default::default);
         let lengths = pass.lengths;
         (
-            numbers(x).par_chunks(piece * frames * width),
-            numbers_mut(y).par_chunks_mut(piece * per_sample),
+            numbers(x).par_chunks(at_most * frames * width),
+            numbers_mut(y).par_chunks_mut(at_most * per_sample),
             &mut self.pieces,
         )
             .into_par_iter()
             .enumerate()
-            .for_each(|(i, (x, y, Piece { layout, runs }))| {
+            .for_each(|(i, (x, y, piece))| {
                 let batch = x.len() / (frames * width);
-                *layout = match lengths {
-                    Some(lengths) => Layout::new(lengths[i * piece..][..batch].iter().copied(), frames),
+                piece.layout = match lengths {
+                    Some(lengths) => Layout::new(lengths[i * at_most..][..batch].iter().copied(), frames),
                     None => Layout::new(std::iter::repeat_n(frames, batch), frames),
                 };
-                runs.resize_with(cells.len(), Default::default);
-                for (direction, ((cell, run), &columns)) in cells.iter().zip(runs).zip(&all).enumerate() {
-                    layout.gather(x, &mut run.input, Columns::all(width), direction > 0);
-                    unroll::forward(cell, &run.input, batch, &layout.active, &mut run.trace);
-                    let states = &run.trace.states[batch * columns.count..];
-                    match every_step {
-                        true => layout.scatter(states, y, columns, direction > 0, |y, h| y.copy_from_slice(h)),
-                        false => {
-                            let last = &states[(layout.steps() - 1) * batch * columns.count..];
-                            for (row, sequence) in layout.sequences() {
-                                y[sequence * columns.of + columns.first..][..columns.count]
-                                    .copy_from_slice(&last[row * columns.count..][..columns.count]);
-                            }
-                        }
-                    }
+                piece.runs.resize_with(cells.len(), Default::default);
+                for (direction, (cell, &columns)) in cells.iter().zip(&all).enumerate() {
+                    piece.forward(cell, direction, x, y, columns, every_step);
                 }
             });
     }
@@ -218,15 +179,14 @@ impl<T: Scalar, C: Cell<T>> Layer<T> for Recurrent<T, C> {
         let all: Vec<Columns> = (0..self.cells.len()).map(|i| self.columns(i)).collect();
         let (cells, every_step, used) = (&self.cells, self.every_step, self.used);
         let per_sample = dy.len() / batch;
-        let piece = samples_per_piece(batch, LEAST);
+        let at_most = samples_per_piece(batch, LEAST);
         let turned: Vec<Vec<T>> = cells.iter().map(|cell| cell.weights().turned()).collect();
         let wanted = !matches!(dx[0], InputGradient::Unused);
         self.state = State::Backward;
-        (numbers(dy).par_chunks(piece * per_sample), &mut self.pieces[..used]).into_par_iter().for_each(
-            |(dy, Piece { layout, runs })| {
-                for (direction, (cell, run)) in cells.iter().zip(runs).enumerate() {
-                    spread(dy, layout, all[direction], every_step, direction > 0, &mut run.d);
-                    run.backward(cell, &turned[direction], layout, wanted);
+        (numbers(dy).par_chunks(at_most * per_sample), &mut self.pieces[..used]).into_par_iter().for_each(
+            |(dy, piece)| {
+                for (direction, cell) in cells.iter().enumerate() {
+                    piece.backward(cell, direction, &turned[direction], dy, all[direction], every_step, wanted);
                 }
             },
         );
@@ -241,13 +201,9 @@ impl<T: Scalar, C: Cell<T>> Layer<T> for Recurrent<T, C> {
         }
         if wanted {
             let mut all = ArrayD::zeros(x.raw_dim());
-            let parts = numbers_mut(&mut all).par_chunks_mut(piece * frames * width);
+            let parts = numbers_mut(&mut all).par_chunks_mut(at_most * frames * width);
             (parts, &self.pieces[..used]).into_par_iter().for_each(|(to, piece)| {
-                for (direction, run) in piece.runs.iter().enumerate() {
-                    piece.layout.scatter(&run.dx, to, Columns::all(width), direction > 0, |to, d| {
-                        to.iter_mut().zip(d).for_each(|(to, &d)| *to += d);
-                    });
-                }
+                piece.input_gradient(to, width);
             });
             dx[0].give(&mut all);
         }
@@ -280,55 +236,4 @@ impl<T: Scalar, C: Cell<T>> Layer<T> for Recurrent<T, C> {
         let attributes = self.cells[0].attributes();
         graph.recurrent(C::OPERATOR, name, &[x, w, r, b], self.every_step, hidden, directions, attributes)
     }
-}
-
-/// Output gradients of a piece to those of its states, `[steps, batch, hidden]`.
-fn spread<T: Scalar>(dy: &[T], layout: &Layout, columns: Columns, every_step: bool, reversed: bool, d: &mut Vec<T>) {
-    if every_step {
-        layout.gather(dy, d, columns, reversed);
-        return;
-    }
-    let (batch, hidden) = (layout.batch(), columns.count);
-    d.clear();
-    d.resize(layout.steps() * batch * hidden, T::zero());
-    let last = &mut d[(layout.steps() - 1) * batch * hidden..];
-    for (row, sequence) in layout.sequences() {
-        last[row * hidden..][..hidden].copy_from_slice(&dy[sequence * columns.of + columns.first..][..hidden]);
-    }
-}
-
-impl<T: Scalar> Run<T> {
-    fn backward<C: Cell<T>>(&mut self, cell: &C, turned: &[T], layout: &Layout, wanted: bool) {
-        let Self { input, trace, d, dx, gradient, ends } = self;
-        let hidden = cell.weights().hidden;
-        *ends = [0.0; 2];
-        unroll::backward(cell, turned, layout.batch(), &layout.active, trace, d, None, |at| {
-            // Sequences whose last step this is: they run, and no longer at the next.
-            let after = layout.active.get(at.step + 1).copied().unwrap_or(0);
-            let squares = |d: &[T]| d.iter().map(|v| v.wide() * v.wide()).sum::<f64>();
-            ends[1] += squares(&at.d[after * hidden..layout.active[at.step] * hidden]);
-            if at.step == 0 {
-                ends[0] = squares(at.d);
-            }
-        });
-        gradient.clear();
-        gradient.resize(cell.weights().size(), T::zero());
-        unroll::gradients(cell, input, trace, gradient, wanted.then_some(dx));
-    }
-}
-
-/// Gates of the frames that count within [`SATURATED`] of an end of their range, and all of them.
-fn saturated<T: Scalar>(run: &Run<T>, layout: &Layout, weights: &CellWeights<T>, sigmoids: usize) -> (usize, usize) {
-    let CellWeights { hidden, gates, .. } = *weights;
-    let (low, high) = (T::of(SATURATED), T::of(1.0 - SATURATED));
-    let tanh = T::of(1.0 - 2.0 * SATURATED);
-    let mut beyond = 0;
-    for (step, &rows) in run.trace.gates.chunks_exact(layout.batch() * gates).zip(&layout.active) {
-        for row in step[..rows * gates].chunks_exact(gates) {
-            let (sigmoid, other) = row.split_at(sigmoids * hidden);
-            beyond += sigmoid.iter().filter(|&&v| v < low || v > high).count();
-            beyond += other.iter().filter(|v| v.abs() > tanh).count();
-        }
-    }
-    (beyond, layout.active.iter().sum::<usize>() * gates)
 }
