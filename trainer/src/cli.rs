@@ -132,6 +132,9 @@ struct Common {
     /// Samples in a step.
     #[arg(long)]
     batch: Option<usize>,
+    /// Steps from one look of the doctor to the next; 0: it never looks.
+    #[arg(long, value_name = "STEPS", default_value_t = 20)]
+    watch: u64,
     /// Train on the samples as they are.
     #[arg(long)]
     no_augment: bool,
@@ -360,6 +363,7 @@ fn settings(common: &Common, task: &Task) -> Result<Settings, TrainError> {
         penalty: tools.penalty()?,
         average: tools.average()?,
         mixup: tools.mixup()?,
+        watch: common.watch,
     };
     within("--epochs", settings.epochs, 1..=100_000)?;
     within("--batch", settings.batch, 1..=4096)?;

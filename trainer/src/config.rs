@@ -112,6 +112,8 @@ pub struct Settings {
     pub penalty: Penalty,
     /// Decay of the averaged weights that are evaluated and exported; absent: the latest weights are.
     pub average: Option<f32>,
+    /// Steps from one look of the doctor to the next; 0: none.
+    pub watch: u64,
     /// Parameter of the Beta distribution by which batches are mixed; absent: they are not.
     pub mixup: Option<f32>,
 }

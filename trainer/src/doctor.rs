@@ -4,7 +4,9 @@
 
 pub mod command;
 pub mod diagnose;
+pub mod live;
 pub mod log;
+pub mod measure;
 pub mod record;
 pub mod report;
 pub mod strip;

@@ -57,7 +57,7 @@ pub enum TrainError {
     /// The loss or the gradient left the finite numbers.
     #[error(
         "training diverged at epoch {epoch}, step {step}: loss {loss}, gradient norm {norm}{place}; \
-         try a lower --lr (now {rate}) or a lower --clip; last.ckpt holds the state before this epoch"
+         try a lower --lr (now {rate}) or a lower --clip; last.ckpt holds the state before this epoch{cures}"
     )]
     Diverged {
         /// Counted from 1.
@@ -72,6 +72,8 @@ pub enum TrainError {
         place: String,
         /// Learning rate of the step.
         rate: f32,
+        /// What the doctor prescribes, each on a line of its own.
+        cures: String,
     },
     /// Threads or signals that the system does not grant.
     #[error("cannot start: {reason}")]

@@ -1,29 +1,28 @@
 //! The training loop: steps, epochs, validation, checkpoints.
 
+mod state;
+mod step;
+
 use std::time::Instant;
 
 use escarp_converter::metadata::Metadata;
-use serde::{Deserialize, Serialize};
 
 use crate::average::Average;
-use crate::checkpoint::Checkpoint;
 use crate::config::Settings;
-use crate::data::draw::{Purpose, epoch_order, stream};
-use crate::data::mixup::mix;
-use crate::data::{Augment, Samples, Split, batch};
+use crate::data::draw::epoch_order;
+use crate::data::{Samples, Split};
+use crate::doctor::live::Live;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::events::Events;
 use crate::export::export;
 use crate::files::write_atomically;
-use crate::loss::Targets;
-use crate::nets::{Arch, Net};
+use crate::nets::Net;
 use crate::optim::Optimizer;
-use crate::parameter::{first_non_finite, gradient_norm};
 use crate::plan::Plan;
 use crate::progress::{Now, Progress};
 use crate::run_folder::{EpochMetrics, RunFolder};
-use crate::schedule::Moment;
+use state::{Best, State, Sums, no_worse};
 
 /// Steps between two points in TensorBoard.
 const EVENT_STEPS: u64 = 20;
@@ -63,57 +62,6 @@ pub enum Outcome {
     },
 }
 
-/// What is known of the epochs so far.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Best {
-    /// The epoch whose network is kept.
-    epoch: u32,
-    /// Most validation samples that any epoch had right.
-    peak: usize,
-}
-
-/// Whether `correct` of `total` is no worse than `peak` of `total` within one standard error of their difference.
-///
-/// A small validation set that is nearly solved ranks epochs by chance, and the chance is best while the learning
-/// rate is still high and the accuracy jumps. The rate only falls, so of two epochs that cannot be told apart the
-/// later is the better guess. With `p = (peak + 1) / (total + 2)` (Laplace, so that a perfect score has an error
-/// too), a count has the variance `total p (1 - p)` and the difference of two twice that.
-fn no_worse(correct: usize, peak: usize, total: usize) -> bool {
-    let (n, p) = (total as f64, (peak + 1) as f64 / (total + 2) as f64);
-    correct as f64 + (2.0 * n * p * (1.0 - p)).sqrt() >= peak as f64
-}
-
-/// Sums over the steps of an epoch. Kept as bits: JSON must not round them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Sums {
-    loss: u64,
-    norm: u64,
-    norm_max: u64,
-    correct: usize,
-    seen: usize,
-    steps: u64,
-    /// Milliseconds of the run at the epoch's begin.
-    began: u64,
-}
-
-/// What a checkpoint says besides the numbers of the network.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct State {
-    arch: Arch,
-    fingerprint: u32,
-    /// Epochs done.
-    epoch: u32,
-    /// Batches of this epoch done.
-    batch: usize,
-    plan: Plan,
-    sums: Sums,
-    best: Option<Best>,
-    /// Steps the optimizer has taken.
-    optimizer_steps: u64,
-    /// Milliseconds of training in all sessions.
-    elapsed: u64,
-}
-
 /// Trains `net`, or goes on training if `resume` says so. `stop` is asked before each step, with the number
 /// of steps done.
 pub fn fit(
@@ -136,16 +84,20 @@ pub fn fit(
         fit.save(&run.last())?; // so that a run killed in its first epoch can be continued like any other
     }
     let mut events = Events::create(run.path(), fit.state.plan.step())?;
-    while !fit.state.plan.finished() {
-        if !fit.epoch(&mut events, progress, stop)? {
-            fit.save(&run.last())?;
-            progress.clear();
-            return Ok(Outcome::Interrupted { step: fit.state.plan.step() });
-        }
-        fit.end_epoch(&mut events, progress)?;
-    }
+    fit.doctor = match job.settings.watch {
+        0 => None,
+        every => Some(Live::start(run.path(), every, fit.state.plan.step())?),
+    };
+    let trained = fit.train(&mut events, progress, stop);
     progress.clear();
-    fit.finish()
+    // What the doctor saw is most wanted of a run that failed.
+    if let Some(doctor) = &fit.doctor {
+        doctor.report()?;
+    }
+    match trained? {
+        true => fit.finish(),
+        false => Ok(Outcome::Interrupted { step: fit.state.plan.step() }),
+    }
 }
 
 struct Fit<'a> {
@@ -154,6 +106,9 @@ struct Fit<'a> {
     net: Net,
     optimizer: Optimizer,
     average: Option<Average>,
+    doctor: Option<Live>,
+    /// Loss of who knows only how frequent the classes are.
+    baseline: f64,
     state: State,
     started: Instant,
     elapsed_before: u64,
@@ -164,7 +119,7 @@ struct Fit<'a> {
 
 impl<'a> Fit<'a> {
     fn new(job: &'a Job, mut net: Net, run: &'a RunFolder) -> Self {
-        let settings = job.settings;
+        let (settings, classes) = (job.settings, net.arch().classes);
         // The last, smaller batch is left out: its statistics would be noisier than the others'. Which samples
         // that hits changes with every epoch.
         let steps_in_epoch = (job.split.train.len() / settings.batch).max(1);
@@ -177,6 +132,7 @@ impl<'a> Fit<'a> {
             plan: Plan::new(total, settings.minutes),
             sums: Sums::default(),
             best: None,
+            validation_loss: None,
             optimizer_steps: 0,
             elapsed: 0,
         };
@@ -186,6 +142,8 @@ impl<'a> Fit<'a> {
             average: settings.average.map(|decay| Average::new(decay, &mut net)),
             net,
             optimizer: Optimizer::new(settings.rule.clone()),
+            doctor: None,
+            baseline: entropy(job, classes),
             state,
             started: Instant::now(),
             elapsed_before: 0,
@@ -201,6 +159,23 @@ impl<'a> Fit<'a> {
 
     fn seconds(&self) -> f64 {
         self.elapsed() as f64 / 1e3
+    }
+
+    /// Trains to the end of the plan; false if asked to stop before.
+    fn train(
+        &mut self,
+        events: &mut Events,
+        progress: &mut Progress,
+        stop: &dyn Fn(u64) -> bool,
+    ) -> Result<bool, TrainError> {
+        while !self.state.plan.finished() {
+            if !self.epoch(events, progress, stop)? {
+                self.save(&self.run.last())?;
+                return Ok(false);
+            }
+            self.end_epoch(events, progress)?;
+        }
+        Ok(true)
     }
 
     /// Does the rest of the epoch; false if asked to stop.
@@ -225,7 +200,7 @@ impl<'a> Fit<'a> {
                 return Ok(false);
             }
             let indices = order[self.state.batch * settings.batch..].iter().take(settings.batch);
-            let norm = self.step(&indices.copied().collect::<Vec<_>>())?;
+            let norm = self.step(&indices.copied().collect::<Vec<_>>(), events, progress)?;
             let now = self.now(norm);
             progress.step(self.state.batch as u64, now);
             let step = self.state.plan.step();
@@ -236,58 +211,6 @@ impl<'a> Fit<'a> {
             }
         }
         Ok(true)
-    }
-
-    /// One step on a batch; returns the norm of its gradients.
-    fn step(&mut self, indices: &[u32]) -> Result<f64, TrainError> {
-        let settings = self.job.settings;
-        let augment = Augment { seed: settings.seed, epoch: self.state.epoch };
-        let (mut inputs, classes) = batch(self.job.samples, indices, Some(augment));
-        let mixed = settings.mixup.map(|alpha| {
-            let mut rng = stream(settings.seed, Purpose::Mixup, self.state.epoch, self.state.batch as u32);
-            mix(&mut inputs, &classes, alpha, &mut rng)
-        });
-        let targets = match &mixed {
-            None => Targets::Classes(&classes),
-            Some(mixed) => Targets::Mixed { first: &classes, second: &mixed.second, share: mixed.share },
-        };
-        let mut stats = self.net.gradients(&inputs, targets, settings.label_smoothing)?;
-        let plan = &self.state.plan;
-        let moment = Moment::new(plan.step(), self.state.epoch, plan.position());
-        self.rate = settings.schedule.rate(settings.rate, moment);
-        let mut parameters = self.net.parameters();
-        if !settings.penalty.is_none() {
-            stats.loss += settings.penalty.add(&mut parameters);
-            stats.gradient_norm = gradient_norm(&parameters);
-        }
-        if !stats.loss.is_finite() || !stats.gradient_norm.is_finite() {
-            return Err(TrainError::Diverged {
-                epoch: self.state.epoch + 1,
-                step: self.state.plan.step(),
-                loss: stats.loss,
-                norm: stats.gradient_norm,
-                place: first_non_finite(&parameters).map_or(String::new(), |name| format!(", first in {name}")),
-                rate: self.rate,
-            });
-        }
-        settings.clip.apply(&mut parameters);
-        let steps = self.optimizer.steps;
-        self.optimizer.step(&mut parameters, self.rate);
-        if let Some(average) = &mut self.average {
-            average.update(steps, &mut self.net);
-        }
-        let sums = &mut self.state.sums;
-        let add = |bits: &mut u64, value: f64| *bits = (f64::from_bits(*bits) + value).to_bits();
-        add(&mut sums.loss, stats.loss);
-        add(&mut sums.norm, stats.gradient_norm);
-        sums.norm_max = f64::from_bits(sums.norm_max).max(stats.gradient_norm).to_bits();
-        sums.correct += stats.correct;
-        sums.seen += stats.samples;
-        sums.steps += 1;
-        self.state.batch += 1;
-        let seconds = self.seconds();
-        self.state.plan.advance(seconds);
-        Ok(stats.gradient_norm)
     }
 
     fn now(&self, gradient_norm: f64) -> Now {
@@ -313,6 +236,7 @@ impl<'a> Fit<'a> {
             true => None,
             false => Some(self.averaged(|fit| evaluate(&mut fit.net, fit.job.samples, held_out))?),
         };
+        self.state.validation_loss = validation.map(|v| v.loss.to_bits());
         self.state.epoch += 1;
         self.state.batch = 0;
         let metrics = EpochMetrics {
@@ -395,54 +319,15 @@ impl<'a> Fit<'a> {
         }
         write_atomically(&self.run.model(), &export(&self.net, &metadata)?)
     }
-
-    fn save(&mut self, path: &std::path::Path) -> Result<(), TrainError> {
-        self.state.elapsed = self.elapsed();
-        self.state.optimizer_steps = self.optimizer.steps;
-        let mut arrays: Vec<(String, Vec<f32>)> = Vec::new();
-        arrays.extend(self.net.parameters().into_iter().map(|p| (format!("weights/{}", p.name), p.value.to_vec())));
-        arrays.extend(self.net.buffers().into_iter().map(|(name, v)| (format!("statistics/{name}"), v.to_vec())));
-        arrays.extend(self.optimizer.memory.iter().enumerate().map(|(i, m)| (format!("memory/{i}"), m.clone())));
-        arrays.extend(self.average.iter().flat_map(Average::arrays));
-        Checkpoint { header: self.state.clone(), arrays }.save(path)
-    }
-
-    fn load(&mut self, path: &std::path::Path) -> Result<(), TrainError> {
-        let checkpoint = Checkpoint::<State>::load(path)?;
-        let bad = |reason: &str| TrainError::Checkpoint { path: path.into(), reason: reason.into() };
-        if checkpoint.header.arch != *self.net.arch() {
-            return Err(bad("it is of another network than config.json and the data ask for"));
-        }
-        if checkpoint.header.fingerprint != self.job.fingerprint {
-            return Err(bad("the training data have changed since it was written"));
-        }
-        for parameter in self.net.parameters() {
-            checkpoint.restore(path, &format!("weights/{}", parameter.name), parameter.value)?;
-        }
-        for (name, values) in self.net.buffers() {
-            checkpoint.restore(path, &format!("statistics/{name}"), values)?;
-        }
-        let memory = checkpoint.arrays.iter().filter(|(name, _)| name.starts_with("memory/"));
-        self.optimizer.memory = memory.map(|(_, values)| values.clone()).collect();
-        self.optimizer.steps = checkpoint.header.optimizer_steps;
-        if let Some(average) = &mut self.average {
-            average.restore(&checkpoint, path)?;
-        }
-        self.elapsed_before = checkpoint.header.elapsed;
-        self.started = Instant::now();
-        self.state = checkpoint.header;
-        Ok(())
-    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::no_worse;
-
-    #[test]
-    fn epochs_within_one_standard_error_count_as_equal() {
-        assert!(no_worse(229, 230, 230) && !no_worse(228, 230, 230));
-        assert!(no_worse(4230, 4250, 5000) && !no_worse(4210, 4250, 5000));
-        assert!(no_worse(5, 5, 10) && no_worse(0, 0, 0));
+/// Entropy of the training classes' frequencies: the loss of the best answer that does not look at the sample.
+fn entropy(job: &Job, classes: usize) -> f64 {
+    let mut counts = vec![0usize; classes];
+    for &index in &job.split.train {
+        counts[usize::from(job.samples.classes()[index as usize])] += 1;
     }
+    let total = job.split.train.len().max(1) as f64;
+    let share = |&n: &usize| n as f64 / total;
+    -counts.iter().filter(|n| **n > 0).map(|n| share(n) * share(n).ln()).sum::<f64>()
 }

@@ -29,6 +29,8 @@ pub struct Progress {
     spoke: Instant,
     title: String,
     steps: u64,
+    /// The doctor's heat strip.
+    strip: String,
 }
 
 impl Progress {
@@ -39,7 +41,7 @@ impl Progress {
             let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg}");
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        Self { bar, spoke: Instant::now(), title: String::new(), steps: 0 }
+        Self { bar, spoke: Instant::now(), title: String::new(), steps: 0, strip: String::new() }
     }
 
     /// A line that stays.
@@ -61,15 +63,31 @@ impl Progress {
         (self.title, self.steps, self.spoke) = (title, steps, Instant::now());
     }
 
+    /// Whether there is a bar.
+    pub fn is_terminal(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// The gradients' health in a line, to be shown until the next.
+    pub fn health(&mut self, strip: String) {
+        self.strip = strip;
+    }
+
     /// After a step.
     pub fn step(&mut self, done: u64, now: Now) {
         match &self.bar {
             Some(bar) => {
                 bar.set_position(done);
-                bar.set_message(now.to_string());
+                bar.set_message(match self.strip.is_empty() {
+                    true => now.to_string(),
+                    false => format!("{now}\n{}", self.strip),
+                });
             }
             None if self.spoke.elapsed() >= PLAIN_INTERVAL => {
                 eprintln!("{} {done}/{} {now}", self.title, self.steps);
+                if !self.strip.is_empty() {
+                    eprintln!("  {}", self.strip);
+                }
                 self.spoke = Instant::now();
             }
             None => {}

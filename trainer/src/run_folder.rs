@@ -6,6 +6,7 @@
 //! | `last.ckpt`, `best.ckpt` | [checkpoints](crate::checkpoint): the latest state, the one kept by its validation accuracy |
 //! | `model.onnx` | the best network so far |
 //! | `metrics.jsonl` | one JSON object for each epoch |
+//! | `health.jsonl`, `report.html` | what the [doctor](crate::doctor) saw, and what it thinks |
 //! | `events.out.tfevents.*` | the same and more for TensorBoard |
 
 use std::fs::{File, OpenOptions};

@@ -35,6 +35,7 @@ fn config(task: Task, data: &Path, rule: Rule, batch: usize) -> Config {
             penalty: Penalty::default(),
             average: None,
             mixup: None,
+            watch: 3,
         },
     }
 }
@@ -74,6 +75,8 @@ fn compare(config: &Config, stops: &[u64]) {
     }
     assert_eq!(app::resume(&pieces, config.task.name(), &|_| false).unwrap(), outcome);
     assert_eq!(result(&whole), result(&pieces));
+    let health = |run: &Path| std::fs::read_to_string(run.join("health.jsonl")).unwrap();
+    assert_eq!(health(&whole), health(&pieces), "the doctor sees the same");
     let epochs = |run: &Path| std::fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count();
     assert_eq!((epochs(&whole), epochs(&pieces)), (2, 2));
 }

@@ -1,0 +1,104 @@
+//! The doctor beside a run: writes down what it sees, says what it thinks, keeps the report.
+
+use std::path::{Path, PathBuf};
+
+use super::command::Diagnosis;
+use super::diagnose::Doctor;
+use super::log::{self, HealthLog};
+use super::record::Observation;
+use super::report;
+use super::strip::{Style, strip};
+use super::thresholds::Thresholds;
+use super::verdict::{Illness, Verdict};
+use crate::error::TrainError;
+use crate::events::Events;
+use crate::files::write_atomically;
+use crate::progress::Progress;
+
+/// The report's name in a run folder.
+pub const REPORT: &str = "report.html";
+
+/// Watches a run and its folder.
+pub struct Live {
+    /// Steps between two observations.
+    every: u64,
+    folder: PathBuf,
+    log: HealthLog,
+    doctor: Doctor,
+    /// What has been said already: a verdict is news once.
+    said: Vec<Illness>,
+}
+
+impl Live {
+    /// Watches the run in `folder` from `step` on, one step in `every`; what was observed before is read again.
+    ///
+    /// # Errors
+    /// A log that cannot be read or written.
+    pub fn start(folder: &Path, every: u64, step: u64) -> Result<Self, TrainError> {
+        HealthLog::rewind(folder, step)?;
+        let earlier = if anything(folder) { log::read(folder)? } else { Vec::new() };
+        let doctor = Doctor::of(Thresholds::default(), &earlier);
+        let said = doctor.verdicts().iter().map(|v| v.illness).collect();
+        Ok(Self { every, folder: folder.into(), log: HealthLog::open(folder)?, doctor, said })
+    }
+
+    /// Whether the step after `step` others is to be observed.
+    pub fn due(&self, step: u64) -> bool {
+        step.is_multiple_of(self.every)
+    }
+
+    /// Writes an observation down, shows it, and says what is new about the run's health.
+    ///
+    /// # Errors
+    /// A log that cannot be written.
+    pub fn take(
+        &mut self,
+        observation: &Observation,
+        events: &mut Events,
+        progress: &mut Progress,
+    ) -> Result<(), TrainError> {
+        let observation = self.log.append(observation)?;
+        let scalars = observation.scalars();
+        let scalars: Vec<(&str, f64)> = scalars.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
+        events.scalars(observation.step, &scalars)?;
+        self.doctor.observe(&observation);
+        progress.health(strip(&observation, Style::of(progress.is_terminal())));
+        let verdicts = self.doctor.verdicts();
+        for verdict in &verdicts {
+            if !self.said.contains(&verdict.illness) {
+                progress.line(sentence(verdict));
+            }
+        }
+        self.said = verdicts.iter().map(|v| v.illness).collect();
+        Ok(())
+    }
+
+    /// What is wrong now.
+    pub fn verdicts(&self) -> Vec<Verdict> {
+        self.doctor.verdicts()
+    }
+
+    /// Writes the report, if there is anything to report.
+    ///
+    /// # Errors
+    /// A report that cannot be written.
+    pub fn report(&self) -> Result<(), TrainError> {
+        if !anything(&self.folder) {
+            return Ok(());
+        }
+        let diagnosis = Diagnosis::of(log::read(&self.folder)?);
+        let path = self.folder.join(REPORT);
+        write_atomically(&path, report::html(&diagnosis, &self.folder.display().to_string()).as_bytes())
+    }
+}
+
+/// Whether the log of the run in `folder` holds an observation.
+fn anything(folder: &Path) -> bool {
+    std::fs::metadata(folder.join(log::FILE)).is_ok_and(|file| file.len() > 0)
+}
+
+/// A verdict in a line or two.
+fn sentence(verdict: &Verdict) -> String {
+    let cure = verdict.prescriptions.first().map_or(String::new(), |p| format!(" {}", p.sentence()));
+    format!("doctor: {} since step {}: {}{cure}", verdict.illness.name(), verdict.since_step, verdict.evidence)
+}

@@ -1,0 +1,148 @@
+//! One step: a batch, its gradients, the optimizer, and now and then a look by the doctor.
+
+use super::Fit;
+use crate::data::draw::{Purpose, stream};
+use crate::data::mixup::mix;
+use crate::data::{Augment, batch};
+use crate::doctor::live::Live;
+use crate::doctor::measure::Measure;
+use crate::doctor::record::Observation;
+use crate::error::TrainError;
+use crate::events::Events;
+use crate::loss::Targets;
+use crate::nets::{StepStats, Watch};
+use crate::parameter::{first_non_finite, gradient_norm};
+use crate::progress::Progress;
+use crate::schedule::Moment;
+
+use ndarray::ArrayD;
+
+impl Fit<'_> {
+    /// One step on a batch; returns the norm of its gradients.
+    pub(super) fn step(
+        &mut self,
+        indices: &[u32],
+        events: &mut Events,
+        progress: &mut Progress,
+    ) -> Result<f64, TrainError> {
+        let settings = self.job.settings;
+        let augment = Augment { seed: settings.seed, epoch: self.state.epoch };
+        let (mut inputs, classes) = batch(self.job.samples, indices, Some(augment));
+        let mixed = settings.mixup.map(|alpha| {
+            let mut rng = stream(settings.seed, Purpose::Mixup, self.state.epoch, self.state.batch as u32);
+            mix(&mut inputs, &classes, alpha, &mut rng)
+        });
+        let targets = match &mixed {
+            None => Targets::Classes(&classes),
+            Some(mixed) => Targets::Mixed { first: &classes, second: &mixed.second, share: mixed.share },
+        };
+        let step = self.state.plan.step();
+        self.rate =
+            settings.schedule.rate(settings.rate, Moment::new(step, self.state.epoch, self.state.plan.position()));
+        let mut measure = self.doctor.as_ref().filter(|d| d.due(step)).map(|_| Measure::default());
+        let stats = self.gradients(&inputs, targets, measure.as_mut())?;
+        if !stats.loss.is_finite() || !stats.gradient_norm.is_finite() {
+            if self.doctor.is_some() && measure.is_none() {
+                // Once more, so that the doctor sees where it began.
+                self.gradients(&inputs, targets, Some(measure.insert(Measure::default())))?;
+            }
+            if let Some(mut measure) = measure {
+                measure.before(&self.net.parameters());
+                self.observe(measure, &stats, false, events, progress)?;
+            }
+            return Err(self.diverged(&stats));
+        }
+        let mut parameters = self.net.parameters();
+        if let Some(measure) = &mut measure {
+            measure.before(&parameters);
+        }
+        settings.clip.apply(&mut parameters);
+        // Rounding may make a norm a little smaller that was not clipped.
+        let clipped = measure.is_some() && gradient_norm(&parameters) < 0.999 * stats.gradient_norm;
+        let steps = self.optimizer.steps;
+        self.optimizer.step(&mut parameters, self.rate);
+        if let Some(average) = &mut self.average {
+            average.update(steps, &mut self.net);
+        }
+        if let Some(measure) = measure {
+            self.observe(measure, &stats, clipped, events, progress)?;
+        }
+        self.count(&stats);
+        Ok(stats.gradient_norm)
+    }
+
+    /// Gradients of the loss with its penalties.
+    fn gradients(
+        &mut self,
+        inputs: &ArrayD<f32>,
+        targets: Targets<'_>,
+        measure: Option<&mut Measure>,
+    ) -> Result<StepStats, TrainError> {
+        let settings = self.job.settings;
+        let watch = measure.map(|m| m as &mut dyn Watch<f32>);
+        let mut stats = self.net.gradients_watched(inputs, targets, settings.label_smoothing, watch)?;
+        if !settings.penalty.is_none() {
+            let mut parameters = self.net.parameters();
+            stats.loss += settings.penalty.add(&mut parameters);
+            stats.gradient_norm = gradient_norm(&parameters);
+        }
+        Ok(stats)
+    }
+
+    /// Hands over to the doctor what this step has shown.
+    fn observe(
+        &mut self,
+        measure: Measure,
+        stats: &StepStats,
+        clipped: bool,
+        events: &mut Events,
+        progress: &mut Progress,
+    ) -> Result<(), TrainError> {
+        let Some(doctor) = &mut self.doctor else { return Ok(()) };
+        let plan = &self.state.plan;
+        let observation = Observation {
+            step: plan.step(),
+            epoch: Some(self.state.epoch + 1),
+            // With a budget of minutes nobody knows.
+            planned_steps: self.job.settings.minutes.is_none().then(|| plan.step() + plan.left()),
+            batch: Some(stats.samples as u32),
+            baseline_loss: Some(self.baseline),
+            loss: Some(stats.loss),
+            accuracy: Some(stats.correct as f64 / stats.samples.max(1) as f64),
+            rate: Some(self.rate.into()),
+            gradient_norm: Some(stats.gradient_norm),
+            clipped,
+            validation_loss: self.state.validation_loss.map(f64::from_bits),
+            layers: measure.after(&self.net.parameters()),
+        };
+        doctor.take(&observation, events, progress)
+    }
+
+    fn diverged(&mut self, stats: &StepStats) -> TrainError {
+        let verdicts = self.doctor.as_ref().map_or(Vec::new(), Live::verdicts);
+        let cures = verdicts.iter().flat_map(|v| &v.prescriptions);
+        TrainError::Diverged {
+            epoch: self.state.epoch + 1,
+            step: self.state.plan.step(),
+            loss: stats.loss,
+            norm: stats.gradient_norm,
+            place: first_non_finite(&self.net.parameters()).map_or(String::new(), |name| format!(", first in {name}")),
+            rate: self.rate,
+            cures: cures.map(|p| format!("\n  {}", p.sentence())).collect(),
+        }
+    }
+
+    fn count(&mut self, stats: &StepStats) {
+        let sums = &mut self.state.sums;
+        let add = |bits: &mut u64, value: f64| *bits = (f64::from_bits(*bits) + value).to_bits();
+        add(&mut sums.loss, stats.loss);
+        add(&mut sums.norm, stats.gradient_norm);
+        sums.norm_max = f64::from_bits(sums.norm_max).max(stats.gradient_norm).to_bits();
+        sums.correct += stats.correct;
+        sums.seen += stats.samples;
+        sums.steps += 1;
+        self.state.batch += 1;
+        let seconds = self.seconds();
+        self.state.plan.advance(seconds);
+    }
+}
