@@ -184,6 +184,16 @@ impl Activation {
         matches!(self, Self::Sigmoid | Self::Tanh)
     }
 
+    /// Outside of which its output is [`SATURATED`], if its derivative goes to zero at both ends.
+    pub fn saturates_beyond(self) -> Option<(f32, f32)> {
+        let share = SATURATED as f32;
+        match self {
+            Self::Sigmoid => Some((share, 1.0 - share)),
+            Self::Tanh => Some((2.0 * share - 1.0, 1.0 - 2.0 * share)),
+            _ => None,
+        }
+    }
+
     /// As people write it.
     pub fn name(self) -> &'static str {
         match self {

@@ -19,13 +19,18 @@ pub struct Histogram([u32; BUCKETS]);
 impl Histogram {
     /// Counts `gradients`.
     pub fn of(gradients: &[f32]) -> Self {
-        let mut counts = [0u32; BUCKETS];
+        let mut histogram = Self::default();
+        histogram.add(gradients);
+        histogram
+    }
+
+    /// Counts `gradients` too.
+    pub fn add(&mut self, gradients: &[f32]) {
         for &g in gradients.iter().filter(|g| g.is_finite() && **g != 0.0) {
             let exponent = (g.to_bits() >> 23 & 0xff) as i32 - 127;
             let bucket = (exponent - LOWEST).div_euclid(2).clamp(0, BUCKETS as i32 - 1);
-            counts[bucket as usize] += 1;
+            self.0[bucket as usize] += 1;
         }
-        Self(counts)
     }
 
     /// From the smallest magnitudes to the largest.

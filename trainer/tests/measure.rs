@@ -1,0 +1,92 @@
+//! What the doctor measures, against the same figures computed by hand from the net's own numbers.
+
+use escarp_trainer::doctor::measure::Measure;
+use escarp_trainer::doctor::record::{Activation, LayerHealth, LayerKind, NonFinite};
+use escarp_trainer::loss::Targets;
+use escarp_trainer::nets::{Arch, Net};
+use escarp_trainer::optim::{Optimizer, Rule};
+use ndarray::ArrayD;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const RATE: f32 = 0.1;
+
+/// A net that `change` has changed, and what is measured in its first step by plain gradient descent.
+fn measured(arch: &Arch, change: impl Fn(&mut Net)) -> (Net, Vec<LayerHealth>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(12);
+    let mut net: Net = Net::new(arch, &mut rng).unwrap();
+    change(&mut net);
+    let x = ArrayD::from_shape_fn(arch.input_shape(8), |_| rng.random_range(-1.0f32..1.0));
+    let labels: Vec<usize> = (0..8).map(|i| i % arch.classes).collect();
+    let mut measure = Measure::default();
+    net.gradients_watched(&x, Targets::Classes(&labels), 0.0, Some(&mut measure)).unwrap();
+    measure.before(&net.parameters());
+    let plain = Rule::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0, decoupled: false };
+    Optimizer::new(plain).step(&mut net.parameters(), RATE);
+    let layers = measure.after(&net.parameters());
+    (net, layers)
+}
+
+fn norm(values: &[f32]) -> f64 {
+    values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt()
+}
+
+fn close(a: Option<f64>, b: f64) {
+    let a = a.unwrap();
+    assert!((a - b).abs() <= 1e-5 * b.abs().max(1e-12), "{a} but {b}");
+}
+
+#[test]
+fn norms_ratios_and_names_are_the_nets_own() {
+    let arch = Arch::resnet(1, 4, [8, 8, 3], 4);
+    let (mut net, layers) = measured(&arch, |_| {});
+    let names: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
+    assert_eq!(names[..3], ["stem", "stage1.block1.a", "stage1.block1.b"], "from the input on");
+    assert_eq!(names[names.len() - 1], "head");
+    assert_eq!((layers[0].kind, layers[0].activation), (LayerKind::Convolution, Some(Activation::Relu)));
+    for p in net.parameters().iter().filter(|p| p.decay) {
+        let layer = layers.iter().find(|l| p.name.starts_with(&format!("{}.", l.name))).unwrap();
+        close(layer.gradient_norm, norm(p.gradient));
+        // Plain descent: the weights before were those after plus the step.
+        let before: Vec<f32> = p.value.iter().zip(&*p.gradient).map(|(w, g)| w + RATE * g).collect();
+        close(layer.weight_norm, norm(&before));
+        let ratio = f64::from(RATE) * norm(p.gradient) / norm(&before);
+        assert!((layer.update_ratio.unwrap() - ratio).abs() < 1e-3 * ratio, "{}", p.name);
+        close(layer.largest_weight, before.iter().fold(0.0f64, |m, w| m.max(f64::from(w.abs()))));
+        let counted: u32 = layer.gradient_histogram.as_ref().unwrap().counts().iter().sum();
+        assert_eq!(counted as usize, p.gradient.iter().filter(|g| **g != 0.0).count());
+    }
+    // He: a gain of the root of two, within what 108 weights can say.
+    assert!((layers[0].weight_gain.unwrap() - 2f64.sqrt()).abs() < 0.3, "{:?}", layers[0].weight_gain);
+}
+
+#[test]
+fn dead_units_and_zero_gradients_are_counted() {
+    let arch = Arch::resnet(1, 4, [8, 8, 3], 4);
+    let kill = |net: &mut Net| {
+        for p in net.parameters() {
+            match p.name.as_str() {
+                // Normalized values are below 10 in magnitude: channels 0 and 1 are always below zero.
+                "stem.norm.beta" => p.value[..2].fill(-100.0),
+                _ => {}
+            }
+        }
+    };
+    let (_, layers) = measured(&arch, kill);
+    assert_eq!(layers[0].dead_units, Some(0.5));
+    assert!(layers[0].activation_zeros.unwrap() > 0.5);
+    close(layers[0].zero_gradients, 0.5);
+    assert_eq!(layers[1].dead_units, Some(0.0));
+}
+
+#[test]
+fn the_first_ill_number_is_named() {
+    let arch = Arch::gru(3, 6, 2, 5, 3);
+    let poison = |net: &mut Net| net.parameters()[0].value[1] = f32::NAN;
+    let (_, layers) = measured(&arch, poison);
+    assert_eq!(layers[0].non_finite, Some(NonFinite::Weights));
+    assert_eq!(layers[1].non_finite, Some(NonFinite::Activations));
+    assert_eq!((layers[0].kind, layers[0].activation), (LayerKind::Gru, Some(Activation::Tanh)));
+    let (_, healthy) = measured(&arch, |_| {});
+    assert!(healthy.iter().all(|l| l.non_finite.is_none()));
+}
