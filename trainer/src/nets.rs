@@ -184,6 +184,9 @@ pub struct Net<T = f32> {
 pub trait Watch<T: Scalar> {
     /// Node `name` gave `y`, and the loss's gradient by it is `dy`; the layer has not yet run backwards.
     fn node(&mut self, name: &str, layer: &dyn Layer<T>, y: &ArrayD<T>, dy: &ArrayD<T>);
+
+    /// The same node, right after its layer has run backwards: now [`Layer::time_gradient_ratio`] is known.
+    fn gone_back(&mut self, _name: &str, _layer: &dyn Layer<T>) {}
 }
 
 /// Samples evaluated together: bounds the memory of [`Net::predict`].
@@ -339,6 +342,9 @@ impl<T: Scalar> Net<T> {
                 })
                 .collect();
             node.layer.backward(&inputs, &self.values[i], &mut dy, &mut dx, &mut pass);
+            if let Some(watch) = &mut watch {
+                watch.gone_back(&node.name, &*node.layer);
+            }
             for (&v, (_, array)) in node.inputs.iter().zip(held) {
                 gradients[v] = Some(array);
             }

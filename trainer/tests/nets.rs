@@ -1,7 +1,9 @@
 //! What a training may rely on: the same bits on any number of threads, illness named, bad input refused.
 
+use escarp_trainer::doctor::record::LayerKind;
+use escarp_trainer::layers::Layer;
 use escarp_trainer::loss::Targets;
-use escarp_trainer::nets::{Arch, Batch, Net, NetError, Shape};
+use escarp_trainer::nets::{Arch, Batch, Net, NetError, Shape, Watch};
 use escarp_trainer::optim::{Optimizer, Rule};
 use escarp_trainer::parameter::first_non_finite;
 use ndarray::ArrayD;
@@ -152,4 +154,39 @@ fn jacobians_over_time_are_told_for_recurrent_layers_only() {
         assert!(directions.iter().all(|steps| steps[4] == vec![1.0; 32] && steps[0][0] < 1.0));
     }
     assert!(net.state_jacobians(&ArrayD::zeros(vec![2, 5, 3])).is_err());
+}
+
+/// Of every recurrent layer, from the last: saturation as the layer is about to go back, ratio when it has gone.
+#[derive(Default)]
+struct Recurrences(Vec<(String, Option<f64>, Option<f64>)>);
+
+impl Watch<f32> for Recurrences {
+    fn node(&mut self, name: &str, layer: &dyn Layer<f32>, _: &ArrayD<f32>, _: &ArrayD<f32>) {
+        if layer.kind().is_some_and(LayerKind::recurrent) {
+            assert_eq!(layer.time_gradient_ratio(), None, "{name} has not gone back");
+            self.0.push((name.into(), layer.saturation(), None));
+        }
+    }
+
+    fn gone_back(&mut self, name: &str, layer: &dyn Layer<f32>) {
+        if let Some(last) = self.0.last_mut().filter(|last| last.0 == name) {
+            last.2 = layer.time_gradient_ratio();
+        }
+    }
+}
+
+#[test]
+fn a_watch_sees_what_gates_and_time_do() {
+    let mut rng = ChaCha8Rng::seed_from_u64(10);
+    let arch = recurrent(r#""name": "reader", "kind": "gru", "layers": 2"#, 30);
+    let mut net: Net = Net::new(&arch, &mut rng).expect("a sound architecture");
+    let x = ArrayD::from_shape_fn(vec![4, 30, 3], |_| rng.random_range(-1.0f32..1.0));
+    let mut seen = Recurrences::default();
+    net.gradients_watched(&x, Targets::Classes(&[0, 1, 2, 3]), 0.0, Some(&mut seen)).expect("shapes fit");
+    let names: Vec<&str> = seen.0.iter().map(|(name, ..)| &name[..]).collect();
+    assert_eq!(names, ["reader.layer2", "reader.layer1"]);
+    // Half of a state is kept at every step at the start: little of the gradient comes back through 30 of them.
+    let (_, saturation, ratio) = &seen.0[0];
+    assert!(saturation.is_some_and(|share| share < 0.1), "{saturation:?}");
+    assert!(ratio.is_some_and(|ratio| ratio > 0.0 && ratio < 0.1), "{ratio:?}");
 }
