@@ -87,5 +87,8 @@ fn the_first_ill_number_is_named() {
     assert_eq!(layers[1].non_finite, Some(NonFinite::Activations));
     assert_eq!((layers[0].kind, layers[0].activation), (LayerKind::Gru, Some(Activation::Tanh)));
     let (_, healthy) = measured(&arch, |_| {});
+    let through_time = healthy[0].time_gradient_ratio.unwrap();
+    assert!(through_time > 0.0 && through_time < 10.0, "{through_time}");
+    assert_eq!(healthy[2].time_gradient_ratio, None, "the head has no time");
     assert!(healthy.iter().all(|l| l.non_finite.is_none()));
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::command::Diagnosis;
-use super::diagnose::Doctor;
+use super::diagnose::{Doctor, initial_weights};
 use super::log::{self, HealthLog};
 use super::record::Observation;
 use super::report;
@@ -62,6 +62,11 @@ impl Live {
         let scalars: Vec<(&str, f64)> = scalars.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
         events.scalars(observation.step, &scalars)?;
         self.doctor.observe(&observation);
+        if observation.step == 0
+            && let Some(verdict) = initial_weights(&observation, &Thresholds::default())
+        {
+            progress.line(sentence(&verdict));
+        }
         progress.health(strip(&observation, Style::of(progress.is_terminal())));
         let verdicts = self.doctor.verdicts();
         for verdict in &verdicts {
@@ -100,5 +105,10 @@ fn anything(folder: &Path) -> bool {
 /// A verdict in a line or two.
 fn sentence(verdict: &Verdict) -> String {
     let cure = verdict.prescriptions.first().map_or(String::new(), |p| format!(" {}", p.sentence()));
-    format!("doctor: {} since step {}: {}{cure}", verdict.illness.name(), verdict.since_step, verdict.evidence)
+    format!(
+        "doctor: {} since step {}: {}.{cure}",
+        verdict.illness.name(),
+        verdict.since_step,
+        verdict.evidence.trim_end_matches('.')
+    )
 }

@@ -63,7 +63,6 @@ impl Watch<f32> for Measure {
             activation_saturated: seen.saturated,
             dead_units: Some(seen.dead),
             activation_gradient_norm: Some(gradient),
-            time_gradient_ratio: layer.time_gradient_ratio(),
             non_finite: match (seen.finite, gradient.is_finite()) {
                 (false, _) => Some(NonFinite::Activations),
                 (true, false) => Some(NonFinite::Gradients),
@@ -71,6 +70,12 @@ impl Watch<f32> for Measure {
             },
             ..LayerHealth::default()
         });
+    }
+
+    fn gone_back(&mut self, name: &str, layer: &dyn Layer<f32>) {
+        if let Some(health) = self.layers.last_mut().filter(|l| l.name == name) {
+            health.time_gradient_ratio = layer.time_gradient_ratio();
+        }
     }
 }
 
