@@ -13,6 +13,7 @@ use crate::data::sound::{Features, Sounds};
 use crate::data::source::{Listings, classes};
 use crate::data::{Samples, Split, check_classes};
 use crate::error::TrainError;
+use crate::export::export;
 use crate::fit::{Job, Outcome, fit};
 use crate::generate::{gestures, images};
 use crate::nets::{Arch, LayerSpec, Net, Shape};
@@ -74,10 +75,21 @@ fn run(
     progress.line(format!("{train} training, {held_out} validation, {tested} test samples"));
     // A net that does not fit the data should leave no run folder behind either.
     let net = Net::new(&prepared.arch, &mut stream(settings.seed, Purpose::Weights, 0, 0))?;
+    if let Err(reason) = packs(&net, &job.metadata) {
+        progress.line(format!("note: escarp-convert cannot pack this net yet ({reason}); model.onnx runs elsewhere"));
+    }
     let folder = folder()?;
     let outcome = fit(&job, net, &folder, resume, &mut progress, stop)?;
     report(&outcome, &folder, &config.task);
     Ok(outcome)
+}
+
+/// Whether the converter will take such a net: better known before hours of training than after.
+fn packs(net: &Net, metadata: &Metadata) -> Result<(), String> {
+    let onnx = export(net, metadata).map_err(|e| e.to_string())?;
+    let read = escarp_converter::read(&onnx, &escarp_converter::Options::default());
+    // Node and operator; all that is supported would fill the screen.
+    read.map(|_| ()).map_err(|e| e.to_string().split("; supported").next().unwrap_or_default().to_owned())
 }
 
 /// Data ready to be trained on.

@@ -101,3 +101,30 @@ fn an_interruption_saves_and_says_how_to_go_on() {
         assert!(here.join("run").join(file).metadata().unwrap().len() > 0, "{file}");
     }
 }
+
+#[test]
+fn a_run_that_diverges_leaves_its_diagnosis() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    // Each step turns every weight into -99 of itself.
+    let endless =
+        "motion --epochs 2 --optimizer sgd --lr 100 --weight-decay 1 --no-clip --hidden 8 --schedule constant";
+    let endless: Vec<&str> = endless.split(' ').collect();
+    let text = run(&endless, here, 1);
+    says(&text, &["diverged at epoch 1", "first in", "--lr"]);
+    // The step that failed is in the log although it was not one of those that are looked at.
+    let diagnosis = run(&["doctor", "runs/motion", "--report", "x.html"], here, 0);
+    says(&diagnosis, &["not finite"]);
+    let report = |path: &str| std::fs::read_to_string(here.join(path)).unwrap();
+    says(&report("runs/motion/report.html"), &["<svg", "gru1"]);
+    says(&report("x.html"), &["<svg", "gru1"]);
+}
+
+#[test]
+fn a_net_that_the_converter_refuses_is_named_before_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = run(&["motion", "--net", "lstm", "--hidden", "4", "--epochs", "1"], folder.path(), 0);
+    says(&text, &["escarp-convert cannot pack this net yet", "lstm1"]);
+    let text = run(&["motion", "--hidden", "4", "--epochs", "1", "--out", "gru"], folder.path(), 0);
+    assert!(!text.contains("cannot pack"), "{text}");
+}
