@@ -351,7 +351,9 @@ impl<T: Scalar> Net<T> {
             self.spare.push(dy);
         }
         let of_input = gradients[0].take().filter(|_| wanted);
-        self.spare.truncate(SPARE);
+        // Batches of other sizes leave arrays that nobody will ask for again: the oldest go.
+        let surplus = self.spare.len().saturating_sub(self.nodes.len() + 1);
+        self.spare.drain(..surplus);
         of_input
     }
 
@@ -417,9 +419,6 @@ enum Earlier {
     Some,
 }
 
-/// Arrays kept for the next gradients: the largest net needs a few at a time.
-const SPARE: usize = 8;
-
 fn value<'a, T>(x: &'a ArrayD<T>, values: &'a [ArrayD<T>], index: usize) -> &'a ArrayD<T> {
     if index == 0 { x } else { &values[index - 1] }
 }
@@ -427,7 +426,7 @@ fn value<'a, T>(x: &'a ArrayD<T>, values: &'a [ArrayD<T>], index: usize) -> &'a 
 /// An array of the shape of `like`, used ones first; its content is unspecified.
 fn memory<T: Scalar>(spare: &mut Vec<ArrayD<T>>, like: &ArrayD<T>) -> ArrayD<T> {
     match spare.iter().position(|array| array.shape() == like.shape()) {
-        Some(index) => spare.swap_remove(index),
+        Some(index) => spare.remove(index),
         None => ArrayD::zeros(like.raw_dim()),
     }
 }
