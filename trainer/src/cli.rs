@@ -8,6 +8,7 @@ mod tools;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -18,6 +19,7 @@ use crate::data::source::Source;
 use crate::error::TrainError;
 use crate::generate::gestures;
 use crate::nets::LayerSpec;
+use crate::study::{STUDIES, Study};
 use net::{NetFlag, RecurrentFlags};
 use tools::{OptimizerName, Recipe, Tools};
 
@@ -45,6 +47,8 @@ enum Command {
     Generate(GenerateArgs),
     /// Says what is wrong with a training run, by its gradients, and what to do; also of runs in PyTorch or Keras.
     Doctor(DoctorArgs),
+    /// Repeats an experiment on vanishing and exploding gradients; a table, a picture, results.jsonl.
+    Study(StudyArgs),
     /// Lists the built-in networks, or prints one as a TOML file to start from.
     Nets {
         /// A preset.
@@ -185,6 +189,25 @@ struct DoctorArgs {
     json: bool,
 }
 
+#[derive(Args)]
+struct StudyArgs {
+    /// Which.
+    #[arg(value_parser = PossibleValuesParser::new(STUDIES.iter().map(|study| study.name)))]
+    name: String,
+    /// All of it, which takes hours; without it a small form of seconds.
+    #[arg(long)]
+    full: bool,
+    /// Folder of the results; cells that it has are not done again. Without it runs/study-NAME or runs/study-NAME-full.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The same seed gives the same table, to the bit.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Threads; without it one for each processor. Does not change the result.
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
 /// Built-in data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Generated {
@@ -239,6 +262,19 @@ pub enum Request {
         /// Print JSON.
         json: bool,
     },
+    /// An experiment is to be repeated.
+    Study {
+        /// Which.
+        study: &'static Study,
+        /// In its full form.
+        full: bool,
+        /// Folder of the results.
+        out: PathBuf,
+        /// Of all random numbers.
+        seed: u64,
+        /// Threads, if not one for each processor.
+        threads: Option<usize>,
+    },
 }
 
 /// Reads the arguments; prints help and usage errors itself and then ends the program, with 2 for an error.
@@ -258,6 +294,7 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
             return Ok(Request::Generate { what, out, train, test, seed });
         }
         Command::Doctor(DoctorArgs { log, report, json }) => return Ok(Request::Doctor { log, report, json }),
+        Command::Study(args) => return study(args),
         Command::Nets { name } => return net::text(name.as_deref()).map(Request::Print),
         Command::Image(a) => {
             let augmentation = (!a.common.no_augment).then_some(IMAGE_AUGMENTATION);
@@ -305,6 +342,13 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
     }
     let config = Config { version: env!("CARGO_PKG_VERSION").into(), task, source, settings };
     Ok(Request::Train { config: Box::new(config), out, threads })
+}
+
+fn study(StudyArgs { name, full, out, seed, threads }: StudyArgs) -> Result<Request, TrainError> {
+    within("--threads", threads.unwrap_or(1), THREADS)?;
+    let study = Study::find(&name).expect("clap has checked the name");
+    let out = out.unwrap_or_else(|| PathBuf::from(format!("runs/study-{name}{}", if full { "-full" } else { "" })));
+    Ok(Request::Study { study, full, out, seed, threads })
 }
 
 /// More threads than any machine has processors would only wait for each other.

@@ -28,3 +28,4 @@ pub mod progress;
 pub mod run_folder;
 pub mod scalar;
 pub mod schedule;
+pub mod study;

@@ -8,6 +8,7 @@ use escarp_trainer::cli::{self, Generated, Request};
 use escarp_trainer::doctor;
 use escarp_trainer::error::TrainError;
 use escarp_trainer::generate::{Counts, gestures, images};
+use escarp_trainer::study::command::Order;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -36,6 +37,11 @@ fn run() -> Result<(), TrainError> {
             }
         }
         Request::Doctor { log, report, json } => doctor::command::run(&log, report.as_deref(), json),
+        Request::Study { study, full, out, seed, threads } => {
+            prepare(threads)?;
+            let stop = || INTERRUPTED.load(Ordering::Relaxed);
+            Order { study, full, folder: &out, seed }.run(&stop).map(drop)
+        }
         Request::Train { config, out, threads } => {
             prepare(threads)?;
             app::train(&config, &out, &stop).map(drop)

@@ -73,8 +73,8 @@ impl Progress {
         self.strip = strip;
     }
 
-    /// After a step.
-    pub fn step(&mut self, done: u64, now: Now) {
+    /// After a step; `now` is what there is to tell of it, such as [`Now`].
+    pub fn step(&mut self, done: u64, now: impl std::fmt::Display) {
         match &self.bar {
             Some(bar) => {
                 bar.set_position(done);

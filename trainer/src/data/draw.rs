@@ -25,6 +25,8 @@ pub enum Purpose {
     Gestures = 6,
     /// What is mixed with what in a batch (`index`), and how much of it.
     Mixup = 7,
+    /// Samples of a study: of the parts `epoch`, for its step `index`.
+    Study = 8,
 }
 
 /// The stream for one sample or batch (`index`) of one epoch.

@@ -1,0 +1,105 @@
+//! `escarp-train study NAME`: does what is not yet done, writes everything down, prints the tables.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::page::Page;
+use super::results::{Outcome, Record, Results};
+use super::table::{Table, tables};
+use super::training::Session;
+use super::{Cell, Study, origin};
+use crate::error::TrainError;
+use crate::files::write_atomically;
+use crate::progress::Progress;
+
+/// What the user asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Which study.
+    pub study: &'a Study,
+    /// All of it, or what takes seconds.
+    pub full: bool,
+    /// Where results are and go.
+    pub folder: &'a Path,
+    /// Of all random numbers.
+    pub seed: u64,
+}
+
+impl Order<'_> {
+    /// Runs the cells that `folder` has no result of, in their order, and prints; false if `stop` ended it before. What
+    /// is done is kept.
+    ///
+    /// # Errors
+    /// Files that cannot be read or written.
+    pub fn run(&self, stop: &dyn Fn() -> bool) -> Result<bool, TrainError> {
+        let &Self { study, full, folder, seed } = self;
+        std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
+        let mut results = Results::open(folder)?;
+        let cells = (study.cells)(full);
+        let mut progress = Progress::new();
+        let mut finished = true;
+        for (i, cell) in cells.iter().enumerate() {
+            if results.of(cell, seed).is_some() {
+                continue;
+            }
+            let title = format!("{}/{} {}, {}", i + 1, cells.len(), cell.row, cell.column);
+            progress.start(title.clone(), cell.recipe.steps());
+            let began = Instant::now();
+            let Some(outcome) = cell.recipe.run(seed, &mut Session { stop, progress: &mut progress })? else {
+                finished = false;
+                break;
+            };
+            let record = self.record(cell, outcome, began);
+            progress.line(format!("{title}: {}", figures(study, &record)));
+            results.add(record)?;
+            self.write(&cells, &results)?;
+        }
+        progress.clear();
+        for table in self.write(&cells, &results)? {
+            println!("{}", table.text());
+        }
+        let (done, all) = (self.done(&cells, &results).len(), cells.len());
+        match finished {
+            true => println!("{}", folder.join("study.html").display()),
+            false => println!("interrupted; {done} of {all} cells are kept; the same command goes on"),
+        }
+        Ok(finished)
+    }
+
+    fn done<'r>(&self, cells: &[Cell], results: &'r Results) -> Vec<&'r Record> {
+        cells.iter().filter_map(|cell| results.of(cell, self.seed)).collect()
+    }
+
+    /// Writes `results.md` and `study.html`; returns the tables.
+    fn write(&self, cells: &[Cell], results: &Results) -> Result<Vec<Table>, TrainError> {
+        let &Self { study, full, folder, seed } = self;
+        let tables = tables(study, cells, |cell| results.of(cell, seed));
+        let records = self.done(cells, results);
+        let page = Page { study, full, cells: cells.len(), records: &records, tables: &tables, seed };
+        write_atomically(&folder.join("results.md"), page.markdown().as_bytes())?;
+        write_atomically(&folder.join("study.html"), page.html().as_bytes())?;
+        Ok(tables)
+    }
+
+    fn record(&self, cell: &Cell, Outcome { figures, curve }: Outcome, began: Instant) -> Record {
+        let Cell { row, column, recipe } = cell.clone();
+        Record {
+            row,
+            column,
+            recipe,
+            seed: self.seed,
+            figures,
+            curve,
+            seconds: (began.elapsed().as_secs_f64() * 10.0).round() / 10.0,
+            version: env!("CARGO_PKG_VERSION").into(),
+            machine: origin::machine(),
+            date: origin::date(),
+        }
+    }
+}
+
+/// In one line.
+fn figures(study: &Study, record: &Record) -> String {
+    let text = |figure: &super::Figure| format!("{} {}", figure.key, figure.written(record));
+    study.figures.iter().map(text).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,87 @@
+//! Quick forms of the studies: each shows what it must, and an interrupted one goes on to the same table.
+
+use std::path::Path;
+
+use escarp_trainer::study::Study;
+use escarp_trainer::study::command::Order;
+use escarp_trainer::study::results::Results;
+
+fn order<'a>(name: &str, folder: &'a Path) -> Order<'a> {
+    Order { study: Study::find(name).unwrap(), full: false, folder, seed: 0 }
+}
+
+/// The figure `key` of a cell; infinite where it was not finite.
+fn figure(results: &Results, order: &Order, [row, column]: [&str; 2], key: &str) -> f64 {
+    let cells = (order.study.cells)(order.full);
+    let cell = cells.iter().find(|c| c.row == row && c.column == column).unwrap();
+    results.of(cell, order.seed).unwrap().figures[key].unwrap_or(f64::INFINITY)
+}
+
+/// What follows from the seed: not the time and the place.
+fn table(folder: &Path) -> String {
+    let text = std::fs::read_to_string(folder.join("results.md")).unwrap();
+    text[text.find("## ").unwrap()..].to_owned()
+}
+
+#[test]
+fn gates_remember_and_a_plain_net_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let order = order("memory", folder.path());
+    assert!(order.run(&|| false).unwrap());
+    let results = Results::open(folder.path()).unwrap();
+    let error = |row| figure(&results, &order, [row, "T = 30"], "error");
+    // Answering 1 errs by 0.167, give or take 0.01 on these samples.
+    assert!((0.12..0.25).contains(&error("RNN")), "{}", error("RNN"));
+    for row in ["GRU", "LSTM"] {
+        assert!(error(row) < 0.04, "{row}: {}", error(row));
+    }
+    let page = std::fs::read_to_string(folder.path().join("study.html")).unwrap();
+    assert!(page.contains("<polyline") && page.contains("answering 1"));
+}
+
+#[test]
+fn an_interrupted_study_goes_on_to_the_same_table() {
+    let [whole, parts] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    assert!(order("memory", whole.path()).run(&|| false).unwrap());
+    let file = parts.path().join("results.jsonl");
+    let done = || std::fs::read_to_string(&file).map_or(0, |text| text.lines().count());
+    for already in 0..3 {
+        // One cell more each time; the rest is left.
+        let finished = order("memory", parts.path()).run(&|| done() > already).unwrap();
+        assert_eq!((finished, done()), (already == 2, already + 1));
+        if !finished {
+            assert!(table(parts.path()).contains("| - |"), "a cell that is not done");
+        }
+    }
+    assert_eq!(table(parts.path()), table(whole.path()));
+    let kept = std::fs::read(&file).unwrap();
+    assert!(order("memory", parts.path()).run(&|| panic!("nothing is left to train")).unwrap());
+    assert_eq!(std::fs::read(&file).unwrap(), kept);
+}
+
+#[test]
+fn another_seed_has_its_own_cells() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = [0, 1].map(|seed| Order { seed, ..order("memory", folder.path()) });
+    assert!(first.run(&|| false).unwrap());
+    let table_of_first = table(folder.path());
+    assert!(second.run(&|| false).unwrap());
+    assert_ne!(table(folder.path()), table_of_first);
+    let results = Results::open(folder.path()).unwrap();
+    for order in [first, second] {
+        assert!((order.study.cells)(false).iter().all(|cell| results.of(cell, order.seed).is_some()));
+    }
+}
+
+#[test]
+fn a_damaged_record_is_named_by_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(order("memory", folder.path()).run(&|| false).unwrap());
+    let file = folder.path().join("results.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("\"unit\":\"gru\"", "\"unit\":\"cru\"", 1)).unwrap();
+    let error = order("memory", folder.path()).run(&|| false).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("results.jsonl, line 2") && message.contains("gru"), "{message}");
+    assert_eq!(error.exit_code(), 1);
+}
