@@ -68,11 +68,11 @@ fn cells(full: bool) -> Vec<Cell> {
             let training = Training {
                 rule: Rule::adam(0.0),
                 clip: Clip::GlobalNorm { limit: 1.0 },
-                rate: if full { 2e-3 } else { 1e-2 },
+                rate: if full { 4e-3 } else { 1e-2 },
                 schedule: Schedule { shape: schedule::Shape::Cosine, warm_up: 0 },
                 batch: if full { 50 } else { 32 },
-                steps: if full { 4000 } else { 400 },
-                every: if full { 50 } else { 25 },
+                steps: if full { 3000 } else { 400 },
+                every: if full { 100 } else { 25 },
                 held_out: if full { 1000 } else { 256 },
                 goal: 0.0,
             };
