@@ -75,6 +75,11 @@ fn run(
     progress.line(format!("{train} training, {held_out} validation, {tested} test samples"));
     // A net that does not fit the data should leave no run folder behind either.
     let net = Net::new(&prepared.arch, &mut stream(settings.seed, Purpose::Weights, 0, 0))?;
+    if !matches!(net.output(), Shape::Vector(_)) {
+        let (output, task) = (net.output(), config.task.name());
+        let reason = format!("gives {output}; {task} trains nets that give one vector for a sample");
+        return Err(TrainError::Usage { flag: "--net", reason });
+    }
     if let Err(reason) = packs(&net, &job.metadata) {
         progress.line(format!("note: escarp-convert cannot pack this net yet ({reason}); model.onnx runs elsewhere"));
     }

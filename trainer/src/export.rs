@@ -1,7 +1,9 @@
 //! `Net` to ONNX: opset 17, IR version 8, which PyTorch, onnxruntime, tract and our converter all read.
 //!
-//! Images go in as PyTorch has them, `[batch, channels, height, width]`, sequences as `[batch, frames, inputs]`;
-//! `batch` is a symbol. Out come `logits`, `[batch, classes]`. Batch normalization is folded into the convolutions: in
+//! Images go in as PyTorch has them, `[batch, channels, height, width]`, sequences as `[batch, frames, inputs]`, tokens
+//! as 64-bit integers, `[batch, frames]`;
+//! `batch` is a symbol. Out come `logits`, `[batch, classes]` or, of a net that answers every frame,
+//! `[batch, frames, classes]`. Batch normalization is folded into the convolutions: in
 //! evaluation it *is* a scale and a shift of each channel, `w' = w s`, `b' = t`, and the file is smaller without it.
 
 pub mod graph;
@@ -9,6 +11,7 @@ pub mod graph;
 use escarp_converter::metadata::{KEY, Metadata};
 use prost::Message;
 use tract_onnx::pb;
+use tract_onnx::pb::tensor_proto::DataType;
 
 use crate::nets::{Net, Shape};
 use graph::{Graph, Value};
@@ -48,11 +51,18 @@ pub fn export(net: &Net, metadata: &Metadata) -> Result<Vec<u8>, ExportError> {
     let (name, shape) = match net.arch().input {
         Shape::Map([h, w, c]) => ("image", vec![c, h, w]),
         Shape::Sequence([frames, numbers]) => ("sequence", vec![frames, numbers]),
+        Shape::Tokens([frames, _]) => ("tokens", vec![frames]),
         Shape::Vector(numbers) => ("vector", vec![numbers]),
     };
-    let input = graph::value(name, &shape);
-    let last = net.export(Value { name: name.into(), rank: shape.len() + 1, time_major: false }, &mut graph);
-    let output = graph::value("logits", &[classes]);
+    let kind = if let Shape::Tokens(_) = net.arch().input { DataType::Int64 } else { DataType::Float };
+    let input = graph::value(name, &shape, kind);
+    let mut last = net.export(Value { name: name.into(), rank: shape.len() + 1, time_major: false }, &mut graph);
+    let mut output = vec![classes];
+    if let Shape::Sequence([frames, _]) = net.output() {
+        last = graph.batch_first(&last);
+        output.insert(0, frames);
+    }
+    let output = graph::value("logits", &output, DataType::Float);
     let model = pb::ModelProto {
         ir_version: 8,
         opset_import: vec![pb::OperatorSetIdProto { domain: String::new(), version: 17 }],

@@ -12,13 +12,22 @@ pub mod add;
 pub mod batch_norm;
 pub mod conv;
 pub mod conv_norm;
+pub mod convolution;
 pub mod dense;
+pub mod depthwise;
+pub mod dropout;
+pub mod embedding;
+pub mod flatten;
+pub mod global_max_pool;
+pub mod grouped;
 pub mod gru;
 pub mod gru_reset_before;
 pub mod lstm;
+pub mod norm;
 pub mod pool;
 pub mod recurrent;
 pub mod rnn;
+pub mod window_pool;
 
 use std::fmt::Debug;
 
@@ -39,6 +48,15 @@ pub enum Mode {
     Evaluate,
 }
 
+/// The stream of random numbers of a training step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Noise {
+    /// The run's seed.
+    pub seed: u64,
+    /// Steps done before.
+    pub step: u64,
+}
+
 /// What all layers share in one pass through the net.
 #[derive(Debug)]
 pub struct Pass<'a, T> {
@@ -46,6 +64,8 @@ pub struct Pass<'a, T> {
     pub mode: Mode,
     /// Frames of each sequence of the batch that count; all of them if `None`.
     pub lengths: Option<&'a [usize]>,
+    /// Where noise is drawn from.
+    pub noise: Noise,
     /// Memory that convolutions borrow one after the other.
     pub conv: &'a mut ConvBuffers<T>,
 }

@@ -17,7 +17,7 @@ pub use shape::Shape;
 
 use crate::export::graph::{Graph, Value};
 use crate::layers::conv::ConvBuffers;
-use crate::layers::{InputGradient, Layer, Mode, Pass};
+use crate::layers::{InputGradient, Layer, Mode, Noise, Pass};
 use crate::loss::{Targets, loss};
 use crate::parameter::{Parameter, gradient_norm};
 use crate::scalar::Scalar;
@@ -113,6 +113,18 @@ pub enum NetError {
         /// What this net takes.
         shape: Shape,
     },
+    /// A token that is not in the vocabulary.
+    #[error("net: token {token} in frame {frame} of sample {sample}; allowed: whole numbers 0 to {}", vocabulary - 1)]
+    Token {
+        /// Which sample of the batch.
+        sample: usize,
+        /// Which frame of the sample.
+        frame: usize,
+        /// What stands there.
+        token: String,
+        /// How many tokens there are.
+        vocabulary: usize,
+    },
     /// No sample at all.
     #[error("net: an empty batch")]
     Empty,
@@ -121,7 +133,8 @@ pub enum NetError {
 /// Samples that go through a net together. `(&x).into()` is a batch of samples that count as a whole.
 #[derive(Debug)]
 pub struct Batch<'a, T = f32> {
-    /// `[batch, height, width, channels]`, `[batch, frames, inputs]` or `[batch, inputs]`.
+    /// `[batch, height, width, channels]`, `[batch, frames, inputs]`, `[batch, inputs]`, or `[batch, frames]` of
+    /// tokens.
     pub x: &'a ArrayD<T>,
     /// Frames of each sequence that count, at least one; all of them if `None`. What lies beyond is never read.
     pub lengths: Option<&'a [usize]>,
@@ -178,6 +191,7 @@ pub struct Net<T = f32> {
     /// Memory of gradients that have been used up.
     spare: Vec<ArrayD<T>>,
     conv: ConvBuffers<T>,
+    noise: Noise,
 }
 
 /// Sees every layer's output and its gradient on their way back, see [`Net::gradients_watched`].
@@ -200,12 +214,18 @@ impl<T: Scalar> Net<T> {
     pub fn new(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<Self, NetError> {
         let (nodes, output): (Vec<Node<T>>, _) = build::build(arch, rng)?;
         let values = nodes.iter().map(|_| ArrayD::zeros(vec![0])).collect();
-        Ok(Self { arch: arch.clone(), output, nodes, values, spare: Vec::new(), conv: ConvBuffers::default() })
+        let (spare, conv, noise) = (Vec::new(), ConvBuffers::default(), Noise::default());
+        Ok(Self { arch: arch.clone(), output, nodes, values, spare, conv, noise })
     }
 
     /// Its shape.
     pub fn arch(&self) -> &Arch {
         &self.arch
+    }
+
+    /// Says which random numbers the next training step draws; each step after it draws the next ones.
+    pub fn set_noise(&mut self, noise: Noise) {
+        self.noise = noise;
     }
 
     /// Forward and backward through one batch in training mode: afterwards [`Net::parameters`] holds the gradients of
@@ -247,6 +267,7 @@ impl<T: Scalar> Net<T> {
         let shape = self.values.last().map(|v| v.raw_dim()).expect("a net has layers");
         let gradient = loss.gradient.into_shape_with_order(shape).expect("as many numbers");
         self.backward(batch, gradient, false, watch);
+        self.noise.step += 1;
         let gradient_norm = gradient_norm(&self.parameters());
         Ok(StepStats { loss: loss.loss, correct: loss.correct, samples: loss.samples, gradient_norm })
     }
@@ -287,7 +308,7 @@ impl<T: Scalar> Net<T> {
 
     /// Runs all nodes; what they give stays in `values`.
     fn forward(&mut self, Batch { x, lengths }: Batch<'_, T>, mode: Mode) {
-        let mut pass = Pass { mode, lengths, conv: &mut self.conv };
+        let mut pass = Pass { mode, lengths, noise: self.noise, conv: &mut self.conv };
         for (i, node) in self.nodes.iter_mut().enumerate() {
             let (before, rest) = self.values.split_at_mut(i);
             let inputs: Vec<&ArrayD<T>> = node.inputs.iter().map(|&v| value(x, before, v)).collect();
@@ -315,7 +336,7 @@ impl<T: Scalar> Net<T> {
         wanted: bool,
         mut watch: Option<&mut dyn Watch<T>>,
     ) -> Option<ArrayD<T>> {
-        let mut pass = Pass { mode: Mode::Train, lengths, conv: &mut self.conv };
+        let mut pass = Pass { mode: Mode::Train, lengths, noise: self.noise, conv: &mut self.conv };
         let mut gradients: Vec<Option<ArrayD<T>>> = (0..=self.nodes.len()).map(|_| None).collect();
         gradients[self.nodes.len()] = Some(d);
         for (i, node) in self.nodes.iter_mut().enumerate().rev() {
@@ -367,8 +388,15 @@ impl<T: Scalar> Net<T> {
         if samples == 0 {
             return Err(NetError::Empty);
         }
+        if let Shape::Tokens([frames, vocabulary]) = self.arch.input {
+            let fits = |token: f64| token >= 0.0 && token < vocabulary as f64 && token.fract() == 0.0;
+            if let Some(at) = x.iter().position(|t| !fits(t.wide())) {
+                let token = x.iter().nth(at).expect("found there").to_string();
+                return Err(NetError::Token { sample: at / frames, frame: at % frames, token, vocabulary });
+            }
+        }
         let Some(lengths) = lengths else { return Ok(samples) };
-        let Shape::Sequence([frames, _]) = self.arch.input else {
+        let (Shape::Sequence([frames, _]) | Shape::Tokens([frames, _])) = self.arch.input else {
             return Err(NetError::NoSequences { shape: self.arch.input });
         };
         if lengths.len() != samples {

@@ -1,6 +1,8 @@
 //! Exported nets say the same in tract, and in onnxruntime (golden outputs, made by `golden/onnxruntime_outputs.py`),
 //! as the trainer itself.
 
+mod common;
+
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +12,7 @@ use escarp_trainer::loss::Targets;
 use escarp_trainer::nets::{Arch, Net, Shape};
 use ndarray::{Array2, ArrayD};
 use prost::Message;
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tract_onnx::prelude::*;
 
@@ -26,7 +28,7 @@ fn architectures() -> Vec<(&'static str, Arch)> {
         let layers = serde_json::from_str(&layers).expect("layers as users write them");
         Arch { input: Shape::Sequence([12, 6]), classes: 5, layers }
     };
-    vec![
+    let mut all = vec![
         ("resnet8", resnet(1, 16, [32, 32, 3])),
         ("resnet14-odd", resnet(2, 4, [15, 18, 1])),
         ("gru", gru(1, 24)),
@@ -38,14 +40,16 @@ fn architectures() -> Vec<(&'static str, Arch)> {
         ("lstm-both", recurrent(r#""kind": "lstm", "bidirectional": true"#)),
         ("rnn", recurrent(r#""kind": "rnn""#)),
         ("rnn-both", recurrent(r#""kind": "rnn", "bidirectional": true"#)),
-    ]
+    ];
+    all.extend(common::nets());
+    all
 }
 
 /// A net that two training steps took away from its symmetric start, and an input for it.
 fn trained(arch: &Arch) -> (Net, ArrayD<f32>) {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let mut net = Net::new(arch, &mut rng).expect("a sound architecture");
-    let x = ArrayD::from_shape_fn(arch.input_shape(SAMPLES), |_| rng.random_range(-1.5f32..1.5));
+    let x = common::samples(arch, SAMPLES, &mut rng);
     for _ in 0..2 {
         net.gradients(&x, Targets::Classes(&[0, 1, 2]), 0.0).expect("shapes fit");
         for p in net.parameters() {
@@ -75,11 +79,17 @@ fn tract_agrees() {
         let bytes = export(&net, &Metadata::default()).expect("a sound net");
         let input = onnx_input(&x);
         let model = tract_onnx::onnx().model_for_read(&mut Cursor::new(bytes)).expect("tract reads it");
-        let fact = f32::fact(input.shape());
+        let values = input.as_slice().expect("row-major");
+        let (fact, tensor) = match arch.input {
+            Shape::Tokens(_) => {
+                let tokens: Vec<i64> = values.iter().map(|&v| v as i64).collect();
+                (i64::fact(input.shape()), Tensor::from_shape(input.shape(), &tokens))
+            }
+            _ => (f32::fact(input.shape()), Tensor::from_shape(input.shape(), values)),
+        };
         let model = model.with_input_fact(0, fact.into()).expect("one input");
         let model = model.into_optimized().expect("tract knows its operators").into_runnable().expect("a plan");
-        let tensor = Tensor::from_shape(input.shape(), input.as_slice().expect("row-major")).expect("a tensor");
-        let output = model.run(tvec!(tensor.into())).expect("it runs");
+        let output = model.run(tvec!(tensor.expect("a tensor").into())).expect("it runs");
         let logits = output[0].to_plain_array_view::<f32>().expect("floats");
         assert_eq!(logits.shape(), [SAMPLES, arch.classes]);
         assert_close(name, logits.as_slice().expect("row-major"), &net.predict(&x).expect("shapes fit"));

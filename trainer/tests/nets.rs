@@ -1,5 +1,7 @@
 //! What a training may rely on: the same bits on any number of threads, illness named, bad input refused.
 
+mod common;
+
 use escarp_trainer::doctor::record::LayerKind;
 use escarp_trainer::layers::Layer;
 use escarp_trainer::loss::Targets;
@@ -22,10 +24,10 @@ fn trained_bits(arch: &Arch, batch: usize, threads: usize) -> Vec<u32> {
     pool.install(|| {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         let mut net: Net = Net::new(arch, &mut rng).expect("a sound architecture");
-        let x = ArrayD::from_shape_fn(arch.input_shape(batch), |_| rng.random_range(-1.0f32..1.0));
+        let x = common::samples(arch, batch, &mut rng);
         let labels: Vec<usize> = (0..batch).map(|i| i % arch.classes).collect();
         let lengths: Vec<usize> = (0..batch).map(|i| 1 + i * 4 % x.shape()[1]).collect();
-        let sequences = matches!(arch.input, Shape::Sequence(_));
+        let sequences = matches!(arch.input, Shape::Sequence(_) | Shape::Tokens(_));
         let batch = || Batch { x: &x, lengths: sequences.then_some(&lengths[..]) };
         let mut optimizer = Optimizer::new(Rule::sgd(1e-4));
         for _ in 0..3 {
@@ -41,7 +43,7 @@ fn trained_bits(arch: &Arch, batch: usize, threads: usize) -> Vec<u32> {
 
 #[test]
 fn threads_do_not_change_a_bit() {
-    let archs = [
+    let mut archs = vec![
         Arch::resnet(1, 8, [12, 12, 3], 4),
         Arch::gru(3, 16, 2, 9, 4),
         recurrent(r#""kind": "gru", "reset": "before", "bidirectional": true"#, 9),
@@ -51,6 +53,7 @@ fn threads_do_not_change_a_bit() {
         ),
         recurrent(r#""kind": "rnn", "layers": 2"#, 9),
     ];
+    archs.extend(common::nets().into_iter().map(|(_, arch)| arch));
     for arch in archs {
         let one = trained_bits(&arch, 37, 1);
         for threads in [2, 3, 7] {
@@ -189,4 +192,16 @@ fn a_watch_sees_what_gates_and_time_do() {
     let (_, saturation, ratio) = &seen.0[0];
     assert!(saturation.is_some_and(|share| share < 0.1), "{saturation:?}");
     assert!(ratio.is_some_and(|ratio| ratio > 0.0 && ratio < 0.1), "{ratio:?}");
+}
+
+#[test]
+fn tokens_outside_the_vocabulary_are_refused() {
+    let (_, arch) = common::nets().remove(1);
+    let mut net: Net = Net::new(&arch, &mut ChaCha8Rng::seed_from_u64(6)).expect("a sound architecture");
+    for token in [20.0, -1.0, 1.5, f32::NAN] {
+        let mut x = ArrayD::zeros(arch.input_shape(2));
+        x[[1, 3]] = token;
+        let message = net.predict(&x).expect_err("refused").to_string();
+        assert!(message.contains("in frame 3 of sample 1; allowed: whole numbers 0 to 19"), "{message}");
+    }
 }

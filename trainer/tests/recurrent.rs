@@ -8,7 +8,7 @@ use escarp_trainer::layers::gru_reset_before::GruResetBefore;
 use escarp_trainer::layers::lstm::Lstm;
 use escarp_trainer::layers::recurrent::Recurrent;
 use escarp_trainer::layers::rnn::Rnn;
-use escarp_trainer::layers::{InputGradient, Layer, Mode, Pass};
+use escarp_trainer::layers::{InputGradient, Layer, Mode, Noise, Pass};
 use ndarray::{ArrayD, Axis, Slice, concatenate};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -59,7 +59,7 @@ fn random(shape: &[usize], seed: u64) -> ArrayD<f64> {
 fn forward(layer: &mut AnyLayer, x: &ArrayD<f64>, lengths: Option<&[usize]>) -> ArrayD<f64> {
     let mut y = ArrayD::from_elem(vec![1], f64::NAN);
     let mut conv = ConvBuffers::default();
-    layer.forward(&[x], &mut y, &mut Pass { mode: Mode::Train, lengths, conv: &mut conv });
+    layer.forward(&[x], &mut y, &mut Pass { mode: Mode::Train, lengths, noise: Noise::default(), conv: &mut conv });
     y
 }
 
@@ -73,7 +73,7 @@ fn backward(
 ) -> ArrayD<f64> {
     let mut dx = ArrayD::zeros(vec![0]);
     let mut conv = ConvBuffers::default();
-    let mut pass = Pass { mode: Mode::Train, lengths, conv: &mut conv };
+    let mut pass = Pass { mode: Mode::Train, lengths, noise: Noise::default(), conv: &mut conv };
     layer.backward(&[x], y, &mut dy.clone(), &mut [InputGradient::Write(&mut dx)], &mut pass);
     dx
 }

@@ -7,7 +7,7 @@ use escarp_trainer::layers::gru_reset_before::GruResetBefore;
 use escarp_trainer::layers::lstm::Lstm;
 use escarp_trainer::layers::recurrent::Recurrent;
 use escarp_trainer::layers::rnn::Rnn;
-use escarp_trainer::layers::{InputGradient, Layer, Mode, Pass};
+use escarp_trainer::layers::{InputGradient, Layer, Mode, Noise, Pass};
 use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -96,7 +96,8 @@ fn pytorch_agrees() {
         let x = shape(&[BATCH, FRAMES, INPUTS], 0.5);
         let mut y = ArrayD::zeros(vec![0]);
         let mut conv = ConvBuffers::default();
-        let mut pass = Pass { mode: Mode::Train, lengths: Some(&case.lengths), conv: &mut conv };
+        let mut pass =
+            Pass { mode: Mode::Train, lengths: Some(&case.lengths), noise: Noise::default(), conv: &mut conv };
         layer.forward(&[&x], &mut y, &mut pass);
         close(&name, "output", &numbers(&y), &case.output);
         let (mut dy, mut dx) = (shape(y.shape(), 0.25), ArrayD::zeros(vec![0]));

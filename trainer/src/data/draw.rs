@@ -27,6 +27,8 @@ pub enum Purpose {
     Mixup = 7,
     /// Samples of a study: of the parts `epoch`, for its step `index`.
     Study = 8,
+    /// What a layer (`index`) drops in a step (`epoch`).
+    Dropout = 9,
 }
 
 /// The stream for one sample or batch (`index`) of one epoch.

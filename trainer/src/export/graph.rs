@@ -111,7 +111,10 @@ impl Graph {
 
     fn transposed(&mut self, x: &Value, layout: &str, time_major: bool) -> Value {
         let name = format!("{}.{layout}", x.name);
-        self.push("Transpose", &name, std::slice::from_ref(x), &[&name], vec![ints("perm", &[1, 0, 2])]);
+        // A value that several layers take is turned once: names are given once.
+        if self.nodes.iter().all(|node| node.name != name) {
+            self.push("Transpose", &name, std::slice::from_ref(x), &[&name], vec![ints("perm", &[1, 0, 2])]);
+        }
         Value { name, rank: x.rank, time_major }
     }
 
@@ -170,14 +173,14 @@ pub fn transposed<T: Scalar>(matrix: &[T], width: usize, columns: std::ops::Rang
     columns.flat_map(|c| matrix.iter().skip(c).step_by(width).map(|v| v.wide() as f32)).collect()
 }
 
-/// A float input or output of shape `[batch, rest...]`.
-pub(super) fn value(name: &str, rest: &[usize]) -> pb::ValueInfoProto {
+/// An input or output of shape `[batch, rest...]`.
+pub(super) fn value(name: &str, rest: &[usize], elements: DataType) -> pb::ValueInfoProto {
     use tensor_shape_proto::{Dimension, dimension::Value};
     let dimension = |value| Dimension { value: Some(value), ..Default::default() };
     let batch = dimension(Value::DimParam("batch".into()));
     let rest = rest.iter().map(|&d| dimension(Value::DimValue(d as i64)));
     let shape = pb::TensorShapeProto { dim: std::iter::once(batch).chain(rest).collect() };
-    let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: Some(shape) };
+    let tensor = type_proto::Tensor { elem_type: elements as i32, shape: Some(shape) };
     let kind = pb::TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
     pb::ValueInfoProto { name: name.to_owned(), r#type: Some(kind), ..Default::default() }
 }

@@ -9,6 +9,7 @@ use crate::doctor::measure::Measure;
 use crate::doctor::record::Observation;
 use crate::error::TrainError;
 use crate::events::Events;
+use crate::layers::Noise;
 use crate::loss::Targets;
 use crate::nets::{StepStats, Watch};
 use crate::parameter::{first_non_finite, gradient_norm};
@@ -80,6 +81,7 @@ impl Fit<'_> {
     ) -> Result<StepStats, TrainError> {
         let settings = self.job.settings;
         let watch = measure.map(|m| m as &mut dyn Watch<f32>);
+        self.net.set_noise(Noise { seed: settings.seed, step: self.state.plan.step() });
         let mut stats = self.net.gradients_watched(inputs, targets, settings.label_smoothing, watch)?;
         if !settings.penalty.is_none() {
             let mut parameters = self.net.parameters();

@@ -5,10 +5,10 @@
 use ndarray::ArrayD;
 
 use super::batch_norm::{BatchNorm, BatchStatistics, mask_by_relu};
-use super::conv::Conv;
+use super::convolution::{ConvShape, Convolution};
 use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only};
 use crate::doctor::record::{Activation, LayerKind};
-use crate::export::graph::{Graph, Value, floats, ints};
+use crate::export::graph::{Graph, Value, floats, int, ints};
 use crate::parameter::{Parameter, Weights};
 use crate::scalar::Scalar;
 
@@ -25,7 +25,7 @@ pub enum After<T> {
 #[derive(Clone, Debug)]
 pub struct ConvNorm<T> {
     /// The convolution.
-    pub conv: Conv<T>,
+    pub conv: Convolution<T>,
     /// What follows.
     pub after: After<T>,
     /// Whether a ReLU ends it.
@@ -37,10 +37,11 @@ pub struct ConvNorm<T> {
 
 impl<T: Scalar> ConvNorm<T> {
     /// With normalization, or with a bias of zeros.
-    pub fn new(conv: Conv<T>, normalize: bool, relu: bool) -> Self {
+    pub fn new(conv: Convolution<T>, normalize: bool, relu: bool) -> Self {
+        let outputs = conv.shape().outputs;
         let after = match normalize {
-            true => After::Norm(BatchNorm::new(conv.outputs)),
-            false => After::Bias(Weights::filled(conv.outputs, 0.0)),
+            true => After::Norm(BatchNorm::new(outputs)),
+            false => After::Bias(Weights::filled(outputs, 0.0)),
         };
         Self { conv, after, relu, convolved: ArrayD::zeros(vec![0]), statistics: BatchStatistics::default() }
     }
@@ -103,7 +104,7 @@ impl<T: Scalar> Layer<T> for ConvNorm<T> {
     }
 
     fn parameters<'a>(&'a mut self, name: &str, all: &mut Vec<Parameter<'a, T>>) {
-        all.push(self.conv.weight.parameter(format!("{name}.conv.weight"), true));
+        all.push(self.conv.weight_mut().parameter(format!("{name}.conv.weight"), true));
         match &mut self.after {
             After::Norm(norm) => {
                 all.push(norm.gamma.parameter(format!("{name}.norm.gamma"), false));
@@ -123,23 +124,26 @@ impl<T: Scalar> Layer<T> for ConvNorm<T> {
     /// Kernel `[u, v, in, out]` to ONNX `[out, in, u, v]`, times the normalization's scale: in evaluation the
     /// normalization *is* a scale and a shift of each channel, `w' = w s`, `b' = t`.
     fn export(&self, name: &str, inputs: &[Value], graph: &mut Graph) -> Value {
-        let conv = &self.conv;
-        let (k, inner, outputs) = (conv.kernel, conv.inputs, conv.outputs);
+        let ConvShape { inputs: channels, outputs, kernel: k, stride, padding, groups } = self.conv.shape();
+        let (kernel, inner) = (&self.conv.weight().value, channels / groups);
         let (scale, bias) = match &self.after {
             After::Norm(norm) => norm.folded(),
             After::Bias(bias) => (vec![1.0; outputs], bias.value.iter().map(|b| b.wide()).collect()),
         };
-        let mut weight = Vec::with_capacity(conv.weight.value.len());
+        let mut weight = Vec::with_capacity(kernel.len());
         for (o, scale) in scale.iter().enumerate() {
             for i in 0..inner {
-                let taps = (0..k * k).map(|tap| conv.weight.value[(tap * inner + i) * outputs + o]);
+                let taps = (0..k * k).map(|tap| kernel[(tap * inner + i) * outputs + o]);
                 weight.extend(taps.map(|w| (w.wide() * scale) as f32));
             }
         }
         let weight = graph.tensor(&format!("{name}.weight"), &[outputs, inner, k, k], weight);
         let bias = graph.tensor(&format!("{name}.bias"), &[outputs], floats(&bias));
-        let attributes =
-            vec![ints("kernel_shape", &[k; 2]), ints("strides", &[conv.stride; 2]), ints("pads", &[conv.padding; 4])];
+        let mut attributes =
+            vec![ints("kernel_shape", &[k; 2]), ints("strides", &[stride; 2]), ints("pads", &[padding; 4])];
+        if groups > 1 {
+            attributes.push(int("group", groups));
+        }
         let y = graph.node("Conv", &format!("{name}.conv"), &[inputs[0].clone(), weight, bias], attributes);
         if self.relu { graph.node("Relu", &format!("{name}.relu"), &[y], vec![]) } else { y }
     }

@@ -73,6 +73,11 @@ impl Arch {
                 within("input", "frames", frames, 1..=65_535)?;
                 within("input", "numbers in a frame", numbers, 1..=4096)
             }
+            Shape::Tokens([frames, vocabulary]) => {
+                within("input", "frames", frames, 1..=65_535)?;
+                // Tokens are carried as floats, which are exact up to 2^24.
+                within("input", "vocabulary", vocabulary, 1..=1 << 24)
+            }
             Shape::Vector(numbers) => within("input", "numbers", numbers, 1..=1 << 20),
         }
     }

@@ -1,6 +1,6 @@
 //! From a list of layers to a graph of nodes: names, shapes, initial weights.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use rand_chacha::ChaCha8Rng;
 
@@ -13,20 +13,26 @@ use crate::scalar::Scalar;
 pub(super) fn build<T: Scalar>(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<(Vec<Node<T>>, Shape), NetError> {
     arch.check()?;
     let at = Place { value: 0, shape: arch.input, name: "the input".into() };
-    let mut builder = Builder { nodes: Vec::new(), at, classes: arch.classes, rng };
-    let mut names = HashSet::new();
+    let places = HashMap::from([("input".to_owned(), at.clone())]);
+    let mut builder = Builder { nodes: Vec::new(), at, places, classes: arch.classes, rng };
     for (i, layer) in arch.layers.iter().enumerate() {
         let name = layer.name().map_or_else(|| format!("{}{}", layer.kind(), i + 1), str::to_owned);
         layer.build(&name, &mut builder)?;
         // Two layers of one name would share their place in a checkpoint.
-        if !names.insert(name.clone()) {
+        if builder.places.insert(name.clone(), builder.at.clone()).is_some() {
             return Err(NetError::Name { name });
         }
     }
     let Place { shape, name, .. } = builder.at;
-    if matches!(shape, Shape::Map(_)) || shape.channels() != arch.classes {
+    if matches!(shape, Shape::Map(_) | Shape::Tokens(_)) || shape.channels() != arch.classes {
         let takes = format!("the loss takes a vector of {} numbers, or one for each frame", arch.classes);
         return Err(NetError::Fit { takes, below: name, shape });
+    }
+    for value in 1..builder.nodes.len() {
+        if builder.nodes.iter().all(|node| !node.inputs.contains(&value)) {
+            let layer = builder.nodes[value - 1].name.clone();
+            return Err(NetError::Layer { layer, reason: "no layer takes what it gives".into() });
+        }
     }
     Ok((builder.nodes, shape))
 }
@@ -39,7 +45,7 @@ pub(super) struct Place {
     /// Of one sample.
     pub shape: Shape,
     /// Of the layer that gives it, for messages.
-    name: String,
+    pub name: String,
 }
 
 /// A graph under construction.
@@ -47,6 +53,8 @@ pub(super) struct Builder<'r, T> {
     nodes: Vec<Node<T>>,
     /// What the next layer is put on.
     pub at: Place,
+    /// What the layers so far give, by name.
+    places: HashMap<String, Place>,
     /// Classes to tell apart.
     pub classes: usize,
     /// Draws the initial weights, layer after layer.
@@ -60,6 +68,19 @@ impl<T: Scalar> Builder<'_, T> {
             Shape::Map(map) => Ok(map),
             _ => Err(self.misfit(name, "maps (height, width, channels)")),
         }
+    }
+
+    /// What the earlier layer `other` gives, for layer `name`.
+    pub fn find(&self, name: &str, other: &str) -> Result<Place, NetError> {
+        self.places.get(other).cloned().ok_or_else(|| {
+            let reason = format!("there is no layer `{other}` before it");
+            NetError::Layer { layer: name.to_owned(), reason }
+        })
+    }
+
+    /// The number that the next node will have.
+    pub fn place(&self) -> u32 {
+        self.nodes.len() as u32
     }
 
     /// The error of a layer that takes something else than it is put on.

@@ -1,10 +1,16 @@
 //! The kinds of layers a net is listed from: one file for each, with the keys it takes and how it is built.
 
 mod activation;
+mod batch_norm;
 mod convolution;
 mod dense;
+mod dropout;
+mod embedding;
 mod gru;
+mod initial;
+mod join;
 mod lstm;
+mod padding;
 mod pool;
 mod residual;
 mod rnn;
@@ -13,11 +19,16 @@ mod stack;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use activation::Activation;
+pub use batch_norm::BatchNorm;
 pub use convolution::Convolution;
 pub use dense::Dense;
+pub use dropout::Dropout;
+pub use embedding::Embedding;
 pub use gru::{Gru, Reset};
+pub use join::{Add, Branch, Flatten};
 pub use lstm::Lstm;
-pub use pool::GlobalAveragePool;
+pub use padding::Padding;
+pub use pool::{AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool};
 pub use residual::Residual;
 pub use rnn::Rnn;
 
@@ -73,14 +84,10 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A function of one number.
-    Activation = "activation",
-    /// Convolution, normalization or bias, ReLU.
+    /// Convolution, normalization or bias, activation.
     Convolution = "convolution",
     /// Residual blocks.
     Residual = "residual",
-    /// Mean over all pixels.
-    GlobalAveragePool = "global-average-pool",
     /// Fully connected.
     Dense = "dense",
     /// Gated recurrent units.
@@ -89,6 +96,28 @@ kinds! {
     Lstm = "lstm",
     /// Recurrence without gates.
     Rnn = "rnn",
+    /// A row of numbers for each token.
+    Embedding = "embedding",
+    /// A function of one number.
+    Activation = "activation",
+    /// Batch normalization.
+    BatchNorm = "batch-norm",
+    /// Dropped numbers.
+    Dropout = "dropout",
+    /// The largest number of each window.
+    MaxPool = "max-pool",
+    /// The mean of each window.
+    AveragePool = "average-pool",
+    /// The largest number of all pixels or frames.
+    GlobalMaxPool = "global-max-pool",
+    /// Mean over all pixels or frames.
+    GlobalAveragePool = "global-average-pool",
+    /// Back to an earlier layer.
+    Branch = "branch",
+    /// The end of a shortcut.
+    Add = "add",
+    /// All numbers in one vector.
+    Flatten = "flatten",
 }
 
 /// Keys that all recurrent layers have.
@@ -123,7 +152,7 @@ impl LayerSpec {
     pub fn normalizes(&self) -> bool {
         match self {
             Self::Convolution(layer) => layer.normalize,
-            Self::Residual(_) => true,
+            Self::Residual(_) | Self::BatchNorm(_) => true,
             _ => false,
         }
     }

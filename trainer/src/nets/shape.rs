@@ -12,6 +12,8 @@ pub enum Shape {
     Map([usize; 3]),
     /// Frames, numbers in a frame.
     Sequence([usize; 2]),
+    /// Frames, and how many different tokens there are; a frame is one token, a whole number from 0.
+    Tokens([usize; 2]),
     /// Numbers.
     Vector(usize),
 }
@@ -22,6 +24,7 @@ impl Shape {
         match self {
             Self::Map([h, w, c]) => vec![batch, h, w, c],
             Self::Sequence([frames, numbers]) => vec![batch, frames, numbers],
+            Self::Tokens([frames, _]) => vec![batch, frames],
             Self::Vector(numbers) => vec![batch, numbers],
         }
     }
@@ -30,6 +33,7 @@ impl Shape {
     pub fn channels(self) -> usize {
         match self {
             Self::Map([_, _, n]) | Self::Sequence([_, n]) | Self::Vector(n) => n,
+            Self::Tokens(_) => 1,
         }
     }
 }
@@ -39,6 +43,7 @@ impl fmt::Display for Shape {
         match self {
             Self::Map([h, w, c]) => write!(f, "maps of {h}x{w}, {c} channels"),
             Self::Sequence([frames, numbers]) => write!(f, "{frames} frames of {numbers} numbers"),
+            Self::Tokens([frames, vocabulary]) => write!(f, "{frames} tokens of a vocabulary of {vocabulary}"),
             Self::Vector(numbers) => write!(f, "a vector of {numbers} numbers"),
         }
     }

@@ -20,8 +20,10 @@ if not models:
 for path in models:
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
-    shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim[1:]]
+    kind = model.graph.input[0].type.tensor_type
+    shape = [d.dim_value for d in kind.shape.dim[1:]]
     x = np.fromfile(path.with_suffix(".in.f32"), "<f4").reshape([-1] + shape)
+    x = x.astype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (logits,) = session.run(None, {session.get_inputs()[0].name: x})
     for i in range(len(x)):  # the batch axis is free

@@ -2,17 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{one, three};
-use crate::init::he;
+use super::initial::{check, read};
+use super::{Padding, one, three};
+use crate::init::{Init, Kernel};
 use crate::layers::activation::Function;
-use crate::layers::conv::Conv;
 use crate::layers::conv_norm::ConvNorm;
+use crate::layers::convolution::{self, ConvShape};
 use crate::nets::arch::{WIDTHS, within};
 use crate::nets::build::Builder;
 use crate::nets::{NetError, Shape};
 use crate::scalar::Scalar;
 
-/// Convolution, padded by half its kernel, so that stride 1 keeps the size.
+/// Convolution with what usually follows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Convolution {
@@ -27,32 +28,51 @@ pub struct Convolution {
     /// Distance between neighbouring windows.
     #[serde(default = "one")]
     pub stride: usize,
+    /// Zeros around the maps.
+    #[serde(default, skip_serializing_if = "Padding::is_default")]
+    pub padding: Padding,
+    /// Groups of channels that see each other; as many as channels: depthwise.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub groups: usize,
     /// Batch normalization behind it, in place of a bias.
     #[serde(default)]
     pub normalize: bool,
     /// Behind that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Function>,
+    /// What the kernel starts as; He normal unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read")]
+    pub init: Option<Init>,
+}
+
+fn is_one(groups: &usize) -> bool {
+    *groups == 1
 }
 
 impl Convolution {
     pub(super) fn build<T: Scalar>(&self, name: &str, builder: &mut Builder<'_, T>) -> Result<(), NetError> {
-        let &Self { outputs, kernel, stride, normalize, activation, .. } = self;
+        let &Self { outputs, kernel, stride, groups, normalize, activation, .. } = self;
         within(name, "outputs", outputs, 1..=*WIDTHS.end() * 4)?;
         within(name, "kernel", kernel, 1..=31)?;
         within(name, "stride", stride, 1..=16)?;
         let [h, w, inputs] = builder.map(name)?;
-        let padding = kernel / 2;
-        if h + 2 * padding < kernel || w + 2 * padding < kernel {
+        let padding = self.padding.pixels(kernel);
+        within(name, "padding", padding, 0..=kernel - 1)?;
+        within(name, "groups", groups, 1..=inputs)?;
+        if !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
+            let reason = format!("groups = {groups} must divide its {inputs} channels in and its {outputs} out");
+            return Err(NetError::Layer { layer: name.to_owned(), reason });
+        }
+        if h.min(w) + 2 * padding < kernel {
             return Err(builder.misfit(name, "maps that are no smaller than its kernel"));
         }
-        let taps = kernel * kernel;
-        let weight = he(taps * inputs * outputs, taps * inputs, builder.rng);
-        let conv = Conv::new(weight, inputs, outputs, kernel, stride);
-        let size = |n: usize| (n + 2 * padding - kernel) / stride + 1;
+        let init = check(name, &self.init, Init::HeNormal)?;
+        let weight = init.fill(Kernel::convolution(kernel * kernel, inputs, outputs, groups), builder.rng);
+        let shape = ConvShape { inputs, outputs, kernel, stride, padding, groups };
+        let conv = convolution::Convolution::new(weight, shape);
         // A ReLU is part of the layer and costs no pass over memory of its own.
         let relu = activation == Some(Function::Relu);
-        builder.push(name, ConvNorm::new(conv, normalize, relu), Shape::Map([size(h), size(w), outputs]));
+        builder.push(name, ConvNorm::new(conv, normalize, relu), Shape::Map([shape.size(h), shape.size(w), outputs]));
         builder.activation(name, activation.filter(|_| !relu));
         Ok(())
     }

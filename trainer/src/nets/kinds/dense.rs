@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::init::glorot;
+use super::initial::{check, read};
+use crate::init::{Init, Kernel};
 use crate::layers::activation::Function;
 use crate::layers::dense;
 use crate::nets::arch::within;
@@ -23,6 +24,9 @@ pub struct Dense {
     /// Behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Function>,
+    /// What the matrix starts as; Glorot uniform unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read")]
+    pub init: Option<Init>,
 }
 
 impl Dense {
@@ -32,9 +36,10 @@ impl Dense {
         let (inputs, shape) = match builder.at.shape {
             Shape::Vector(n) => (n, Shape::Vector(outputs)),
             Shape::Sequence([frames, n]) => (n, Shape::Sequence([frames, outputs])),
-            Shape::Map(_) => return Err(builder.misfit(name, "a vector or a sequence")),
+            Shape::Map(_) | Shape::Tokens(_) => return Err(builder.misfit(name, "a vector or a sequence")),
         };
-        let weight = glorot(inputs * outputs, inputs, outputs, builder.rng);
+        let init = check(name, &self.init, Init::GlorotUniform)?;
+        let weight = init.fill(Kernel::dense(inputs, outputs), builder.rng);
         builder.push(name, dense::Dense::new(weight, inputs, outputs), shape);
         builder.activation(name, self.activation);
         Ok(())

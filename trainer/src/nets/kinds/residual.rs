@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Convolution, one, two, yes};
+use super::initial::read;
+use super::{Convolution, Padding, one, two, yes};
+use crate::init::Init;
 use crate::layers::activation::Function;
-use crate::layers::add::AddRelu;
+use crate::layers::add::Add;
 use crate::nets::NetError;
 use crate::nets::arch::within;
 use crate::nets::build::Builder;
@@ -32,6 +34,9 @@ pub struct Residual {
     /// `false` is the plain twin: the same layers, no shortcut.
     #[serde(default = "yes")]
     pub shortcut: bool,
+    /// What the kernels start as; He normal unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read")]
+    pub init: Option<Init>,
 }
 
 impl Residual {
@@ -57,6 +62,9 @@ impl Residual {
             stride,
             normalize: true,
             activation: relu.then_some(Function::Relu),
+            init: self.init.clone(),
+            padding: Padding::Same,
+            groups: 1,
         };
         let inner = (outputs / 4).max(1);
         let units = match self.convolutions {
@@ -79,7 +87,7 @@ impl Residual {
             unit(outputs, 1, stride, false).build(&format!("{name}.shortcut"), builder)?;
             builder.at.clone()
         };
-        builder.node(name, vec![sum.value, other.value], Box::new(AddRelu), sum.shape);
+        builder.node(name, vec![sum.value, other.value], Box::new(Add { relu: true }), sum.shape);
         Ok(())
     }
 }

@@ -1,0 +1,119 @@
+//! Convolution by what it connects: all channels ([`Conv`]), channels of a group ([`Grouped`]), each with itself
+//! ([`Depthwise`]). Three ways to compute one definition with the kernel `[kernel, kernel, inputs / groups, outputs]`:
+//! output `o` belongs to group `o / (outputs / groups)` and sees that group's inputs only.
+
+use ndarray::ArrayD;
+
+use super::InputGradient;
+use super::conv::{Conv, ConvBuffers};
+use super::depthwise::Depthwise;
+use super::grouped::Grouped;
+use crate::parameter::Weights;
+use crate::scalar::Scalar;
+
+/// A convolution's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvShape {
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// Edge of the square kernel.
+    pub kernel: usize,
+    /// Distance between neighbouring windows.
+    pub stride: usize,
+    /// Zeros around the image, on every side; less than the kernel.
+    pub padding: usize,
+    /// Groups of channels that see each other.
+    pub groups: usize,
+}
+
+impl ConvShape {
+    /// Numbers of the kernel.
+    pub fn weights(&self) -> usize {
+        self.kernel * self.kernel * (self.inputs / self.groups) * self.outputs
+    }
+
+    /// Windows along an edge of `n` pixels.
+    pub fn size(&self, n: usize) -> usize {
+        (n + 2 * self.padding - self.kernel) / self.stride + 1
+    }
+}
+
+/// A convolution without bias.
+#[derive(Clone, Debug)]
+pub enum Convolution<T> {
+    /// One group.
+    Whole(Conv<T>),
+    /// Some groups.
+    Grouped(Grouped<T>),
+    /// As many groups as channels, in and out.
+    Depthwise(Depthwise<T>),
+}
+
+impl<T: Scalar> Convolution<T> {
+    /// Wraps a kernel of [`ConvShape::weights`] numbers.
+    pub fn new(weight: Vec<T>, shape: ConvShape) -> Self {
+        debug_assert_eq!(weight.len(), shape.weights());
+        let ConvShape { inputs, outputs, kernel, stride, padding, groups } = shape;
+        match groups {
+            1 => Self::Whole(Conv { padding, ..Conv::new(weight, inputs, outputs, kernel, stride) }),
+            _ if groups == inputs && groups == outputs => Self::Depthwise(Depthwise::new(weight, shape)),
+            _ => Self::Grouped(Grouped::new(weight, shape)),
+        }
+    }
+
+    /// Its numbers.
+    pub fn shape(&self) -> ConvShape {
+        match self {
+            &Self::Whole(Conv { inputs, outputs, kernel, stride, padding, .. }) => {
+                ConvShape { inputs, outputs, kernel, stride, padding, groups: 1 }
+            }
+            Self::Grouped(conv) => conv.shape,
+            Self::Depthwise(conv) => conv.shape,
+        }
+    }
+
+    /// The kernel.
+    pub fn weight(&self) -> &Weights<T> {
+        match self {
+            Self::Whole(conv) => &conv.weight,
+            Self::Grouped(conv) => &conv.weight,
+            Self::Depthwise(conv) => &conv.weight,
+        }
+    }
+
+    /// The kernel, to be moved.
+    pub fn weight_mut(&mut self) -> &mut Weights<T> {
+        match self {
+            Self::Whole(conv) => &mut conv.weight,
+            Self::Grouped(conv) => &mut conv.weight,
+            Self::Depthwise(conv) => &mut conv.weight,
+        }
+    }
+
+    /// `y = x * w`: `[batch, height, width, inputs]` to `[batch, ., ., outputs]`.
+    pub fn forward(&mut self, x: &ArrayD<T>, y: &mut ArrayD<T>, buffers: &mut ConvBuffers<T>) {
+        match self {
+            Self::Whole(conv) => conv.forward(x, y, buffers),
+            Self::Grouped(conv) => conv.forward(x, y, buffers),
+            Self::Depthwise(conv) => conv.forward(x, y),
+        }
+    }
+
+    /// From `dy` the kernel's gradient (replacing the last one) and, if wanted, the input's. Comes after a `forward`
+    /// with the same `x`.
+    pub fn backward(
+        &mut self,
+        x: &ArrayD<T>,
+        dy: &ArrayD<T>,
+        dx: &mut InputGradient<'_, T>,
+        buffers: &mut ConvBuffers<T>,
+    ) {
+        match self {
+            Self::Whole(conv) => conv.backward(x, dy, dx, buffers),
+            Self::Grouped(conv) => conv.backward(dy, dx, buffers),
+            Self::Depthwise(conv) => conv.backward(x, dy, dx),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Nets from files: layers that do not fit are refused by name, and the guide says what there is.
+
+use std::collections::BTreeSet;
+
+use escarp_trainer::nets::{Arch, LayerSpec, Net, NetFile, Shape};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+#[test]
+fn layers_that_do_not_go_together_are_refused() {
+    let refused = |input: &str, layers: &[&str]| {
+        let text = layers.iter().fold(format!("input = {input}\nclasses = 3\n"), |text, l| text + "[[layer]]\n" + l);
+        let arch = NetFile::parse("my.toml", &text).expect("sound TOML").arch().expect("input and classes");
+        let net = Net::<f32>::new(&arch, &mut ChaCha8Rng::seed_from_u64(0));
+        net.map(|_| ()).expect_err("refused").to_string()
+    };
+    let map = "{ map = [8, 8, 4] }";
+    let sequence = "{ sequence = [9, 4] }";
+    let (dense, pool) = ("kind = \"dense\"\nname = \"head\"\n", "kind = \"max-pool\"\nname = \"pool\"\n");
+    let conv = |keys: &str| format!("kind = \"convolution\"\nname = \"conv\"\noutputs = 6\n{keys}");
+    for (message, says) in [
+        (
+            refused(map, &["kind = \"gru\"\nhidden = 4\n", dense]),
+            &["`gru1` takes a sequence", "the input gives maps of 8x8"][..],
+        ),
+        (refused(sequence, &[&conv(""), dense]), &["`conv` takes maps", "the input gives 9 frames of 4 numbers"]),
+        (refused(map, &[pool, dense]), &["`head` takes a vector", "layer `pool` gives maps of 4x4"]),
+        (
+            refused(sequence, &[&format!("{dense}outputs = 4\n")]),
+            &["loss takes a vector of 3", "layer `head` gives 9 frames of 4"],
+        ),
+        (refused("{ tokens = [9, 4] }", &[dense]), &["`head` takes a vector", "9 tokens of a vocabulary of 4"]),
+        (refused(sequence, &["kind = \"embedding\"\noutputs = 3\n", dense]), &["`embedding1` takes tokens"]),
+        (refused(map, &[&conv("groups = 3\n"), dense]), &["`conv`", "groups = 3", "4 channels in", "6 out"]),
+        (refused(map, &[&conv("padding = 3\n"), dense]), &["conv: padding = 3; allowed: 0 to 2"]),
+        (refused(map, &[&conv("kernel = 11\npadding = \"valid\"\n"), dense]), &["no smaller than its kernel"]),
+        (refused(map, &["kind = \"average-pool\"\npadding = 2\n", dense]), &["padding = 2; allowed: 0 to 1"]),
+        (
+            refused(map, &[pool, "kind = \"add\"\nof = \"input\"\n"]),
+            &["takes what the input gives", "layer `pool` gives"],
+        ),
+        (refused(map, &["kind = \"add\"\nof = \"pole\"\n"]), &["there is no layer `pole` before it"]),
+        (refused(map, &[pool, "kind = \"add\"\nof = \"pool\"\n"]), &["name another layer"]),
+        (
+            refused(map, &[pool, "kind = \"branch\"\nfrom = \"input\"\n", "kind = \"flatten\"\n", dense]),
+            &["`pool`: no layer takes what it gives"],
+        ),
+        (refused(map, &[pool, pool, "kind = \"flatten\"\n", dense]), &["layer `pool`: another layer has this name"]),
+        (refused(map, &["kind = \"dropout\"\nrate = 1.0\n"]), &["rate = 1; allowed: 0 to below 1"]),
+        (refused(map, &["kind = \"activation\"\nfunction = \"tanh\"\nslope = 0.1\n"]), &["leaky-relu", "slope"]),
+        (
+            refused("{ vector = 4 }", &[&format!("{dense}init = {{ kind = \"orthogonal\", gain = 0 }}\n")]),
+            &["`head`", "gain = 0"],
+        ),
+    ] {
+        says.iter().for_each(|word| assert!(message.contains(word), "`{word}` in: {message}"));
+    }
+}
+
+/// The words in backticks.
+fn quoted(text: &str) -> BTreeSet<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn nets_md_has_every_kind_and_key_and_no_other() {
+    let guide = include_str!("../nets.md");
+    let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let net = NetFile::parse("nets.md", example).expect("the example is a net");
+    let arch = Arch { input: Shape::Map([16, 16, 3]), classes: 4, layers: net.layers };
+    Net::<f32>::new(&arch, &mut ChaCha8Rng::seed_from_u64(0)).expect("and can be built");
+
+    let sections: Vec<&str> = guide.split("\n### `").skip(1).collect();
+    let kinds: BTreeSet<&str> = sections.iter().map(|s| s.split('`').next().expect("a kind")).collect();
+    assert_eq!(kinds, LayerSpec::KINDS.iter().copied().collect());
+    let keys_of = |section: &'static str| -> BTreeSet<&str> {
+        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        rows.filter_map(|row| row.split('`').nth(1)).collect()
+    };
+    for section in sections {
+        let kind = section.split('`').next().expect("a kind");
+        // A key that nobody knows makes the reader list those that it knows.
+        let error =
+            NetFile::parse("x", &format!("[[layer]]\nkind = \"{kind}\"\n\"?\" = 1\n")).expect_err("no such key");
+        let mut known = quoted(&error.reason);
+        known.remove("?");
+        assert_eq!(keys_of(section), known, "{kind}");
+    }
+    let head = guide.split("## Above the layers").nth(1).and_then(|s| s.split("\n## ").next()).expect("the section");
+    let error = NetFile::parse("x", "\"?\" = 1\n").expect_err("no such key");
+    let mut known = quoted(&error.reason);
+    known.retain(|key| !["?", "layer"].contains(key));
+    assert_eq!(keys_of(head), known);
+}
