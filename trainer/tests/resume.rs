@@ -88,6 +88,14 @@ fn a_recurrent_run_goes_on_exactly() {
 }
 
 #[test]
+fn what_is_dropped_does_not_depend_on_interruptions() {
+    let mut config = motion();
+    let Task::Motion { net, .. } = &mut config.task else { panic!("a run on motion") };
+    net.insert(1, serde_json::from_str(r#"{"kind": "dropout", "rate": 0.3}"#).unwrap());
+    compare(&config, &[3, 8]);
+}
+
+#[test]
 fn a_residual_run_goes_on_exactly() {
     let data = tempfile::tempdir().unwrap();
     images::write(data.path(), 1, Counts { train: 6, test: 0 }).unwrap();
