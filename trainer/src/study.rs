@@ -5,7 +5,9 @@
 
 mod adding;
 mod chart;
+mod clip;
 pub mod command;
+mod depth;
 mod memory;
 mod origin;
 mod page;
@@ -38,7 +40,7 @@ pub struct Study {
 }
 
 /// All studies.
-pub const STUDIES: &[Study] = &[memory::STUDY];
+pub const STUDIES: &[Study] = &[memory::STUDY, clip::STUDY, depth::STUDY];
 
 impl Study {
     /// The study called `name`.
@@ -86,6 +88,10 @@ pub struct Cell {
 pub enum Recipe {
     /// Of the study `memory`.
     Memory(memory::Memory),
+    /// Of the study `clip`.
+    Clip(clip::Clipping),
+    /// Of the study `depth`.
+    Depth(depth::Depth),
 }
 
 impl Recipe {
@@ -96,6 +102,8 @@ impl Recipe {
     pub fn run(&self, seed: u64, session: &mut Session) -> Result<Option<Outcome>, TrainError> {
         match self {
             Self::Memory(recipe) => recipe.run(seed, session),
+            Self::Clip(recipe) => recipe.run(seed, session),
+            Self::Depth(recipe) => recipe.run(seed, session),
         }
     }
 
@@ -103,6 +111,8 @@ impl Recipe {
     fn steps(&self) -> u64 {
         match self {
             Self::Memory(recipe) => recipe.training.steps,
+            Self::Clip(recipe) => recipe.training.steps,
+            Self::Depth(recipe) => recipe.training.steps,
         }
     }
 }

@@ -40,6 +40,46 @@ fn gates_remember_and_a_plain_net_does_not() {
 }
 
 #[test]
+fn clipping_saves_a_net_that_explodes() {
+    let folder = tempfile::tempdir().unwrap();
+    let order = order("clip", folder.path());
+    assert!(order.run(&|| false).unwrap());
+    let results = Results::open(folder.path()).unwrap();
+    let of = |row, key| figure(&results, &order, [row, "net 1"], key);
+    assert_eq!((of("none", "error"), of("none", "largest gradient")), (f64::INFINITY, f64::INFINITY));
+    for row in ["by value", "by norm", "by global norm", "adaptive"] {
+        // Between two thirds and a quarter of 0.167 in six seeds.
+        assert!(of(row, "error") < 0.12, "{row}: {}", of(row, "error"));
+        // There was something to clip.
+        assert!((1.0..f64::INFINITY).contains(&of(row, "largest gradient")), "{row}");
+    }
+    let markdown = std::fs::read_to_string(folder.path().join("results.md")).unwrap();
+    assert!(markdown.contains("| none | not finite |"), "{markdown}");
+}
+
+#[test]
+fn depth_stops_sigmoids_and_bad_weights_stop_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let order = order("depth", folder.path());
+    assert!(order.run(&|| false).unwrap());
+    let results = Results::open(folder.path()).unwrap();
+    let of = |row, key| figure(&results, &order, [row, "16 layers"], key);
+    for row in ["sigmoid, Glorot", "sigmoid, He", "sigmoid, orthogonal", "sigmoid, too small"] {
+        // 15 slopes of at most 1/4 each leave 1e-9, times what weights and inputs add.
+        assert!(of(row, "ratio") < 1e-6, "{row}: {}", of(row, "ratio"));
+        assert!(of(row, "accuracy") < 0.7, "{row}: {}", of(row, "accuracy"));
+    }
+    for row in ["tanh, orthogonal", "tanh, Glorot", "ReLU, He", "ReLU, orthogonal"] {
+        assert!((0.05..20.0).contains(&of(row, "ratio")), "{row}: {}", of(row, "ratio"));
+        assert!(of(row, "accuracy") > 0.85, "{row}: {}", of(row, "accuracy"));
+    }
+    for row in ["tanh, too small", "ReLU, too small"] {
+        assert!(of(row, "first") < 1e-8 && of(row, "accuracy") < 0.7, "{row}: {}", of(row, "first"));
+    }
+    assert!(of("tanh, too large", "ratio") > 3.0);
+}
+
+#[test]
 fn an_interrupted_study_goes_on_to_the_same_table() {
     let [whole, parts] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     assert!(order("memory", whole.path()).run(&|| false).unwrap());

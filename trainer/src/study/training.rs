@@ -67,7 +67,7 @@ pub struct Training {
 pub struct Trained {
     /// Steps taken.
     pub steps: u64,
-    /// On the test samples, by the last weights. Not finite if the net diverged.
+    /// On the test samples, by the last weights. The loss is infinite if the net diverged.
     pub test: Loss<f32>,
     /// Largest norm of all gradients, before clipping, of any step.
     pub largest_gradient: f64,
@@ -135,7 +135,11 @@ pub fn train(
             }
         }
     }
-    let test = judge(net, &held_out(TEST))?;
+    let mut test = judge(net, &held_out(TEST))?;
+    if diverged {
+        // The last weights, from before the step that could not be taken, may still give some huge number.
+        test.loss = f64::INFINITY;
+    }
     Ok(Some(Trained { steps: step, test, largest_gradient, diverged, curve }))
 }
 
