@@ -19,6 +19,7 @@ use crate::generate::{gestures, images};
 use crate::nets::{Arch, LayerSpec, Net, Shape};
 use crate::progress::Progress;
 use crate::run_folder::RunFolder;
+use crate::transfer;
 
 /// Of the built-in data, whatever the run's seed: its test part must stay the same.
 const BUILTIN_SEED: u64 = 0;
@@ -57,6 +58,9 @@ fn run(
     note("data", config.source.data.display().to_string());
     note("seed", settings.seed.to_string());
     note("training samples", prepared.split.train.len().to_string());
+    if let Some(path) = &settings.init_from {
+        note("fine-tuned from", path.display().to_string());
+    }
     let job = Job {
         samples: &*prepared.samples,
         split: prepared.split,
@@ -74,11 +78,17 @@ fn run(
     let tested = job.test.map_or(0, |t| t.classes().len());
     progress.line(format!("{train} training, {held_out} validation, {tested} test samples"));
     // A net that does not fit the data should leave no run folder behind either.
-    let net = Net::new(&prepared.arch, &mut stream(settings.seed, Purpose::Weights, 0, 0))?;
+    let mut net = Net::new(&prepared.arch, &mut stream(settings.seed, Purpose::Weights, 0, 0))?;
     if !matches!(net.output(), Shape::Vector(_)) {
         let (output, task) = (net.output(), config.task.name());
         let reason = format!("gives {output}; {task} trains nets that give one vector for a sample");
         return Err(TrainError::Usage { flag: "--net", reason });
+    }
+    if let (Some(path), false) = (&settings.init_from, resume) {
+        progress.line(transfer::take(path, &mut net)?);
+    }
+    if let Some(line) = settings.freeze.apply(&mut net)? {
+        progress.line(line);
     }
     if let Err(reason) = packs(&net, &job.metadata) {
         progress.line(format!("note: escarp-convert cannot pack this net yet ({reason}); model.onnx runs elsewhere"));

@@ -75,6 +75,9 @@ fn decay(most: f32, steps: u64) -> f32 {
 
 fn blend(decay: f32, average: &mut [f32], now: &[f32]) {
     for (a, &w) in average.iter_mut().zip(now) {
-        *a = decay * *a + (1.0 - decay) * w;
+        // What stands still is its own average, to the bit: the sum would round.
+        if *a != w {
+            *a = decay * *a + (1.0 - decay) * w;
+        }
     }
 }

@@ -18,7 +18,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::error::TrainError;
 use crate::files::write_atomically;
 
-const MAGIC: &[u8; 8] = b"ESCTRAIN";
+/// The first bytes of every checkpoint.
+pub const MAGIC: &[u8; 8] = b"ESCTRAIN";
 
 /// Of the layout above and of what the header and the arrays mean.
 pub const VERSION: u32 = 1;

@@ -4,6 +4,7 @@ mod net;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod transfer;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::nets::LayerSpec;
 use crate::study::{STUDIES, Study};
 use net::{NetFlag, RecurrentFlags};
 use tools::{OptimizerName, Recipe, Tools};
+use transfer::Transfer;
 
 /// Trains small networks for Arm boards: ResNets on images, GRUs on sound and on sensor data.
 ///
@@ -154,6 +156,8 @@ struct Common {
     /// Threads; without it one for each processor. Does not change the result.
     #[arg(long)]
     threads: Option<usize>,
+    #[command(flatten)]
+    transfer: Transfer,
     #[command(flatten)]
     tools: Tools,
 }
@@ -408,6 +412,8 @@ fn settings(common: &Common, task: &Task) -> Result<Settings, TrainError> {
         average: tools.average()?,
         mixup: tools.mixup()?,
         watch: common.watch,
+        init_from: common.transfer.init_from.clone(),
+        freeze: common.transfer.freeze(),
     };
     within("--epochs", settings.epochs, 1..=100_000)?;
     within("--batch", settings.batch, 1..=4096)?;

@@ -1,10 +1,13 @@
 //! All settings of a run, as `config.json` keeps them.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clip::Clip;
 use crate::data::images::Augmentation;
 use crate::data::source::Source;
+use crate::freeze::Freeze;
 use crate::nets::LayerSpec;
 use crate::optim::Rule;
 use crate::penalty::Penalty;
@@ -116,4 +119,10 @@ pub struct Settings {
     pub watch: u64,
     /// Parameter of the Beta distribution by which batches are mixed; absent: they are not.
     pub mixup: Option<f32>,
+    /// A trained net whose numbers the run begins with.
+    #[serde(default)]
+    pub init_from: Option<PathBuf>,
+    /// What is not trained.
+    #[serde(default)]
+    pub freeze: Freeze,
 }

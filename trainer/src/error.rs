@@ -46,7 +46,7 @@ pub enum TrainError {
     /// A file, folder or tar whose content is not what it should be.
     #[error(transparent)]
     Media(#[from] escarp_media::Error),
-    /// A checkpoint that is damaged or belongs to something else.
+    /// A checkpoint, or a net to start from, that is damaged or belongs to something else.
     #[error("{}: {reason}", path.display())]
     Checkpoint {
         /// The file.

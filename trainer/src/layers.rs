@@ -73,7 +73,7 @@ pub struct Pass<'a, T> {
 /// Where a layer puts the gradient of one of its inputs.
 #[derive(Debug)]
 pub enum InputGradient<'a, T> {
-    /// Nowhere: the input is the data.
+    /// Nowhere: the input is the data, or all below it is frozen.
     Unused,
     /// Over whatever is there, which may have any shape.
     Write(&'a mut ArrayD<T>),

@@ -163,7 +163,7 @@ pub struct StepStats {
     pub correct: usize,
     /// Samples in the batch.
     pub samples: usize,
-    /// Norm of all gradients together, before any clipping; not finite if any gradient is not.
+    /// Norm of all trainable gradients together, before any clipping; not finite if any of them is not.
     pub gradient_norm: f64,
 }
 
@@ -188,6 +188,8 @@ pub struct Net<T = f32> {
     nodes: Vec<Node<T>>,
     /// What each node gave last, allocated once.
     values: Vec<ArrayD<T>>,
+    /// The first node with something to train: no gradient goes further back.
+    lowest: usize,
     /// Memory of gradients that have been used up.
     spare: Vec<ArrayD<T>>,
     conv: ConvBuffers<T>,
@@ -215,7 +217,7 @@ impl<T: Scalar> Net<T> {
         let (nodes, output): (Vec<Node<T>>, _) = build::build(arch, rng)?;
         let values = nodes.iter().map(|_| ArrayD::zeros(vec![0])).collect();
         let (spare, conv, noise) = (Vec::new(), ConvBuffers::default(), Noise::default());
-        Ok(Self { arch: arch.clone(), output, nodes, values, spare, conv, noise })
+        Ok(Self { arch: arch.clone(), output, nodes, values, lowest: 0, spare, conv, noise })
     }
 
     /// Its shape.
@@ -228,7 +230,7 @@ impl<T: Scalar> Net<T> {
         self.noise = noise;
     }
 
-    /// Forward and backward through one batch in training mode: afterwards [`Net::parameters`] holds the gradients of
+    /// Forward and backward through one batch in training mode: afterwards [`Net::trainable`] holds the gradients of
     /// the mean loss, and the batch-norm statistics have moved. A net that answers every frame takes the targets of all
     /// frames, sequence after sequence. `label_smoothing` in 0..1 concerns classes.
     ///
@@ -268,7 +270,7 @@ impl<T: Scalar> Net<T> {
         let gradient = loss.gradient.into_shape_with_order(shape).expect("as many numbers");
         self.backward(batch, gradient, false, watch);
         self.noise.step += 1;
-        let gradient_norm = gradient_norm(&self.parameters());
+        let gradient_norm = gradient_norm(&self.trainable());
         Ok(StepStats { loss: loss.loss, correct: loss.correct, samples: loss.samples, gradient_norm })
     }
 
@@ -339,7 +341,8 @@ impl<T: Scalar> Net<T> {
         let mut pass = Pass { mode: Mode::Train, lengths, noise: self.noise, conv: &mut self.conv };
         let mut gradients: Vec<Option<ArrayD<T>>> = (0..=self.nodes.len()).map(|_| None).collect();
         gradients[self.nodes.len()] = Some(d);
-        for (i, node) in self.nodes.iter_mut().enumerate().rev() {
+        let lowest = if wanted { 0 } else { self.lowest };
+        for (i, node) in self.nodes.iter_mut().enumerate().skip(lowest).rev() {
             // What nobody uses has no gradient; the builder makes no such node.
             let Some(mut dy) = gradients[i + 1].take() else { continue };
             let inputs: Vec<&ArrayD<T>> = node.inputs.iter().map(|&v| value(x, &self.values, v)).collect();
@@ -349,7 +352,7 @@ impl<T: Scalar> Net<T> {
             let mut held: Vec<(Earlier, ArrayD<T>)> = Vec::with_capacity(node.inputs.len());
             for (&v, input) in node.inputs.iter().zip(&inputs) {
                 held.push(match gradients[v].take() {
-                    _ if v == 0 && !wanted => (Earlier::Unused, ArrayD::zeros(vec![0])),
+                    _ if v <= self.lowest && !wanted => (Earlier::Unused, ArrayD::zeros(vec![0])),
                     None => (Earlier::None, memory(&mut self.spare, input)),
                     Some(array) => (Earlier::Some, array),
                 });
@@ -417,6 +420,24 @@ impl<T: Scalar> Net<T> {
         all
     }
 
+    /// [`Net::parameters`] but for the frozen ones.
+    pub fn trainable(&mut self) -> Vec<Parameter<'_, T>> {
+        let mut all = self.parameters();
+        all.retain(|p| !*p.frozen);
+        all
+    }
+
+    /// Freezes the parameters whose name `frozen` says yes to, and thaws the others.
+    pub fn freeze(&mut self, frozen: impl Fn(&str) -> bool) {
+        self.parameters().into_iter().for_each(|p| *p.frozen = frozen(&p.name));
+        let trains = |node: &mut Node<T>| {
+            let mut all = Vec::new();
+            node.layer.parameters(&node.name, &mut all);
+            all.iter().any(|p| !*p.frozen)
+        };
+        self.lowest = self.nodes.iter_mut().position(trains).unwrap_or(self.nodes.len());
+    }
+
     /// What training moves without an optimizer: batch-norm statistics. A checkpoint needs them.
     pub fn buffers(&mut self) -> Vec<(String, &mut [T])> {
         let mut all = Vec::new();
@@ -439,7 +460,7 @@ impl<T: Scalar> Net<T> {
 
 /// What a value's gradient holds before a layer that takes the value adds its part.
 enum Earlier {
-    /// It is the data, and nobody wants its gradient.
+    /// It is the data, or all below it is frozen: nobody wants its gradient.
     Unused,
     /// Nothing yet.
     None,

@@ -11,6 +11,8 @@ pub struct Weights<T> {
     pub gradient: Vec<T>,
     /// See [`Parameter::units`].
     pub units: usize,
+    /// See [`Parameter::frozen`].
+    pub frozen: bool,
 }
 
 impl<T: Scalar> Weights<T> {
@@ -22,7 +24,7 @@ impl<T: Scalar> Weights<T> {
     /// Wraps initial values of a matrix or kernel whose last axis, the outputs, is `units` long.
     pub fn matrix(value: Vec<T>, units: usize) -> Self {
         let gradient = vec![T::zero(); value.len()];
-        Self { value, gradient, units }
+        Self { value, gradient, units, frozen: false }
     }
 
     /// `len` times `value`.
@@ -32,7 +34,8 @@ impl<T: Scalar> Weights<T> {
 
     /// The optimizer's view under the name `name`.
     pub fn parameter(&mut self, name: String, decay: bool) -> Parameter<'_, T> {
-        Parameter { name, value: &mut self.value, gradient: &mut self.gradient, decay, units: self.units }
+        let Self { value, gradient, units, frozen } = self;
+        Parameter { name, value, gradient, decay, units: *units, frozen }
     }
 }
 
@@ -50,6 +53,8 @@ pub struct Parameter<'a, T = f32> {
     /// Length of the last axis of a matrix or kernel: numbers `k` with the same `k % units` feed the same output.
     /// 1 for a vector, which is taken as a whole.
     pub units: usize,
+    /// Whether training leaves the numbers as they are. Such a gradient may be stale: nobody needs it.
+    pub frozen: &'a mut bool,
 }
 
 /// The norm of all gradients together, as clipping by global norm means it. Not finite if any gradient is not.

@@ -10,6 +10,7 @@ use escarp_trainer::data::images::Augmentation;
 use escarp_trainer::data::source::Source;
 use escarp_trainer::error::TrainError;
 use escarp_trainer::fit::Outcome;
+use escarp_trainer::freeze::Freeze;
 use escarp_trainer::generate::{Counts, images};
 use escarp_trainer::nets::Arch;
 use escarp_trainer::optim::Rule;
@@ -36,6 +37,8 @@ fn config(task: Task, data: &Path, rule: Rule, batch: usize) -> Config {
             average: None,
             mixup: None,
             watch: 3,
+            init_from: None,
+            freeze: Freeze::default(),
         },
     }
 }

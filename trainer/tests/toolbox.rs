@@ -83,6 +83,7 @@ fn clipping() {
             value: golden["weights"][i].clone(),
             gradient: golden["gradients"][i].clone(),
             units,
+            frozen: false,
         };
         let mut all = [(layer(0, 3), true), (layer(1, 1), false), (layer(2, 1), true)];
         let mut parameters: Vec<Parameter<'_>> =

@@ -81,10 +81,11 @@ impl Watch<f32> for Measure {
 
 impl Measure {
     /// Looks at the gradients, before they are clipped, and keeps the weights. `parameters` are those of the net whose
-    /// step was watched.
+    /// step was watched; a layer none of whose weights is among them is frozen and cannot be ill.
     pub fn before(&mut self, parameters: &[Parameter<'_>]) {
         self.layers.reverse(); // from the input to the output
         self.before.clear();
+        self.layers.retain(|layer| parameters.iter().any(|p| belongs(p, &layer.name)));
         for layer in &mut self.layers {
             let mut sums = Sums::default();
             for p in parameters.iter().filter(|p| belongs(p, &layer.name)) {

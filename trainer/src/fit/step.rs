@@ -48,12 +48,12 @@ impl Fit<'_> {
                 self.gradients(&inputs, targets, Some(measure.insert(Measure::default())))?;
             }
             if let Some(mut measure) = measure {
-                measure.before(&self.net.parameters());
+                measure.before(&self.net.trainable());
                 self.observe(measure, &stats, false, events, progress)?;
             }
             return Err(self.diverged(&stats));
         }
-        let mut parameters = self.net.parameters();
+        let mut parameters = self.net.trainable();
         if let Some(measure) = &mut measure {
             measure.before(&parameters);
         }
@@ -84,7 +84,7 @@ impl Fit<'_> {
         self.net.set_noise(Noise { seed: settings.seed, step: self.state.plan.step() });
         let mut stats = self.net.gradients_watched(inputs, targets, settings.label_smoothing, watch)?;
         if !settings.penalty.is_none() {
-            let mut parameters = self.net.parameters();
+            let mut parameters = self.net.trainable();
             stats.loss += settings.penalty.add(&mut parameters);
             stats.gradient_norm = gradient_norm(&parameters);
         }
@@ -115,7 +115,7 @@ impl Fit<'_> {
             gradient_norm: Some(stats.gradient_norm),
             clipped,
             validation_loss: self.state.validation_loss.map(f64::from_bits),
-            layers: measure.after(&self.net.parameters()),
+            layers: measure.after(&self.net.trainable()),
         };
         doctor.take(&observation, events, progress)
     }

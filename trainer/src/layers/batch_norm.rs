@@ -69,16 +69,21 @@ impl<T: Scalar> BatchNorm<T> {
         (scale, shift)
     }
 
-    /// Normalizes `x`, `[batch, ..., channels]`, into `y`; in `Mode::Train` with the batch's statistics,
-    /// which are left in `statistics`.
+    /// Whether scale and shift, and with them the running statistics, stay as they are.
+    pub fn frozen(&self) -> bool {
+        self.gamma.frozen && self.beta.frozen
+    }
+
+    /// Normalizes `x`, `[batch, ..., channels]`, into `y`; in `Mode::Train`, unless frozen, with the batch's
+    /// statistics, which are left in `statistics`.
     pub fn forward(&self, x: &ArrayD<T>, y: &mut ArrayD<T>, relu: bool, mode: Mode, statistics: &mut BatchStatistics) {
         let channels = self.gamma.value.len();
         let (scale, shift) = match mode {
-            Mode::Evaluate => self.folded(),
-            Mode::Train => {
+            Mode::Train if !self.frozen() => {
                 *statistics = measure(x, channels);
                 self.affine(&statistics.mean, &statistics.variance)
             }
+            Mode::Train | Mode::Evaluate => self.folded(),
         };
         let scale: Vec<T> = scale.into_iter().map(T::of).collect();
         let shift: Vec<T> = shift.into_iter().map(T::of).collect();
@@ -96,8 +101,11 @@ impl<T: Scalar> BatchNorm<T> {
         });
     }
 
-    /// Moves the running statistics towards a batch's.
+    /// Moves the running statistics towards a batch's, unless frozen.
     pub fn update_running(&mut self, batch: &BatchStatistics) {
+        if self.frozen() {
+            return;
+        }
         let unbiased = batch.count / (batch.count - 1.0).max(1.0);
         let step = |running: &mut T, now: f64| *running = T::of(running.wide() * (1.0 - MOMENTUM) + MOMENTUM * now);
         self.mean.iter_mut().zip(&batch.mean).for_each(|(r, &m)| step(r, m));
@@ -111,6 +119,16 @@ impl<T: Scalar> BatchNorm<T> {
         let image = sample_len(x);
         if let Some(y) = y {
             mask_by_relu(y, d);
+        }
+        if self.frozen() {
+            // The statistics are constants then: dx = gamma / sqrt(v + eps) dz.
+            let scale: Vec<T> = self.folded().0.into_iter().map(T::of).collect();
+            numbers_mut(d).par_chunks_mut(image).for_each(|d| {
+                for row in d.chunks_exact_mut(channels) {
+                    row.iter_mut().zip(&scale).for_each(|(d, &s)| *d *= s);
+                }
+            });
+            return;
         }
         // Sums of dz and dz (x - m), image by image, then over the images in order.
         let mean: Vec<T> = statistics.mean.iter().map(|&m| T::of(m)).collect();

@@ -28,7 +28,7 @@ pub struct Depthwise<T> {
 impl<T: Scalar> Depthwise<T> {
     /// Wraps a kernel.
     pub fn new(weight: Vec<T>, shape: ConvShape) -> Self {
-        Self { weight: Weights::new(weight), shape }
+        Self { weight: Weights::matrix(weight, shape.outputs), shape }
     }
 
     /// Calls `visit(tap, output pixel, input pixel)` for every product of one image of `h` x `w`.

@@ -37,7 +37,7 @@ impl<T: Scalar> Grouped<T> {
             let zeros = vec![T::zero(); kernel * kernel * inner * outer];
             Part { conv: Conv { padding, ..Conv::new(zeros, inner, outer, kernel, stride) }, x: empty(), y: empty() }
         };
-        Self { weight: Weights::new(weight), shape, parts: (0..groups).map(part).collect() }
+        Self { weight: Weights::matrix(weight, shape.outputs), shape, parts: (0..groups).map(part).collect() }
     }
 
     /// `[batch, height, width, inputs]` to `[batch, ., ., outputs]`.
