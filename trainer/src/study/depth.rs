@@ -29,8 +29,9 @@ pub const STUDY: Study = Study {
             layer's, before the first step; by AutoTrainer (ICSE 2021) gradients vanish below 1e-3 with the first below \
             1e-4, and explode above 70. Sigmoids must vanish with depth under every initialization: their slope is at most \
             1/4. Tanh with orthogonal and ReLU with He weights must keep the ratio and learn at every depth. Weights that \
-            are too small lose the signal itself, so that first and last gradient shrink alike; too large ones make tanh \
-            explode. Who guesses is right in 50 %.",
+            are too small lose the signal itself, so that first and last gradient shrink alike, until nothing reaches the \
+            last layer (a ratio that is not finite) or the first (0); too large ones make tanh explode. Who guesses is \
+            right in 50 %.",
     rows: "activation, weights",
     figures: &[
         Figure { key: "ratio", title: "Gradient of the first layer over that of the last", form: Form::Scientific },
