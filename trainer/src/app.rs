@@ -18,6 +18,7 @@ use crate::fit::{Job, Outcome, fit};
 use crate::generate::{gestures, images};
 use crate::nets::{Arch, LayerSpec, Net, Shape};
 use crate::progress::Progress;
+use crate::repair;
 use crate::run_folder::RunFolder;
 use crate::transfer;
 
@@ -28,7 +29,7 @@ const BUILTIN_SEED: u64 = 0;
 pub fn train(config: &Config, out: &Path, stop: &dyn Fn(u64) -> bool) -> Result<Outcome, TrainError> {
     // Bad data should not leave a run folder behind, and a taken folder should not be found after a long decoding.
     RunFolder::check_free(out)?;
-    run(config, || RunFolder::create(out, config), false, stop)
+    run(config.clone(), || RunFolder::create(out, config), false, stop)
 }
 
 /// Continues the run in the folder `folder`, which must be one of the task named `task`.
@@ -40,45 +41,70 @@ pub fn resume(folder: &Path, task: &str, stop: &dyn Fn(u64) -> bool) -> Result<O
         let reason = format!("{run} is a run of `{of}`; continue it with: escarp-train {of} --resume {run}");
         return Err(TrainError::Usage { flag: "--resume", reason });
     }
-    run(&config, || Ok(run_folder), true, stop)
+    // One that was killed before its first checkpoint, or before the first after a repair, begins.
+    let begun = run_folder.last().exists();
+    run(config, || Ok(run_folder), begun, stop)
 }
 
 fn run(
-    config: &Config,
+    mut config: Config,
     folder: impl FnOnce() -> Result<RunFolder, TrainError>,
     resume: bool,
     stop: &dyn Fn(u64) -> bool,
 ) -> Result<Outcome, TrainError> {
     let mut progress = Progress::new();
-    let prepared = Prepared::new(config, &progress)?;
-    let settings = &config.settings;
+    let mut prepared = Prepared::new(&config, &progress)?;
     let mut provenance = std::collections::BTreeMap::new();
     let mut note = |key: &str, value: String| provenance.insert(key.to_owned(), value);
     note("trainer", format!("escarp-train {}", config.version));
     note("data", config.source.data.display().to_string());
-    note("seed", settings.seed.to_string());
+    note("seed", config.settings.seed.to_string());
     note("training samples", prepared.split.train.len().to_string());
-    if let Some(path) = &settings.init_from {
+    if let Some(path) = &config.settings.init_from {
         note("fine-tuned from", path.display().to_string());
     }
-    let job = Job {
-        samples: &*prepared.samples,
-        split: prepared.split,
-        test: prepared.test.as_deref(),
-        metadata: Metadata {
-            labels: prepared.labels,
-            front_end: prepared.front_end,
-            scores: Scores::Softmax,
-            provenance,
-        },
-        settings,
-        fingerprint: prepared.fingerprint,
-    };
-    let (train, held_out) = (job.split.train.len(), job.split.validation.len());
-    let tested = job.test.map_or(0, |t| t.classes().len());
+    let metadata =
+        Metadata { labels: prepared.labels, front_end: prepared.front_end, scores: Scores::Softmax, provenance };
+    let (train, held_out) = (prepared.split.train.len(), prepared.split.validation.len());
+    let tested = prepared.test.as_deref().map_or(0, |t| t.classes().len());
     progress.line(format!("{train} training, {held_out} validation, {tested} test samples"));
     // A net that does not fit the data should leave no run folder behind either.
-    let mut net = Net::new(&prepared.arch, &mut stream(settings.seed, Purpose::Weights, 0, 0))?;
+    let mut net = net(&prepared.arch, &config, resume, &progress)?;
+    if let Err(reason) = packs(&net, &metadata) {
+        progress.line(format!("note: escarp-convert cannot pack this net yet ({reason}); model.onnx runs elsewhere"));
+    }
+    let folder = folder()?;
+    let mut resume = resume;
+    loop {
+        let job = Job {
+            samples: &*prepared.samples,
+            split: prepared.split.clone(),
+            test: prepared.test.as_deref(),
+            metadata: metadata.clone(),
+            settings: &config.settings,
+            fingerprint: prepared.fingerprint,
+        };
+        let outcome = fit(&job, net, &folder, resume, &mut progress, stop)?;
+        let Outcome::Ill(verdict) = &outcome else {
+            report(&outcome, &folder, &config.task);
+            return Ok(outcome);
+        };
+        resume = repair::treat(&mut config, &folder, verdict)?;
+        if let Some(repair) = config.repairs.last() {
+            let from = if resume { format!("step {}", repair.from_step) } else { "the beginning".into() };
+            let (number, illness) = (config.repairs.len(), repair.illness.name());
+            progress.line(format!("repair {number} of {illness}, from {from}: {}", repair.prescription.sentence()));
+        }
+        prepared.arch.layers.clone_from(config.task.net_mut());
+        net = self::net(&prepared.arch, &config, resume, &progress)?;
+    }
+}
+
+/// The net with the weights it begins with: those that the run's seed gives it, or another net's. A run that is resumed
+/// loads its own.
+fn net(arch: &Arch, config: &Config, resume: bool, progress: &Progress) -> Result<Net, TrainError> {
+    let settings = &config.settings;
+    let mut net = Net::new(arch, &mut stream(settings.seed, Purpose::Weights, 0, 0))?;
     if !matches!(net.output(), Shape::Vector(_)) {
         let (output, task) = (net.output(), config.task.name());
         let reason = format!("gives {output}; {task} trains nets that give one vector for a sample");
@@ -90,13 +116,7 @@ fn run(
     if let Some(line) = settings.freeze.apply(&mut net)? {
         progress.line(line);
     }
-    if let Err(reason) = packs(&net, &job.metadata) {
-        progress.line(format!("note: escarp-convert cannot pack this net yet ({reason}); model.onnx runs elsewhere"));
-    }
-    let folder = folder()?;
-    let outcome = fit(&job, net, &folder, resume, &mut progress, stop)?;
-    report(&outcome, &folder, &config.task);
-    Ok(outcome)
+    Ok(net)
 }
 
 /// Whether the converter will take such a net: better known before hours of training than after.
@@ -269,6 +289,8 @@ fn open(config: &Config, kind: Kind, progress: &Progress) -> Result<Listings, Tr
 fn report(outcome: &Outcome, folder: &RunFolder, task: &Task) {
     let name = task.name();
     match outcome {
+        // The loop of repairs does not let one out.
+        Outcome::Ill(verdict) => println!("{}: {}", verdict.illness.name(), verdict.evidence),
         Outcome::Interrupted { step } => {
             let path = folder.path().display();
             println!("interrupted and saved after {step} steps; continue with: escarp-train {name} --resume {path}");

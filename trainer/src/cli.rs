@@ -141,6 +141,9 @@ struct Common {
     /// Steps from one look of the doctor to the next; 0: it never looks.
     #[arg(long, value_name = "STEPS", default_value_t = 20)]
     watch: u64,
+    /// Let the doctor repair an ill run: back to the last healthy state, the first cure that applies, and on; at most 5 times.
+    #[arg(long)]
+    repair: bool,
     /// Train on the samples as they are.
     #[arg(long)]
     no_augment: bool,
@@ -344,7 +347,7 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
             return Err(usage("--data builtin", format!("is generated in one format; leave out --{flag}")));
         }
     }
-    let config = Config { version: env!("CARGO_PKG_VERSION").into(), task, source, settings };
+    let config = Config { version: env!("CARGO_PKG_VERSION").into(), task, source, settings, repairs: Vec::new() };
     Ok(Request::Train { config: Box::new(config), out, threads })
 }
 
@@ -414,6 +417,7 @@ fn settings(common: &Common, task: &Task) -> Result<Settings, TrainError> {
         watch: common.watch,
         init_from: common.transfer.init_from.clone(),
         freeze: common.transfer.freeze(),
+        repair: common.repair,
     };
     within("--epochs", settings.epochs, 1..=100_000)?;
     within("--batch", settings.batch, 1..=4096)?;

@@ -11,6 +11,7 @@ use crate::freeze::Freeze;
 use crate::nets::LayerSpec;
 use crate::optim::Rule;
 use crate::penalty::Penalty;
+use crate::repair::Repair;
 use crate::schedule::Schedule;
 
 /// `--data builtin`: the generated data.
@@ -28,6 +29,9 @@ pub struct Config {
     pub source: Source,
     /// How the network is fitted.
     pub settings: Settings,
+    /// What repairs have changed in all of this, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<Repair>,
 }
 
 /// The kind of data and the network for it; `None` is found out from the data.
@@ -70,6 +74,13 @@ pub enum Task {
 }
 
 impl Task {
+    /// The network's layers.
+    pub fn net_mut(&mut self) -> &mut Vec<LayerSpec> {
+        match self {
+            Self::Image { net, .. } | Self::Sound { net, .. } | Self::Motion { net, .. } => net,
+        }
+    }
+
     /// The command that begins and continues such a run.
     pub fn name(&self) -> &'static str {
         match self {
@@ -117,6 +128,8 @@ pub struct Settings {
     pub average: Option<f32>,
     /// Steps from one look of the doctor to the next; 0: none.
     pub watch: u64,
+    /// Whether an ill run is repaired.
+    pub repair: bool,
     /// Parameter of the Beta distribution by which batches are mixed; absent: they are not.
     pub mixup: Option<f32>,
     /// A trained net whose numbers the run begins with.

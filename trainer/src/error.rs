@@ -75,6 +75,20 @@ pub enum TrainError {
         /// What the doctor prescribes, each on a line of its own.
         cures: String,
     },
+    /// A run that no repair has helped.
+    #[error(
+        "{illness}: {evidence}; {repairs} repairs were made and nothing is left to try that a program can do{cures}"
+    )]
+    Incurable {
+        /// What is wrong.
+        illness: &'static str,
+        /// What was seen.
+        evidence: String,
+        /// How many repairs there were.
+        repairs: usize,
+        /// What a person may do, each on a line of its own.
+        cures: String,
+    },
     /// Threads or signals that the system does not grant.
     #[error("cannot start: {reason}")]
     Start {

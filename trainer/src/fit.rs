@@ -12,6 +12,7 @@ use crate::config::Settings;
 use crate::data::draw::epoch_order;
 use crate::data::{Samples, Split};
 use crate::doctor::live::Live;
+use crate::doctor::verdict::{Severity, Verdict};
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::events::Events;
@@ -55,6 +56,8 @@ pub enum Outcome {
         /// The epoch whose network it is, from 1.
         epoch: u32,
     },
+    /// Because it is ill and to be repaired.
+    Ill(Box<Verdict>),
     /// Because it was asked to stop; a checkpoint is written.
     Interrupted {
         /// Steps done.
@@ -81,7 +84,9 @@ pub fn fit(
             true => "finished before; the best network is tested and written again".to_owned(),
         });
     } else {
+        run.rewind(0)?;
         fit.save(&run.last())?; // so that a run killed in its first epoch can be continued like any other
+        fit.save_healthy()?;
     }
     let mut events = Events::create(run.path(), fit.state.plan.step())?;
     fit.doctor = match job.settings.watch {
@@ -94,10 +99,23 @@ pub fn fit(
     if let Some(doctor) = &fit.doctor {
         doctor.report()?;
     }
-    match trained? {
-        true => fit.finish(),
-        false => Ok(Outcome::Interrupted { step: fit.state.plan.step() }),
+    match (trained, fit.ill()) {
+        (Ok(End::Plan), _) => fit.finish(),
+        (Ok(End::Asked), _) => Ok(Outcome::Interrupted { step: fit.state.plan.step() }),
+        (Ok(End::Ill) | Err(TrainError::Diverged { .. }), Some(verdict)) => Ok(Outcome::Ill(Box::new(verdict))),
+        (Ok(End::Ill), None) => unreachable!("only an ill run ends so"),
+        (Err(error), _) => Err(error),
     }
+}
+
+/// Why training stopped.
+enum End {
+    /// The plan is done.
+    Plan,
+    /// It was asked to.
+    Asked,
+    /// The doctor says that it must not go on as it is.
+    Ill,
 }
 
 struct Fit<'a> {
@@ -161,30 +179,39 @@ impl<'a> Fit<'a> {
         self.elapsed() as f64 / 1e3
     }
 
-    /// Trains to the end of the plan; false if asked to stop before.
+    /// What the run must not go on with, if it is to be repaired.
+    fn ill(&self) -> Option<Verdict> {
+        let doctor = self.doctor.as_ref().filter(|_| self.job.settings.repair)?;
+        doctor.verdicts().iter().find(|v| v.severity >= Severity::Ill).cloned()
+    }
+
+    /// Trains to the end of the plan, or until something ends it before.
     fn train(
         &mut self,
         events: &mut Events,
         progress: &mut Progress,
         stop: &dyn Fn(u64) -> bool,
-    ) -> Result<bool, TrainError> {
+    ) -> Result<End, TrainError> {
         while !self.state.plan.finished() {
-            if !self.epoch(events, progress, stop)? {
-                self.save(&self.run.last())?;
-                return Ok(false);
+            match self.epoch(events, progress, stop)? {
+                None => self.end_epoch(events, progress)?,
+                Some(End::Asked) => {
+                    self.save(&self.run.last())?;
+                    return Ok(End::Asked);
+                }
+                Some(end) => return Ok(end),
             }
-            self.end_epoch(events, progress)?;
         }
-        Ok(true)
+        Ok(End::Plan)
     }
 
-    /// Does the rest of the epoch; false if asked to stop.
+    /// Does the rest of the epoch, unless something ends the training in it.
     fn epoch(
         &mut self,
         events: &mut Events,
         progress: &mut Progress,
         stop: &dyn Fn(u64) -> bool,
-    ) -> Result<bool, TrainError> {
+    ) -> Result<Option<End>, TrainError> {
         let settings = self.job.settings;
         let order = epoch_order(&self.job.split.train, settings.seed, self.state.epoch);
         let title = match settings.minutes {
@@ -197,7 +224,7 @@ impl<'a> Fit<'a> {
         }
         while self.state.batch < self.steps_in_epoch && !self.state.plan.finished() {
             if stop(self.state.plan.step()) {
-                return Ok(false);
+                return Ok(Some(End::Asked));
             }
             let indices = order[self.state.batch * settings.batch..].iter().take(settings.batch);
             let norm = self.step(&indices.copied().collect::<Vec<_>>(), events, progress)?;
@@ -209,8 +236,11 @@ impl<'a> Fit<'a> {
                 let values = [("step/loss", now.loss), ("step/gradient_norm", norm), ("step/learning_rate", rate)];
                 events.scalars(step, &values)?;
             }
+            if self.ill().is_some() {
+                return Ok(Some(End::Ill));
+            }
         }
-        Ok(true)
+        Ok(None)
     }
 
     fn now(&self, gradient_norm: f64) -> Now {
@@ -275,6 +305,7 @@ impl<'a> Fit<'a> {
         progress.line(format!("epoch {} {now}{measured}", self.state.epoch));
         let seconds = self.seconds();
         self.state.plan.divide(seconds);
+        self.save_healthy()?;
         self.save(&self.run.last())
     }
 

@@ -6,6 +6,7 @@
 //! | `last.ckpt`, `best.ckpt` | [checkpoints](crate::checkpoint): the latest state, the one kept by its validation accuracy |
 //! | `model.onnx` | the best network so far |
 //! | `metrics.jsonl` | one JSON object for each epoch |
+//! | `healthy.ckpt`, `before-repair-N.*` | with `--repair`: where to go back to, and what was measured before |
 //! | `health.jsonl`, `report.html` | what the [doctor](crate::doctor) saw, and what it thinks |
 //! | `events.out.tfevents.*` | the same and more for TensorBoard |
 
@@ -85,8 +86,7 @@ impl RunFolder {
         Self::check_free(folder)?;
         std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
         let run = Self(folder.into());
-        let text = serde_json::to_string_pretty(config).map_err(|e| run.no_run(e.to_string()))?;
-        write_atomically(&run.config(), (text + "\n").as_bytes())?;
+        run.rewrite(config)?;
         Ok(run)
     }
 
@@ -125,6 +125,28 @@ impl RunFolder {
     /// The best state on validation data.
     pub fn best(&self) -> PathBuf {
         self.0.join("best.ckpt")
+    }
+
+    /// The last state in which the doctor found nothing; written by runs that are to be repaired.
+    pub fn healthy(&self) -> PathBuf {
+        self.0.join("healthy.ckpt")
+    }
+
+    /// Replaces the run's settings.
+    pub fn rewrite(&self, config: &impl Serialize) -> Result<(), TrainError> {
+        let text = serde_json::to_string_pretty(config).map_err(|e| self.no_run(e.to_string()))?;
+        write_atomically(&self.config(), (text + "\n").as_bytes())
+    }
+
+    /// Keeps what has been measured so far under names with `number`, so that a repaired run does not write over it.
+    pub fn set_aside(&self, number: usize) -> Result<(), TrainError> {
+        for name in ["metrics.jsonl", "health.jsonl", "report.html"] {
+            let (from, to) = (self.0.join(name), self.0.join(format!("before-repair-{number}.{name}")));
+            if from.exists() {
+                std::fs::copy(&from, &to).map_err(TrainError::io(&from))?;
+            }
+        }
+        Ok(())
     }
 
     /// The exported network.

@@ -21,6 +21,7 @@ fn config(task: Task, data: &Path, rule: Rule, batch: usize) -> Config {
     Config {
         version: "test".into(),
         task,
+        repairs: Vec::new(),
         source: Source { data: data.into(), ..Source::default() },
         settings: Settings {
             epochs: 2,
@@ -39,6 +40,7 @@ fn config(task: Task, data: &Path, rule: Rule, batch: usize) -> Config {
             watch: 3,
             init_from: None,
             freeze: Freeze::default(),
+            repair: false,
         },
     }
 }

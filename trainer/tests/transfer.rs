@@ -159,11 +159,12 @@ fn config(task: Task, data: &Path, test: Option<&Path>) -> Config {
         average: Some(0.9),
         mixup: None,
         watch: 5,
+        repair: false,
         init_from: None,
         freeze: Freeze::default(),
     };
     let source = Source { data: data.into(), test: test.map(Into::into), ..Source::default() };
-    Config { version: "test".into(), task, source, settings }
+    Config { version: "test".into(), task, source, settings, repairs: Vec::new() }
 }
 
 fn head_only() -> Freeze {

@@ -9,7 +9,7 @@ use super::record::Observation;
 use super::report;
 use super::strip::{Style, strip};
 use super::thresholds::Thresholds;
-use super::verdict::{Illness, Verdict};
+use super::verdict::Verdict;
 use crate::error::TrainError;
 use crate::events::Events;
 use crate::files::write_atomically;
@@ -25,8 +25,8 @@ pub struct Live {
     folder: PathBuf,
     log: HealthLog,
     doctor: Doctor,
-    /// What has been said already: a verdict is news once.
-    said: Vec<Illness>,
+    /// What is wrong now, and has been said: a verdict is news once.
+    verdicts: Vec<Verdict>,
 }
 
 impl Live {
@@ -38,8 +38,8 @@ impl Live {
         HealthLog::rewind(folder, step)?;
         let earlier = if anything(folder) { log::read(folder)? } else { Vec::new() };
         let doctor = Doctor::of(Thresholds::default(), &earlier);
-        let said = doctor.verdicts().iter().map(|v| v.illness).collect();
-        Ok(Self { every, folder: folder.into(), log: HealthLog::open(folder)?, doctor, said })
+        let verdicts = doctor.verdicts();
+        Ok(Self { every, folder: folder.into(), log: HealthLog::open(folder)?, doctor, verdicts })
     }
 
     /// Whether the step after `step` others is to be observed.
@@ -70,17 +70,17 @@ impl Live {
         progress.health(strip(&observation, Style::of(progress.is_terminal())));
         let verdicts = self.doctor.verdicts();
         for verdict in &verdicts {
-            if !self.said.contains(&verdict.illness) {
+            if self.verdicts.iter().all(|v| v.illness != verdict.illness) {
                 progress.line(sentence(verdict));
             }
         }
-        self.said = verdicts.iter().map(|v| v.illness).collect();
+        self.verdicts = verdicts;
         Ok(())
     }
 
     /// What is wrong now.
-    pub fn verdicts(&self) -> Vec<Verdict> {
-        self.doctor.verdicts()
+    pub fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
     }
 
     /// Writes the report, if there is anything to report.

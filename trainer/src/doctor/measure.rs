@@ -1,5 +1,5 @@
-//! From a training step to its [`Observation`]: a watcher on the way back through the net, then a look at the parameters
-//! before and after the optimizer's step.
+//! From a training step to its [`Observation`](super::record::Observation): a watcher on the way back through the net, then a
+//! look at the parameters before and after the optimizer's step.
 //!
 //! ```text
 //! let mut measure = Measure::default();

@@ -1,9 +1,9 @@
 //! What the doctor says: the illness, the evidence, and what to do.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What is wrong with a training run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Illness {
     /// The gradient shrinks on its way from the output to the input until the first layers stand still.
@@ -97,7 +97,7 @@ pub struct Verdict {
 }
 
 /// What cures: for a repair to apply, and in words for a person.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Prescription {
     /// Multiply the learning rate.
@@ -147,7 +147,7 @@ pub enum Prescription {
 }
 
 /// How weights are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
     /// Variance 2 over the inputs: for ReLU.
@@ -159,7 +159,7 @@ pub enum Init {
 }
 
 /// Activations that cure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Replacement {
     /// Against saturation and vanishing.

@@ -78,6 +78,12 @@ impl Fit<'_> {
         Checkpoint { header: self.state.clone(), arrays }.save(path)
     }
 
+    /// Keeps a state to which a repair may go back, if the run is to be repaired and is well.
+    pub(super) fn save_healthy(&mut self) -> Result<(), TrainError> {
+        let well = self.doctor.as_ref().is_none_or(|d| d.verdicts().is_empty());
+        if self.job.settings.repair && well { self.save(&self.run.healthy()) } else { Ok(()) }
+    }
+
     /// Takes up again what [`Fit::save`] wrote.
     pub(super) fn load(&mut self, path: &Path) -> Result<(), TrainError> {
         let checkpoint = Checkpoint::<State>::load(path)?;

@@ -121,7 +121,7 @@ impl Fit<'_> {
     }
 
     fn diverged(&mut self, stats: &StepStats) -> TrainError {
-        let verdicts = self.doctor.as_ref().map_or(Vec::new(), Live::verdicts);
+        let verdicts = self.doctor.as_ref().map_or(&[][..], Live::verdicts);
         let cures = verdicts.iter().flat_map(|v| &v.prescriptions);
         TrainError::Diverged {
             epoch: self.state.epoch + 1,

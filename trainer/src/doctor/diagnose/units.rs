@@ -16,6 +16,9 @@ impl Doctor {
             .filter(|(_, share)| *share >= self.limits.saturated)
             .map(|(l, share)| (l.name.as_str(), share, l.kind))
             .collect();
+        if ill.is_empty() {
+            return None; // the sign is going away
+        }
         let layers = names(&ill);
         let worst = ill.iter().map(|l| l.1).fold(0.0, f64::max);
         let at_once = self.seen.first().is_some_and(|g| g.saturated(&self.limits));
@@ -51,6 +54,9 @@ impl Doctor {
         }?;
         let latest = self.latest()?;
         let ill = dead_layers(latest, self.limits.dying);
+        if ill.is_empty() {
+            return None; // the sign is going away
+        }
         let layers = names(&ill);
         let worst = ill.iter().map(|l| l.1).fold(0.0, f64::max);
         let at_once = self.seen.first().is_some_and(|g| g.dying(&self.limits));

@@ -70,6 +70,11 @@ impl Doctor {
 
     fn vanishing_in_time(&self, progress: &Progress) -> Option<Verdict> {
         let since_step = self.since(|g| g.vanishing_in_time(&self.limits))?;
+        // Who hardly moves cannot learn through however short a time: a tenth of the usual step is too little to tell.
+        let update = median(self.seen.iter().rev().take(WINDOW).filter_map(|g| g.update));
+        if update.is_some_and(|u| u < 10.0 * self.limits.small_update) {
+            return None;
+        }
         let latest = self.latest()?;
         let ratio = median(self.seen.iter().rev().take(WINDOW).filter_map(|g| g.time.map(|[_, least]| least)))?;
         let ill = latest

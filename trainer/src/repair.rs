@@ -1,0 +1,232 @@
+//! From a verdict to a run that goes on: `--repair`.
+//!
+//! The first prescription that changes anything is applied to the run's settings. What only concerns the coming steps
+//! goes on from the last healthy checkpoint, if the illness had not begun before it; what concerns the beginning (weights,
+//! layers, the batches) begins again. All of it is written into `config.json`, so that an interrupted repaired run
+//! continues as any other, and what was measured before is kept beside.
+
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::Checkpoint;
+use crate::clip::Clip;
+use crate::config::Config;
+use crate::doctor::verdict::{self, Illness, Prescription, Replacement, Verdict};
+use crate::error::TrainError;
+use crate::files::write_atomically;
+use crate::init::Init;
+use crate::layers::activation::Function;
+use crate::nets::LayerSpec;
+use crate::nets::kinds::{Activation, BatchNorm, Gru, Rnn};
+use crate::optim::Rule;
+use crate::run_folder::RunFolder;
+
+/// Repairs of one run: who is not well after so many is not helped by another.
+pub const MOST: usize = 5;
+
+/// Usual rate of AdamW.
+const ADAPTIVE_RATE: f32 = 1e-3;
+
+/// Steps of a warm-up; as many as the prescription's sentence says.
+const WARM_UP: u64 = 500;
+
+/// One thing that was done to a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Repair {
+    /// What was wrong.
+    pub illness: Illness,
+    /// What was seen of it.
+    pub evidence: String,
+    /// What was changed.
+    pub prescription: Prescription,
+    /// The step from which the run went on; 0 is the beginning.
+    pub from_step: u64,
+}
+
+/// Applies a prescription to the run in `folder`; says whether it goes on from `last.ckpt` (true) or begins again.
+///
+/// # Errors
+/// [`TrainError::Incurable`] if nothing is left to try; files that cannot be read or written.
+pub fn treat(config: &mut Config, folder: &RunFolder, verdict: &Verdict) -> Result<bool, TrainError> {
+    let incurable = || TrainError::Incurable {
+        illness: verdict.illness.name(),
+        evidence: verdict.evidence.clone(),
+        repairs: config.repairs.len(),
+        cures: verdict.prescriptions.iter().map(|p| format!("\n  {}", p.sentence())).collect(),
+    };
+    if config.repairs.len() >= MOST {
+        return Err(incurable());
+    }
+    let mut changed = config.clone();
+    let applied = verdict.prescriptions.iter().find(|p| apply(&mut changed, p));
+    let prescription = *applied.ok_or_else(incurable)?;
+    folder.set_aside(config.repairs.len() + 1)?;
+    let healthy = Checkpoint::<serde_json::Value>::load(&folder.healthy())?;
+    let step = healthy.header["plan"]["step"].as_u64().unwrap_or(0);
+    let goes_on = continues(&prescription) && step > 0 && step <= verdict.since_step;
+    // Whoever is killed between this and the new settings repeats either the illness or the beginning, never a mixture.
+    let (healthy, last) = (folder.healthy(), folder.last());
+    if goes_on {
+        let state = std::fs::read(&healthy).map_err(TrainError::io(&healthy))?;
+        write_atomically(&last, &state)?;
+    } else {
+        std::fs::remove_file(&last).map_err(TrainError::io(&last))?;
+    }
+    changed.repairs.push(Repair {
+        illness: verdict.illness,
+        evidence: verdict.evidence.clone(),
+        prescription,
+        from_step: if goes_on { step } else { 0 },
+    });
+    folder.rewrite(&changed)?;
+    *config = changed;
+    Ok(goes_on)
+}
+
+/// Whether a prescription concerns only the steps to come.
+fn continues(prescription: &Prescription) -> bool {
+    use Prescription::{ClipGlobalNorm, LowerRate, RaiseRate};
+    matches!(prescription, LowerRate { .. } | RaiseRate { .. } | ClipGlobalNorm { .. })
+}
+
+/// Changes the settings or the net; false if that changes nothing or is not for a program to do.
+fn apply(config: &mut Config, prescription: &Prescription) -> bool {
+    let before = config.clone();
+    let settings = &mut config.settings;
+    match *prescription {
+        Prescription::LowerRate { factor } | Prescription::RaiseRate { factor } => settings.rate *= factor as f32,
+        Prescription::WarmUp => settings.schedule.warm_up = settings.schedule.warm_up.max(WARM_UP),
+        Prescription::ClipGlobalNorm { limit } => match settings.clip {
+            Clip::GlobalNorm { limit: now } if f64::from(now) <= limit => {}
+            _ => settings.clip = Clip::GlobalNorm { limit: limit as f32 },
+        },
+        Prescription::AdaptiveOptimizer => {
+            if !matches!(settings.rule, Rule::Adam { .. } | Rule::AdamW { .. }) {
+                (settings.rule, settings.rate) = (Rule::adam_w(1e-2), ADAPTIVE_RATE);
+            }
+        }
+        Prescription::LargerBatch { factor } => settings.batch = (settings.batch * factor as usize).min(4096),
+        Prescription::ReplaceActivation { to } => {
+            let to = match to {
+                Replacement::Relu => Function::Relu,
+                Replacement::LeakyRelu => Function::LeakyRelu,
+            };
+            for layer in config.task.net_mut() {
+                replace(layer, to);
+            }
+        }
+        // Of a single sample there is nothing to normalize by.
+        Prescription::AddNorm if settings.batch > 1 => normalize(config.task.net_mut()),
+        Prescription::AddShortcuts => {
+            for layer in config.task.net_mut() {
+                if let LayerSpec::Residual(layer) = layer {
+                    layer.shortcut = true;
+                }
+            }
+        }
+        Prescription::GatedCell => {
+            for layer in config.task.net_mut() {
+                if let LayerSpec::Rnn(rnn) = layer {
+                    let Rnn { name, layers, bidirectional, every_step, .. } = rnn.clone();
+                    *layer = LayerSpec::Gru(Gru { name, layers, bidirectional, every_step, ..Gru::new(rnn.hidden) });
+                }
+            }
+        }
+        Prescription::Reinitialize { init } => {
+            let (head, layers) =
+                config.task.net_mut().split_last_mut().map_or((None, &mut [][..]), |(l, r)| (Some(l), r));
+            layers.iter_mut().for_each(|layer| reinitialize(layer, &initializer(init)));
+            // No activation follows the last layer: what suits one does not suit it.
+            head.into_iter().for_each(|layer| reinitialize(layer, &Init::GlorotUniform));
+        }
+        // Which is what a normalization by batches does in front of the net.
+        Prescription::StandardizeInputs if settings.batch > 1 => {
+            let layers = config.task.net_mut();
+            if !matches!(layers.first(), Some(LayerSpec::BatchNorm(_) | LayerSpec::Embedding(_))) {
+                layers.insert(0, LayerSpec::BatchNorm(BatchNorm { name: None }));
+            }
+        }
+        Prescription::AddNorm | Prescription::StandardizeInputs | Prescription::CheckData => {}
+    }
+    *config != before
+}
+
+/// Another function wherever a hidden layer has one.
+fn replace(layer: &mut LayerSpec, to: Function) {
+    match layer {
+        LayerSpec::Activation(layer) => layer.function = to,
+        LayerSpec::Dense(layer) => layer.activation = layer.activation.map(|_| to),
+        LayerSpec::Convolution(layer) => layer.activation = layer.activation.map(|_| to),
+        _ => {}
+    }
+}
+
+/// Batch normalization behind every convolution and every dense layer but the last, before the activation.
+fn normalize(layers: &mut Vec<LayerSpec>) {
+    let norm = || LayerSpec::BatchNorm(BatchNorm { name: None });
+    let mut after = std::mem::take(layers).into_iter().peekable();
+    while let Some(mut layer) = after.next() {
+        match &mut layer {
+            LayerSpec::Convolution(layer) => layer.normalize = true,
+            LayerSpec::Dense(dense) if !matches!(after.peek(), None | Some(LayerSpec::BatchNorm(_))) => {
+                let function = dense.activation.take();
+                layers.extend([layer, norm()]);
+                let activation = |function| LayerSpec::Activation(Activation { name: None, function, slope: None });
+                layers.extend(function.map(activation));
+                continue;
+            }
+            _ => {}
+        }
+        layers.push(layer);
+    }
+}
+
+fn initializer(init: verdict::Init) -> Init {
+    match init {
+        verdict::Init::He => Init::HeNormal,
+        verdict::Init::Glorot => Init::GlorotUniform,
+        verdict::Init::Orthogonal => Init::Orthogonal { gain: 1.0 },
+    }
+}
+
+/// Other initial weights, unless the layer's are of that kind.
+fn reinitialize(layer: &mut LayerSpec, to: &Init) {
+    let (key, default) = match layer {
+        LayerSpec::Dense(layer) => (&mut layer.init, Init::GlorotUniform),
+        LayerSpec::Convolution(layer) => (&mut layer.init, Init::HeNormal),
+        LayerSpec::Residual(layer) => (&mut layer.init, Init::HeNormal),
+        _ => return,
+    };
+    if key.as_ref().unwrap_or(&default) != to {
+        *key = Some(to.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LayerSpec, normalize, reinitialize};
+    use crate::init::Init;
+
+    fn layers(text: &str) -> Vec<LayerSpec> {
+        serde_json::from_str(text).expect("layers")
+    }
+
+    #[test]
+    fn norm_goes_between_sum_and_activation_once() {
+        let mut net = layers(
+            r#"[{"kind": "dense", "outputs": 9, "activation": "tanh"}, {"kind": "dense", "outputs": 8}, {"kind": "dense"}]"#,
+        );
+        normalize(&mut net);
+        let kinds = |net: &[LayerSpec]| net.iter().map(LayerSpec::kind).collect::<Vec<_>>();
+        assert_eq!(kinds(&net), ["dense", "batch-norm", "activation", "dense", "batch-norm", "dense"]);
+        let once = net.clone();
+        normalize(&mut net);
+        assert_eq!(net, once);
+    }
+
+    #[test]
+    fn what_starts_so_already_is_left() {
+        let mut net = layers(r#"[{"kind": "dense"}, {"kind": "dense", "init": "zeros"}]"#);
+        net.iter_mut().for_each(|layer| reinitialize(layer, &Init::GlorotUniform));
+        assert_eq!(net, layers(r#"[{"kind": "dense"}, {"kind": "dense", "init": "glorot-uniform"}]"#));
+    }
+}
