@@ -1,7 +1,10 @@
 //! Nets: what to build ([`Arch`]), and its nodes with their numbers at work ([`Net`]).
 
 mod arch;
+mod backward;
+mod batch;
 mod build;
+mod error;
 mod file;
 pub mod kinds;
 pub mod presets;
@@ -11,161 +14,18 @@ use ndarray::{Array2, ArrayD, Axis};
 use rand_chacha::ChaCha8Rng;
 
 pub use arch::{Arch, HIDDEN, LAYERS, WIDTHS};
+pub use batch::{Batch, StepStats};
+pub use error::NetError;
 pub use file::{NetFile, NetFileError};
 pub use kinds::LayerSpec;
 pub use shape::Shape;
 
 use crate::export::graph::{Graph, Value};
 use crate::layers::conv::ConvBuffers;
-use crate::layers::{InputGradient, Layer, Mode, Noise, Pass};
+use crate::layers::{Layer, Mode, Noise, Pass};
 use crate::loss::{Targets, loss};
 use crate::parameter::{Parameter, gradient_norm};
 use crate::scalar::Scalar;
-
-/// Why a net cannot be built or used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NetError {
-    /// A number of the architecture is out of range.
-    #[error("{layer}: {field} = {value}; allowed: {least} to {most}")]
-    Number {
-        /// Where.
-        layer: String,
-        /// Which number.
-        field: &'static str,
-        /// What it is.
-        value: usize,
-        /// The least allowed.
-        least: usize,
-        /// The most allowed.
-        most: usize,
-    },
-    /// Two layers do not fit each other.
-    #[error("{takes}; {below} gives {shape}")]
-    Fit {
-        /// Who takes what.
-        takes: String,
-        /// Who gives.
-        below: String,
-        /// What it gives.
-        shape: Shape,
-    },
-    /// Keys of a layer that do not go together.
-    #[error("layer `{layer}`: {reason}")]
-    Layer {
-        /// Where.
-        layer: String,
-        /// What is wrong and what is allowed.
-        reason: String,
-    },
-    /// Two layers bear one name.
-    #[error("layer `{name}`: another layer has this name already")]
-    Name {
-        /// The name.
-        name: String,
-    },
-    /// An input of the wrong shape.
-    #[error("net: input of shape {got:?}; this net takes {expected:?}")]
-    Shape {
-        /// What came.
-        got: Vec<usize>,
-        /// What this net takes for that many samples.
-        expected: Vec<usize>,
-    },
-    /// Not one label for each sample.
-    #[error("net: {labels} labels for {samples} samples")]
-    Labels {
-        /// How many came.
-        labels: usize,
-        /// How many samples.
-        samples: usize,
-    },
-    /// A label that names no class.
-    #[error("net: label {label} of sample {sample}; this net tells classes 0 to {} apart", classes - 1)]
-    Label {
-        /// Which sample of the batch.
-        sample: usize,
-        /// Its label.
-        label: usize,
-        /// How many classes there are.
-        classes: usize,
-    },
-    /// Not one length for each sample.
-    #[error("net: {lengths} lengths for {samples} samples")]
-    Lengths {
-        /// How many came.
-        lengths: usize,
-        /// How many samples.
-        samples: usize,
-    },
-    /// A sequence that is empty or longer than the batch has frames.
-    #[error("net: length {length} of sample {sample}; allowed: 1 to {frames}")]
-    Length {
-        /// Which sample of the batch.
-        sample: usize,
-        /// Its length.
-        length: usize,
-        /// Frames that there are.
-        frames: usize,
-    },
-    /// Lengths for inputs that are no sequences.
-    #[error("net: lengths of {shape}; only sequences have lengths")]
-    NoSequences {
-        /// What this net takes.
-        shape: Shape,
-    },
-    /// A token that is not in the vocabulary.
-    #[error("net: token {token} in frame {frame} of sample {sample}; allowed: whole numbers 0 to {}", vocabulary - 1)]
-    Token {
-        /// Which sample of the batch.
-        sample: usize,
-        /// Which frame of the sample.
-        frame: usize,
-        /// What stands there.
-        token: String,
-        /// How many tokens there are.
-        vocabulary: usize,
-    },
-    /// No sample at all.
-    #[error("net: an empty batch")]
-    Empty,
-}
-
-/// Samples that go through a net together. `(&x).into()` is a batch of samples that count as a whole.
-#[derive(Debug)]
-pub struct Batch<'a, T = f32> {
-    /// `[batch, height, width, channels]`, `[batch, frames, inputs]`, `[batch, inputs]`, or `[batch, frames]` of
-    /// tokens.
-    pub x: &'a ArrayD<T>,
-    /// Frames of each sequence that count, at least one; all of them if `None`. What lies beyond is never read.
-    pub lengths: Option<&'a [usize]>,
-}
-
-impl<T> Clone for Batch<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Batch<'_, T> {}
-
-impl<'a, T> From<&'a ArrayD<T>> for Batch<'a, T> {
-    fn from(x: &'a ArrayD<T>) -> Self {
-        Self { x, lengths: None }
-    }
-}
-
-/// What one batch says.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepStats {
-    /// Mean loss of the batch; not finite when the net has diverged.
-    pub loss: f64,
-    /// Samples classified rightly.
-    pub correct: usize,
-    /// Samples in the batch.
-    pub samples: usize,
-    /// Norm of all trainable gradients together, before any clipping; not finite if any of them is not.
-    pub gradient_norm: f64,
-}
 
 /// Name of a recurrent layer, and for each of its directions and steps the singular values.
 pub type StateJacobians = (String, Vec<Vec<Vec<f64>>>);
@@ -268,7 +128,7 @@ impl<T: Scalar> Net<T> {
         let loss = loss(self.outputs().view(), targets, label_smoothing);
         let shape = self.values.last().map(|v| v.raw_dim()).expect("a net has layers");
         let gradient = loss.gradient.into_shape_with_order(shape).expect("as many numbers");
-        self.backward(batch, gradient, false, watch);
+        self.backward(batch, gradient, watch);
         self.noise.step += 1;
         let gradient_norm = gradient_norm(&self.trainable());
         Ok(StepStats { loss: loss.loss, correct: loss.correct, samples: loss.samples, gradient_norm })
@@ -328,57 +188,6 @@ impl<T: Scalar> Net<T> {
         let last = self.values.last().expect("a net has layers, checked when it was built");
         let (classes, rows) = (self.arch.classes, last.len() / self.arch.classes);
         last.clone().into_shape_with_order((rows, classes)).expect("so many numbers, checked when it was built")
-    }
-
-    /// Runs all nodes backwards from `d`, the gradient of the last value; returns the gradient of `x` if `wanted`.
-    fn backward(
-        &mut self,
-        Batch { x, lengths }: Batch<'_, T>,
-        d: ArrayD<T>,
-        wanted: bool,
-        mut watch: Option<&mut dyn Watch<T>>,
-    ) -> Option<ArrayD<T>> {
-        let mut pass = Pass { mode: Mode::Train, lengths, noise: self.noise, conv: &mut self.conv };
-        let mut gradients: Vec<Option<ArrayD<T>>> = (0..=self.nodes.len()).map(|_| None).collect();
-        gradients[self.nodes.len()] = Some(d);
-        let lowest = if wanted { 0 } else { self.lowest };
-        for (i, node) in self.nodes.iter_mut().enumerate().skip(lowest).rev() {
-            // What nobody uses has no gradient; the builder makes no such node.
-            let Some(mut dy) = gradients[i + 1].take() else { continue };
-            let inputs: Vec<&ArrayD<T>> = node.inputs.iter().map(|&v| value(x, &self.values, v)).collect();
-            if let Some(watch) = &mut watch {
-                watch.node(&node.name, &*node.layer, &self.values[i], &dy);
-            }
-            let mut held: Vec<(Earlier, ArrayD<T>)> = Vec::with_capacity(node.inputs.len());
-            for (&v, input) in node.inputs.iter().zip(&inputs) {
-                held.push(match gradients[v].take() {
-                    _ if v <= self.lowest && !wanted => (Earlier::Unused, ArrayD::zeros(vec![0])),
-                    None => (Earlier::None, memory(&mut self.spare, input)),
-                    Some(array) => (Earlier::Some, array),
-                });
-            }
-            let mut dx: Vec<InputGradient<'_, T>> = held
-                .iter_mut()
-                .map(|(earlier, array)| match earlier {
-                    Earlier::Unused => InputGradient::Unused,
-                    Earlier::None => InputGradient::Write(array),
-                    Earlier::Some => InputGradient::Add(array),
-                })
-                .collect();
-            node.layer.backward(&inputs, &self.values[i], &mut dy, &mut dx, &mut pass);
-            if let Some(watch) = &mut watch {
-                watch.gone_back(&node.name, &*node.layer);
-            }
-            for (&v, (_, array)) in node.inputs.iter().zip(held) {
-                gradients[v] = Some(array);
-            }
-            self.spare.push(dy);
-        }
-        let of_input = gradients[0].take().filter(|_| wanted);
-        // Batches of other sizes leave arrays that nobody will ask for again: the oldest go.
-        let surplus = self.spare.len().saturating_sub(self.nodes.len() + 1);
-        self.spare.drain(..surplus);
-        of_input
     }
 
     /// How many samples a sound batch has.
@@ -458,24 +267,6 @@ impl<T: Scalar> Net<T> {
     }
 }
 
-/// What a value's gradient holds before a layer that takes the value adds its part.
-enum Earlier {
-    /// It is the data, or all below it is frozen: nobody wants its gradient.
-    Unused,
-    /// Nothing yet.
-    None,
-    /// The part of another layer.
-    Some,
-}
-
 fn value<'a, T>(x: &'a ArrayD<T>, values: &'a [ArrayD<T>], index: usize) -> &'a ArrayD<T> {
     if index == 0 { x } else { &values[index - 1] }
-}
-
-/// An array of the shape of `like`, used ones first; its content is unspecified.
-fn memory<T: Scalar>(spare: &mut Vec<ArrayD<T>>, like: &ArrayD<T>) -> ArrayD<T> {
-    match spare.iter().position(|array| array.shape() == like.shape()) {
-        Some(index) => spare.remove(index),
-        None => ArrayD::zeros(like.raw_dim()),
-    }
 }
