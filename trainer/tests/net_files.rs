@@ -17,6 +17,7 @@ fn layers_that_do_not_go_together_are_refused() {
     let map = "{ map = [8, 8, 4] }";
     let sequence = "{ sequence = [9, 4] }";
     let (dense, pool) = ("kind = \"dense\"\nname = \"head\"\n", "kind = \"max-pool\"\nname = \"pool\"\n");
+    let dense2 = "kind = \"dense\"\nname = \"wide\"\n";
     let conv = |keys: &str| format!("kind = \"convolution\"\nname = \"conv\"\noutputs = 6\n{keys}");
     for (message, says) in [
         (
@@ -47,6 +48,16 @@ fn layers_that_do_not_go_together_are_refused() {
         ),
         (refused(map, &[pool, pool, "kind = \"flatten\"\n", dense]), &["layer `pool`: another layer has this name"]),
         (refused(map, &["kind = \"dropout\"\nrate = 1.0\n"]), &["rate = 1; allowed: 0 to below 1"]),
+        (refused(map, &["kind = \"flatten\"\nname = \"a.b\"\n", dense]), &["`a.b`: a name", "no dot"]),
+        (refused(map, &["kind = \"flatten\"\nname = \"\"\n", dense]), &["not empty"]),
+        (refused("{ vector = 3 }", &["kind = \"branch\"\nfrom = \"input\"\n"]), &["no layers"]),
+        (
+            refused(
+                map,
+                &["kind = \"flatten\"\n", &format!("{dense}outputs = 65536\n"), &format!("{dense2}outputs = 65536\n")],
+            ),
+            &["wide: weights = 4294967296; allowed: 1 to 268435456"],
+        ),
         (refused(map, &["kind = \"activation\"\nfunction = \"tanh\"\nslope = 0.1\n"]), &["leaky-relu", "slope"]),
         (
             refused("{ vector = 4 }", &[&format!("{dense}init = {{ kind = \"orthogonal\", gain = 0 }}\n")]),

@@ -11,6 +11,7 @@ use crate::scalar::Scalar;
 /// How the gates start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(expecting = "a table, as in { kind = \"zeros\" }, { kind = \"one\" } or { kind = \"chrono\", longest = 400 }")]
 pub enum GateBias {
     /// All biases 0.
     Zeros,

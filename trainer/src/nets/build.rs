@@ -4,10 +4,14 @@ use std::collections::HashMap;
 
 use rand_chacha::ChaCha8Rng;
 
+use super::arch::within;
 use super::{Arch, NetError, Node, Shape};
 use crate::layers::Layer;
 use crate::layers::activation::{Activation, Function};
 use crate::scalar::Scalar;
+
+/// Weights of one layer: 1 GiB of them, ten times those of the largest preset together. More is a slip of the pen.
+const MOST_WEIGHTS: usize = 1 << 28;
 
 /// The nodes of `arch` in the order in which they run, and the shape that the last gives: the net's outputs.
 pub(super) fn build<T: Scalar>(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<(Vec<Node<T>>, Shape), NetError> {
@@ -17,11 +21,18 @@ pub(super) fn build<T: Scalar>(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<(Vec
     let mut builder = Builder { nodes: Vec::new(), at, places, classes: arch.classes, rng };
     for (i, layer) in arch.layers.iter().enumerate() {
         let name = layer.name().map_or_else(|| format!("{}{}", layer.kind(), i + 1), str::to_owned);
+        // What a layer is made of is named `layer.part`: a dot in a name could make two tensors of one name.
+        if name.is_empty() || name.contains('.') {
+            return Err(NetError::Layer { layer: name, reason: "a name is not empty and has no dot".into() });
+        }
         layer.build(&name, &mut builder)?;
         // Two layers of one name would share their place in a checkpoint.
         if builder.places.insert(name.clone(), builder.at.clone()).is_some() {
             return Err(NetError::Name { name });
         }
+    }
+    if builder.nodes.is_empty() {
+        return Err(NetError::NoLayers);
     }
     let Place { shape, name, .. } = builder.at;
     if matches!(shape, Shape::Map(_) | Shape::Tokens(_)) || shape.channels() != arch.classes {
@@ -76,6 +87,13 @@ impl<T: Scalar> Builder<'_, T> {
             let reason = format!("there is no layer `{other}` before it");
             NetError::Layer { layer: name.to_owned(), reason }
         })
+    }
+
+    /// Refuses more than [`MOST_WEIGHTS`] in layer `name`, before memory is asked for them; `factors` are the sizes of
+    /// their axes.
+    pub fn weights(&self, name: &str, factors: &[usize]) -> Result<(), NetError> {
+        let count = factors.iter().fold(1usize, |n, &f| n.saturating_mul(f));
+        within(name, "weights", count, 1..=MOST_WEIGHTS)
     }
 
     /// The number that the next node will have.

@@ -121,6 +121,7 @@ mod tests {
             ("abuot = \"x\"\n[[layer]]\nkind = \"dense\"\n".to_owned(), 1, &["abuot", "`about`", "`layer`"]),
             ("about = \"nothing\"\n".to_owned(), 1, &["missing field `layer`"]),
             ("\n[layer]\nkind = \"dense\"\n".to_owned(), 2, &["[[layer]]"]),
+            (format!("{gru}hidden = 4\ngate_bias = \"one\"\n"), 4, &["string \"one\"", "{ kind = \"one\" }"]),
             (format!("{gru}hidden = \n"), 3, &[]),
             ("[[layer]]\nkind = \"dense\"\nactivation = \"relo\"\n".to_owned(), 3, &["`relo`", "`hard-swish`"]),
         ] {

@@ -67,7 +67,8 @@ impl NetFile {
     /// Gives the first convolution `width` channels and all layers with channels as many times more or less.
     pub fn widen(&mut self, width: usize) {
         let mut outputs: Vec<&mut usize> = self.layers.iter_mut().filter_map(LayerSpec::channels_mut).collect();
-        let Some(first) = outputs.first().map(|o| **o) else { return };
+        // A file may say 0, which is refused when the net is built.
+        let Some(first) = outputs.first().map(|o| (**o).max(1)) else { return };
         outputs.iter_mut().for_each(|o| **o = (**o * width / first).max(1));
     }
 

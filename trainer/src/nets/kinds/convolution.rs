@@ -67,6 +67,7 @@ impl Convolution {
             return Err(builder.misfit(name, "maps that are no smaller than its kernel"));
         }
         let init = check(name, &self.init, Init::HeNormal)?;
+        builder.weights(name, &[kernel, kernel, inputs / groups, outputs])?;
         let weight = init.fill(Kernel::convolution(kernel * kernel, inputs, outputs, groups), builder.rng);
         let shape = ConvShape { inputs, outputs, kernel, stride, padding, groups };
         let conv = convolution::Convolution::new(weight, shape);

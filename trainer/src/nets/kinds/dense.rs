@@ -39,6 +39,7 @@ impl Dense {
             Shape::Map(_) | Shape::Tokens(_) => return Err(builder.misfit(name, "a vector or a sequence")),
         };
         let init = check(name, &self.init, Init::GlorotUniform)?;
+        builder.weights(name, &[inputs, outputs])?;
         let weight = init.fill(Kernel::dense(inputs, outputs), builder.rng);
         builder.push(name, dense::Dense::new(weight, inputs, outputs), shape);
         builder.activation(name, self.activation);

@@ -31,6 +31,7 @@ impl Embedding {
             return Err(builder.misfit(name, "tokens"));
         };
         let init = check(name, &self.init, Init::Uniform { limit: 0.05 })?;
+        builder.weights(name, &[vocabulary, self.outputs])?;
         let weight = init.fill(Kernel::dense(vocabulary, self.outputs), builder.rng);
         builder.push(name, embedding::Embedding::new(weight, self.outputs), Shape::Sequence([frames, self.outputs]));
         Ok(())
