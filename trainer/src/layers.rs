@@ -111,6 +111,11 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         None
     }
 
+    /// Whether it normalizes what its weights give, so that their scale is taken out again.
+    fn normalizes(&self) -> bool {
+        false
+    }
+
     /// What its output has gone through, if it ends in a nonlinearity.
     fn activation(&self) -> Option<Activation> {
         None

@@ -3,7 +3,7 @@
 use escarp_trainer::doctor::measure::Measure;
 use escarp_trainer::doctor::record::{Activation, LayerHealth, LayerKind, NonFinite};
 use escarp_trainer::loss::Targets;
-use escarp_trainer::nets::{Arch, Net};
+use escarp_trainer::nets::{Arch, Net, NetFile};
 use escarp_trainer::optim::{Optimizer, Rule};
 use ndarray::ArrayD;
 use rand::{RngExt, SeedableRng};
@@ -91,4 +91,33 @@ fn the_first_ill_number_is_named() {
     assert!(through_time > 0.0 && through_time < 10.0, "{through_time}");
     assert_eq!(healthy[2].time_gradient_ratio, None, "the head has no time");
     assert!(healthy.iter().all(|l| l.non_finite.is_none()));
+}
+
+#[test]
+fn normalizations_are_seen_within_layers_and_as_layers() {
+    let (_, layers) = measured(&Arch::resnet(1, 4, [8, 8, 3], 4), |_| {});
+    assert!(layers[0].normalized && !layers[layers.len() - 1].normalized, "the stem is, the head is not");
+
+    let text = "input = { vector = 6 }\nclasses = 3\n[[layer]]\nkind = \"dense\"\noutputs = 4\n\
+                [[layer]]\nkind = \"batch-norm\"\nname = \"norm\"\n\
+                [[layer]]\nkind = \"activation\"\nfunction = \"relu\"\n[[layer]]\nkind = \"dense\"\n";
+    let arch = NetFile::parse("normalized.toml", text).unwrap().arch().unwrap();
+    let kill = |net: &mut Net| {
+        for p in net.parameters().into_iter().filter(|p| p.name == "norm.beta") {
+            p.value[0] = -100.0;
+        }
+    };
+    let (mut net, layers) = measured(&arch, kill);
+    assert_eq!(
+        layers.iter().map(|l| l.kind).collect::<Vec<_>>(),
+        [LayerKind::Dense, LayerKind::Norm, LayerKind::Dense]
+    );
+    let norm_layer = &layers[1];
+    // The ReLU is the normalization's: behind it a unit can be dead.
+    assert_eq!((norm_layer.activation, norm_layer.dead_units), (Some(Activation::Relu), Some(0.25)));
+    assert_eq!((norm_layer.largest_weight, norm_layer.weight_gain), (Some(100.0), None));
+    let own: Vec<f32> =
+        net.parameters().iter().filter(|p| p.name.starts_with("norm.")).flat_map(|p| p.gradient.to_vec()).collect();
+    assert_eq!(own.len(), 8, "scale and shift");
+    close(norm_layer.gradient_norm, norm(&own));
 }

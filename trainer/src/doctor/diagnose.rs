@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use super::record::{LayerKind, Observation};
+use super::record::Observation;
 use super::thresholds::Thresholds;
 use super::verdict::{Prescription, Verdict};
 
@@ -118,7 +118,7 @@ impl Doctor {
                 .or_else(|| self.oscillation(&progress))
                 .or_else(|| self.slowness(&progress))
         });
-        let normalized = self.first.as_ref().is_some_and(|o| o.layers.iter().any(|l| l.kind == LayerKind::Norm));
+        let normalized = self.first.as_ref().is_some_and(Observation::normalized);
         let needed = |p: &Prescription| !(normalized && *p == Prescription::AddNorm);
         let mut verdicts: Vec<Verdict> = root.into_iter().collect();
         verdicts.iter_mut().for_each(|verdict| verdict.prescriptions.retain(needed));

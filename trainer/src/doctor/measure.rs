@@ -13,7 +13,7 @@
 
 use ndarray::ArrayD;
 
-use super::record::{Activation, Histogram, LayerHealth, NonFinite, ZERO_GRADIENT};
+use super::record::{Activation, Histogram, LayerHealth, LayerKind, NonFinite, ZERO_GRADIENT};
 use crate::layers::{Layer, numbers};
 use crate::nets::Watch;
 use crate::parameter::Parameter;
@@ -25,7 +25,7 @@ pub struct Measure {
     layers: Vec<LayerHealth>,
     /// The output of an activation whose layer with weights comes next on the way back.
     activated: Option<Output>,
-    /// Weights before the step, in the order of the parameters that decay.
+    /// Weights before the step, layer by layer in the order of the parameters.
     before: Vec<Vec<f32>>,
 }
 
@@ -57,6 +57,7 @@ impl Watch<f32> for Measure {
             name: name.to_owned(),
             kind,
             activation: Some(seen.activation.unwrap_or(Activation::Linear)),
+            normalized: layer.normalizes(),
             activation_mean: Some(seen.mean),
             activation_std: Some(seen.deviation),
             activation_zeros: Some(seen.zeros),
@@ -85,15 +86,16 @@ impl Measure {
     pub fn before(&mut self, parameters: &[Parameter<'_>]) {
         self.layers.reverse(); // from the input to the output
         self.before.clear();
-        self.layers.retain(|layer| parameters.iter().any(|p| belongs(p, &layer.name)));
+        self.layers.retain(|layer| parameters.iter().any(|p| belongs(p, layer)));
         for layer in &mut self.layers {
             let mut sums = Sums::default();
-            for p in parameters.iter().filter(|p| belongs(p, &layer.name)) {
+            for p in parameters.iter().filter(|p| belongs(p, layer)) {
                 sums.add(p);
                 self.before.push(p.value.to_vec());
             }
             layer.weight_norm = Some(sums.weight_squares.sqrt());
-            layer.weight_gain = Some(sums.gain);
+            // Scales of a normalization are multiplied with nothing that is summed.
+            layer.weight_gain = Some(sums.gain).filter(|_| layer.kind != LayerKind::Norm);
             layer.gradient_norm = Some(sums.gradient_squares.sqrt());
             layer.zero_gradients = Some(sums.zeros as f64 / sums.count.max(1) as f64);
             layer.largest_weight = Some(sums.largest);
@@ -112,7 +114,7 @@ impl Measure {
         let mut before = before.iter();
         for layer in &mut layers {
             let mut moved = 0.0;
-            for p in parameters.iter().filter(|p| belongs(p, &layer.name)) {
+            for p in parameters.iter().filter(|p| belongs(p, layer)) {
                 let Some(old) = before.next() else { break };
                 moved += p.value.iter().zip(old).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>();
             }
@@ -122,9 +124,10 @@ impl Measure {
     }
 }
 
-/// Whether a parameter is a weight (not a bias or a normalization) of a layer.
-fn belongs(parameter: &Parameter<'_>, layer: &str) -> bool {
-    parameter.decay && parameter.name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'))
+/// Whether a parameter is a weight of a layer, not a bias; of a normalization everything is.
+fn belongs(parameter: &Parameter<'_>, layer: &LayerHealth) -> bool {
+    let weight = parameter.decay || layer.kind == LayerKind::Norm;
+    weight && parameter.name.strip_prefix(&layer.name).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// Sums over all weights of a layer.

@@ -7,7 +7,7 @@
 //! JSON has no NaN and no infinity, and these are what the doctor is most interested in: they are written as the
 //! strings `"NaN"`, `"inf"` and `"-inf"`. Other numbers are written with six digits, enough for ratios and norms.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 mod histogram;
 mod number;
@@ -47,13 +47,13 @@ pub struct Observation {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
     pub gradient_norm: Option<f64>,
     /// Whether this step's gradients were clipped.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "or_default")]
     pub clipped: bool,
     /// Latest loss on the validation data.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
     pub validation_loss: Option<f64>,
     /// Layers with weights, from the input to the output.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub layers: Vec<LayerHealth>,
 }
 
@@ -64,11 +64,14 @@ pub struct LayerHealth {
     /// Path from the net's root: `stage2.block1.a.conv`.
     pub name: String,
     /// What it computes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub kind: LayerKind,
     /// What its output goes through; of a recurrent layer that of its new state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
+    /// Whether it ends in a normalization that is not listed as a layer of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "or_default")]
+    pub normalized: bool,
     /// Norm of its weights, biases left out.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
     pub weight_norm: Option<f64>,
@@ -232,7 +235,17 @@ impl NonFinite {
     }
 }
 
+/// Reads `null` as what is left out.
+fn or_default<'d, T: Default + Deserialize<'d>, D: Deserializer<'d>>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
+}
+
 impl Observation {
+    /// Whether the net normalizes its signals on their way.
+    pub fn normalized(&self) -> bool {
+        self.layers.iter().any(|layer| layer.normalized || layer.kind == LayerKind::Norm)
+    }
+
     /// Named values for TensorBoard's event file: `health/FIGURE/LAYER`.
     pub fn scalars(&self) -> Vec<(String, f64)> {
         let layers = self.layers.iter().flat_map(|layer| {
@@ -278,8 +291,10 @@ mod tests {
 
     #[test]
     fn only_step_and_names_are_required() {
-        let read: Observation =
-            serde_json::from_str(r#"{"step": 3, "loss": null, "layers": [{"name": "x"}]}"#).unwrap();
+        let read: Observation = serde_json::from_str(
+            r#"{"step": 3, "loss": null, "clipped": null, "layers": [{"name": "x", "kind": null}]}"#,
+        )
+        .unwrap();
         assert_eq!(read.layers[0], LayerHealth { name: "x".into(), ..LayerHealth::default() });
         assert_eq!((read.step, read.loss), (3, None));
         assert!(serde_json::from_str::<Observation>(r#"{"loss": 3}"#).is_err());

@@ -52,6 +52,10 @@ impl<T: Scalar> Layer<T> for ConvNorm<T> {
         Some(LayerKind::Convolution)
     }
 
+    fn normalizes(&self) -> bool {
+        matches!(self.after, After::Norm(_))
+    }
+
     fn activation(&self) -> Option<Activation> {
         self.relu.then_some(Activation::Relu)
     }

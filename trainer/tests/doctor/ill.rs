@@ -242,6 +242,14 @@ fn initial_weights_too_large() {
         Synthetic { activation: Some(Activation::Tanh), saturated: flat(0.9), per_layer: 0.2, ..large(stuck(6)) };
     let v = found(Illness::InitialWeightsTooLarge, &tanh, as_drawn);
     assert_eq!(v.prescriptions[0], Prescription::Reinitialize { init: Init::Glorot });
+    // A normalization within the layers takes their scale out again, and is not prescribed a second time.
+    let normalized = |log: &mut Vec<Observation>| {
+        log.iter_mut().flat_map(|o| &mut o.layers).for_each(|l| l.normalized = true);
+    };
+    found(Illness::SlowConvergence, &Synthetic { gain: Some(6.0), ..stuck(6) }, normalized);
+    let steep = Synthetic { per_layer: 0.25, activation: Some(Activation::Sigmoid), ..stuck(20) };
+    assert!(found(Illness::Vanishing, &steep, as_drawn).prescriptions.contains(&Prescription::AddNorm));
+    assert!(!found(Illness::Vanishing, &steep, normalized).prescriptions.contains(&Prescription::AddNorm));
     found(Illness::InitialWeightsTooLarge, &large(stuck(6)), |log| {
         log.truncate(5);
         lose(&mut log[4], 0, NonFinite::Weights);
