@@ -24,11 +24,11 @@ class HealthLog(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.count % self.every == 0:
-            self.before = {l.name: flat(l.trainable_weights) for l in self.model.layers if type(l).__name__ in KINDS}
+            self.before = {l.name: flat(l.trainable_weights) for l in self.watched()}
 
     def on_train_batch_end(self, batch, logs=None):
         if self.count % self.every == 0:
-            layers = [l for l in self.model.layers if l.trainable_weights and type(l).__name__ in KINDS]
+            layers = self.watched()
             inputs = self.model.inputs if len(self.model.inputs) > 1 else self.model.inputs[0]
             seen = keras.Model(inputs, [l.output for l in layers] + self.model.outputs[:1])
             with tf.GradientTape() as tape:
@@ -41,6 +41,10 @@ class HealthLog(keras.callbacks.Callback):
                     "gradient_norm": norm, **self.constants, "layers": lines}
             print(json.dumps(line), file=self.file, flush=True)
         self.count += 1
+
+    def watched(self):
+        """Frozen layers cannot be ill."""
+        return [l for l in self.model.layers if l.trainable_weights and type(l).__name__ in KINDS]
 
     def line(self, layer, output, grads):
         w, g, y = flat(layer.trainable_weights), flat(grads), np.asarray(output)
@@ -61,4 +65,4 @@ def flat(tensors):
 
 
 def norm_of(x):
-    return float(np.linalg.norm(x))
+    return np.float64(np.linalg.norm(x))  # a float, but 0/0 is NaN and no exception
