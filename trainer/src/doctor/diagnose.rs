@@ -118,7 +118,7 @@ impl Doctor {
                 .or_else(|| self.oscillation(&progress))
                 .or_else(|| self.slowness(&progress))
         });
-        let normalized = self.first.as_ref().is_some_and(Observation::normalized);
+        let normalized = self.first.as_ref().is_some_and(glance::normalized);
         let needed = |p: &Prescription| !(normalized && *p == Prescription::AddNorm);
         let mut verdicts: Vec<Verdict> = root.into_iter().collect();
         verdicts.iter_mut().for_each(|verdict| verdict.prescriptions.retain(needed));

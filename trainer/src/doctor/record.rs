@@ -241,11 +241,6 @@ fn or_default<'d, T: Default + Deserialize<'d>, D: Deserializer<'d>>(from: D) ->
 }
 
 impl Observation {
-    /// Whether the net normalizes its signals on their way.
-    pub fn normalized(&self) -> bool {
-        self.layers.iter().any(|layer| layer.normalized || layer.kind == LayerKind::Norm)
-    }
-
     /// Named values for TensorBoard's event file: `health/FIGURE/LAYER`.
     pub fn scalars(&self) -> Vec<(String, f64)> {
         let layers = self.layers.iter().flat_map(|layer| {

@@ -247,6 +247,10 @@ fn initial_weights_too_large() {
         log.iter_mut().flat_map(|o| &mut o.layers).for_each(|l| l.normalized = true);
     };
     found(Illness::SlowConvergence, &Synthetic { gain: Some(6.0), ..stuck(6) }, normalized);
+    // One in front of the net does not.
+    let mut kinds = vec![LayerKind::Norm];
+    kinds.resize(7, LayerKind::Dense);
+    found(Illness::InitialWeightsTooLarge, &Synthetic { kinds, ..large(stuck(6)) }, as_drawn);
     let steep = Synthetic { per_layer: 0.25, activation: Some(Activation::Sigmoid), ..stuck(20) };
     assert!(found(Illness::Vanishing, &steep, as_drawn).prescriptions.contains(&Prescription::AddNorm));
     assert!(!found(Illness::Vanishing, &steep, normalized).prescriptions.contains(&Prescription::AddNorm));

@@ -1,7 +1,7 @@
 //! Initial weights that are too large.
 
 use super::Doctor;
-use super::glance::{hidden_saturated, weighted};
+use super::glance::{hidden_saturated, normalized, weighted};
 use super::progress::Progress;
 use super::text::{list, number};
 use crate::doctor::record::{Activation, LayerHealth, Observation};
@@ -14,7 +14,7 @@ use crate::doctor::verdict::{Illness, Init, Prescription, Severity, Verdict};
 /// to `g` in each layer and that of the gradient on its way back too. Without gains, the largest weights and
 /// what became of the signal have to do.
 pub fn initial_weights(first: &Observation, limits: &Thresholds) -> Option<Verdict> {
-    if first.normalized() {
+    if normalized(first) {
         return None; // normalization takes the scale of the weights out again
     }
     let layers: Vec<&LayerHealth> = weighted(first).collect();
