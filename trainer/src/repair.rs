@@ -153,7 +153,8 @@ fn apply(config: &mut Config, prescription: &Prescription) -> bool {
 /// Another function wherever a hidden layer has one.
 fn replace(layer: &mut LayerSpec, to: Function) {
     match layer {
-        LayerSpec::Activation(layer) => layer.function = to,
+        // A slope belongs to the function that goes.
+        LayerSpec::Activation(layer) if layer.function != to => (layer.function, layer.slope) = (to, None),
         LayerSpec::Dense(layer) => layer.activation = layer.activation.map(|_| to),
         LayerSpec::Convolution(layer) => layer.activation = layer.activation.map(|_| to),
         _ => {}
@@ -203,8 +204,9 @@ fn reinitialize(layer: &mut LayerSpec, to: &Init) {
 
 #[cfg(test)]
 mod tests {
-    use super::{LayerSpec, normalize, reinitialize};
+    use super::{LayerSpec, normalize, reinitialize, replace};
     use crate::init::Init;
+    use crate::layers::activation::Function;
 
     fn layers(text: &str) -> Vec<LayerSpec> {
         serde_json::from_str(text).expect("layers")
@@ -221,6 +223,19 @@ mod tests {
         let once = net.clone();
         normalize(&mut net);
         assert_eq!(net, once);
+    }
+
+    #[test]
+    fn another_function_takes_no_slope_with_it() {
+        let mut net = layers(
+            r#"[{"kind": "activation", "function": "leaky-relu", "slope": 0.2}, {"kind": "dense", "activation": "tanh"}]"#,
+        );
+        let untouched = net[0].clone();
+        replace(&mut net[0], Function::LeakyRelu);
+        assert_eq!(net[0], untouched);
+        net.iter_mut().for_each(|layer| replace(layer, Function::Relu));
+        let expected = r#"[{"kind": "activation", "function": "relu"}, {"kind": "dense", "activation": "relu"}]"#;
+        assert_eq!(net, layers(expected));
     }
 
     #[test]
