@@ -14,6 +14,7 @@ use crate::{
     pack::{About, pack},
     plan::{Plan, plan},
     quantize::quantize,
+    ranges,
     samples::{Samples, spread},
 };
 
@@ -152,5 +153,6 @@ fn warnings(graph: &Graph, metadata: &Metadata, seen: &[Histogram], used: usize)
             lines.push(format!("node `{}`: every output was 0 on all samples", node.name));
         }
     }
+    lines.extend(ranges::warnings(graph, &metadata.activations, seen));
     lines
 }

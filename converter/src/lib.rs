@@ -23,6 +23,7 @@ pub mod pack;
 pub mod plan;
 pub mod qgraph;
 pub mod quantize;
+pub mod ranges;
 pub mod report;
 pub mod samples;
 pub mod scale;

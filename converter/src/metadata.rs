@@ -1,5 +1,5 @@
 //! What a model must know besides its graph, as our trainer writes it into the ONNX `metadata_props`
-//! under the key [`KEY`] and the converter reads it: labels, front end, provenance.
+//! under the key [`KEY`] and the converter reads it: labels, front end, provenance, what the tensors held in training.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +22,34 @@ pub struct Metadata {
     /// Free facts: trainer version, seed, data, accuracy.
     #[serde(default)]
     pub provenance: BTreeMap<String, String>,
+    /// What the tensors held when training was over; empty if unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub activations: Vec<Activation>,
+}
+
+/// What a tensor held: the exported network, in evaluation, on training samples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Activation {
+    /// Its name in the graph.
+    pub tensor: String,
+    /// Smallest value.
+    pub min: f32,
+    /// Largest value.
+    pub max: f32,
+    /// Channels that reach much further than the others, by the rule of [`crate::ranges::outliers`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outliers: Vec<Outlier>,
+}
+
+/// A channel whose range is out of proportion.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outlier {
+    /// Counted from 0.
+    pub channel: usize,
+    /// Its range over that of the median channel.
+    pub times: f32,
 }
 
 /// What a network's outputs are, which the graph itself may not say: training keeps the softmax in the loss.

@@ -63,8 +63,13 @@ fn run(
     if let Some(path) = &config.settings.init_from {
         note("fine-tuned from", path.display().to_string());
     }
-    let metadata =
-        Metadata { labels: prepared.labels, front_end: prepared.front_end, scores: Scores::Softmax, provenance };
+    let metadata = Metadata {
+        labels: prepared.labels,
+        front_end: prepared.front_end,
+        scores: Scores::Softmax,
+        provenance,
+        ..Metadata::default()
+    };
     let (train, held_out) = (prepared.split.train.len(), prepared.split.validation.len());
     let tested = prepared.test.as_deref().map_or(0, |t| t.classes().len());
     progress.line(format!("{train} training, {held_out} validation, {tested} test samples"));

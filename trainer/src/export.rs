@@ -38,6 +38,35 @@ pub enum ExportError {
     Metadata(#[from] serde_json::Error),
 }
 
+/// What the graph's output is called.
+const OUTPUT: &str = "logits";
+
+/// How the file calls the tensor with the numbers of the net's input and of what each node gives, in this order.
+pub fn names(net: &Net) -> Vec<String> {
+    let mut graph = Graph::default();
+    let (_, values, last) = nodes(net, &mut graph);
+    let name = |v: &Value| match graph.origin(&v.name) {
+        origin if origin == last.name => OUTPUT.to_owned(),
+        origin => origin.to_owned(),
+    };
+    values.iter().map(name).collect()
+}
+
+/// Adds the net's nodes; returns the input, what it and each node are called, and which value becomes the output.
+fn nodes(net: &Net, graph: &mut Graph) -> (pb::ValueInfoProto, Vec<Value>, Value) {
+    let (name, shape) = match net.arch().input {
+        Shape::Map([h, w, c]) => ("image", vec![c, h, w]),
+        Shape::Sequence([frames, numbers]) => ("sequence", vec![frames, numbers]),
+        Shape::Tokens([frames, _]) => ("tokens", vec![frames]),
+        Shape::Vector(numbers) => ("vector", vec![numbers]),
+    };
+    let kind = if let Shape::Tokens(_) = net.arch().input { DataType::Int64 } else { DataType::Float };
+    let values = net.export(Value { name: name.into(), rank: shape.len() + 1, time_major: false }, graph);
+    let last = values.last().expect("the input at least").clone();
+    let last = if let Shape::Sequence(_) = net.output() { graph.batch_first(&last) } else { last };
+    (graph::value(name, &shape, kind), values, last)
+}
+
 /// The net as the bytes of an ONNX file, with `metadata` as JSON under the key `escarp`.
 ///
 /// # Errors
@@ -48,21 +77,12 @@ pub fn export(net: &Net, metadata: &Metadata) -> Result<Vec<u8>, ExportError> {
         return Err(ExportError::Labels { labels: metadata.labels.len(), classes });
     }
     let mut graph = Graph::default();
-    let (name, shape) = match net.arch().input {
-        Shape::Map([h, w, c]) => ("image", vec![c, h, w]),
-        Shape::Sequence([frames, numbers]) => ("sequence", vec![frames, numbers]),
-        Shape::Tokens([frames, _]) => ("tokens", vec![frames]),
-        Shape::Vector(numbers) => ("vector", vec![numbers]),
-    };
-    let kind = if let Shape::Tokens(_) = net.arch().input { DataType::Int64 } else { DataType::Float };
-    let input = graph::value(name, &shape, kind);
-    let mut last = net.export(Value { name: name.into(), rank: shape.len() + 1, time_major: false }, &mut graph);
+    let (input, _, last) = nodes(net, &mut graph);
     let mut output = vec![classes];
     if let Shape::Sequence([frames, _]) = net.output() {
-        last = graph.batch_first(&last);
         output.insert(0, frames);
     }
-    let output = graph::value("logits", &output, DataType::Float);
+    let output = graph::value(OUTPUT, &output, DataType::Float);
     let model = pb::ModelProto {
         ir_version: 8,
         opset_import: vec![pb::OperatorSetIdProto { domain: String::new(), version: 17 }],

@@ -22,6 +22,7 @@ use crate::nets::Net;
 use crate::optim::Optimizer;
 use crate::plan::Plan;
 use crate::progress::{Now, Progress};
+use crate::ranges::{activations, spread};
 use crate::run_folder::{EpochMetrics, RunFolder};
 use state::{Best, State, Sums, no_worse};
 
@@ -339,7 +340,7 @@ impl<'a> Fit<'a> {
         result
     }
 
-    fn write_model(&self, validation: Option<Evaluation>, test: Option<Evaluation>) -> Result<(), TrainError> {
+    fn write_model(&mut self, validation: Option<Evaluation>, test: Option<Evaluation>) -> Result<(), TrainError> {
         let mut metadata = self.job.metadata.clone();
         let mut note = |key: &str, value: String| metadata.provenance.insert(key.into(), value);
         note("epoch", self.state.epoch.to_string());
@@ -348,6 +349,7 @@ impl<'a> Fit<'a> {
                 note(key, format!("{:.2} % ({} of {})", 100.0 * e.accuracy(), e.correct, e.total));
             }
         }
+        metadata.activations = activations(&mut self.net, self.job.samples, &spread(&self.job.split.train))?;
         write_atomically(&self.run.model(), &export(&self.net, &metadata)?)
     }
 }

@@ -7,6 +7,7 @@ mod build;
 mod error;
 mod file;
 pub mod kinds;
+mod observe;
 pub mod presets;
 mod shape;
 
@@ -256,14 +257,14 @@ impl<T: Scalar> Net<T> {
         all
     }
 
-    /// Adds the ONNX nodes of all layers behind `input`; returns the value that the last gives.
-    pub(crate) fn export(&self, input: Value, graph: &mut Graph) -> Value {
+    /// Adds the ONNX nodes of all layers behind `input`; returns the input and the value that each layer gives.
+    pub(crate) fn export(&self, input: Value, graph: &mut Graph) -> Vec<Value> {
         let mut values = vec![input];
         for node in &self.nodes {
             let inputs: Vec<Value> = node.inputs.iter().map(|&v| values[v].clone()).collect();
             values.push(node.layer.export(&node.name, &inputs, graph));
         }
-        values.pop().expect("the input at least")
+        values
     }
 }
 

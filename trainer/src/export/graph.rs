@@ -137,6 +137,17 @@ impl Graph {
         });
     }
 
+    /// The tensor whose numbers lie in another order or shape in the tensor `name`; itself, if it is no such view.
+    pub(super) fn origin<'a>(&'a self, name: &'a str) -> &'a str {
+        let makes = |n: &&pb::NodeProto| n.output.iter().any(|output| output == name);
+        match self.nodes.iter().find(makes) {
+            Some(n) if matches!(n.op_type.as_str(), "Flatten" | "Reshape" | "Squeeze" | "Transpose") => {
+                self.origin(&n.input[0])
+            }
+            _ => name,
+        }
+    }
+
     /// The whole graph with `last` as its output under the name `output`, unless a tensor is not finite.
     ///
     /// # Errors

@@ -1,0 +1,25 @@
+//! Everything that a net computes on its way, for whoever wants to measure it.
+
+use ndarray::{ArrayD, Axis};
+
+use super::{Batch, EVALUATION_BATCH, Net, NetError};
+use crate::layers::Mode;
+use crate::scalar::Scalar;
+
+impl<T: Scalar> Net<T> {
+    /// Runs samples of full length in evaluation; `see` is shown each value of each part of the batch: 0 is the input,
+    /// `i + 1` what node `i` gives.
+    ///
+    /// # Errors
+    /// [`NetError`] if shapes do not fit.
+    pub fn observe(&mut self, x: &ArrayD<T>, mut see: impl FnMut(usize, &ArrayD<T>)) -> Result<(), NetError> {
+        self.check_input(x.into())?;
+        for part in x.axis_chunks_iter(Axis(0), EVALUATION_BATCH) {
+            let part = part.as_standard_layout().into_owned();
+            self.forward(Batch::from(&part), Mode::Evaluate);
+            see(0, &part);
+            self.values.iter().enumerate().for_each(|(i, value)| see(i + 1, value));
+        }
+        Ok(())
+    }
+}
