@@ -56,7 +56,7 @@ pub enum TrainError {
     },
     /// The loss or the gradient left the finite numbers.
     #[error(
-        "training diverged at epoch {epoch}, step {step}: loss {loss}, gradient norm {norm}{place}; \
+        "training diverged at epoch {epoch}, step {step}: loss {loss:.4e}, gradient norm {norm:.4e}{place}; \
          try a lower --lr (now {rate}) or a lower --clip; last.ckpt holds the state before this epoch{cures}"
     )]
     Diverged {

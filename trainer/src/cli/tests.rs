@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clip::Clip;
+use crate::config::Settings;
 use crate::optim::Rule;
 use crate::penalty::Penalty;
 use crate::schedule::{Schedule, Shape};

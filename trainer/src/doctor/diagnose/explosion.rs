@@ -142,7 +142,7 @@ impl Doctor {
             None => format!("loss or gradient is not finite at step {}", blow_up.step),
         };
         if let Some(loss) = blow_up.loss {
-            evidence += &format!(" (loss {loss})");
+            evidence += &format!(" (loss {})", number(loss));
         }
         let usual = self.usual_norm();
         let last = self.seen.iter().rev().take(3).filter_map(|g| g.gradient_norm).fold(0.0, f64::max);
