@@ -166,7 +166,9 @@ impl Doctor {
         let progress = Progress::of(&self.seen, self.baseline, &self.limits)?;
         let in_vain = self.in_vain(&progress);
         let too_slow = in_vain && self.patience_is_over() && !progress.learned;
-        Some(Progress { in_vain, too_slow, ..progress })
+        let faint = || self.since(|g| g.vanishing(&self.limits)).is_some();
+        let crippled = !progress.learned_much && self.patience_is_over() && faint();
+        Some(Progress { in_vain, too_slow, crippled, ..progress })
     }
 
     /// The first step of a sign that is in most of the recent observations, and has been there without a gap of

@@ -111,6 +111,9 @@ thresholds! {
     learned = 0.1,
         "Learning: the loss is below the baseline by at least this share. A run that learns is not ill.",
         "ours; AutoTrainer asks for an accuracy of 0.7, which depends on the task";
+    learned_crippled = 0.3,
+        "The same, while the gradient vanishes in depth: a last layer on its own learns something too.",
+        "ours: sigmoid nets whose first layers stand still came 15 % below the baseline";
     learned_unsure = 0.5,
         "The same where neither baseline loss nor accuracy is known: below the first losses.",
         "ours: the first losses fall by much just by learning the average";

@@ -19,6 +19,10 @@ pub(super) struct Progress {
     pub learned: bool,
     /// The same asked so that doubt is no (see `learned_unsure`): enough to excuse an ill gradient.
     pub surely_learned: bool,
+    /// More than a net can learn whose first layers stand still.
+    pub learned_much: bool,
+    /// Patience is over, and such a net has not learned more than that; filled in by the doctor, who sees its gradient.
+    pub crippled: bool,
     /// The loss still falls, beyond its noise.
     pub declining: bool,
     /// At its steepest the rest of the run will not bring it below the baseline either; filled in by the doctor, who
@@ -68,6 +72,8 @@ impl Progress {
             base,
             learned,
             surely_learned,
+            learned_much: surely_learned && (baseline.is_none() || learned_by(limits.learned_crippled)),
+            crippled: false,
             declining,
             in_vain: false,
             too_slow: false,
@@ -77,9 +83,9 @@ impl Progress {
         })
     }
 
-    /// Neither learned nor on the way to it.
+    /// Neither learned nor on the way to it, or not by the whole net.
     pub fn stuck(&self) -> bool {
-        self.too_slow || (!self.surely_learned && (!self.declining || self.in_vain))
+        self.too_slow || self.crippled || (!self.surely_learned && (!self.declining || self.in_vain))
     }
 
     /// `loss 2.300 at first, 2.290 of late`

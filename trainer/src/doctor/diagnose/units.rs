@@ -22,6 +22,9 @@ impl Doctor {
         let layers = names(&ill);
         let worst = ill.iter().map(|l| l.1).fold(0.0, f64::max);
         let at_once = self.seen.first().is_some_and(|g| g.saturated(&self.limits));
+        if !at_once && self.began_vanishing().is_some() {
+            return None; // without a gradient for its weights, a layer drifts where the layers behind it push it
+        }
         let evidence = format!(
             "up to {:.0} % of the outputs of {} are within 2.5 % of an end of their range, {}; {}",
             100.0 * worst,
