@@ -12,6 +12,7 @@ use crate::data::motion::Motion;
 use crate::data::sound::{Features, Sounds};
 use crate::data::source::{Listings, classes};
 use crate::data::{Samples, Split, check_classes};
+use crate::doctor::verdict::{Prescription, Verdict};
 use crate::error::TrainError;
 use crate::export::export;
 use crate::fit::{Job, Outcome, fit};
@@ -19,17 +20,38 @@ use crate::generate::{gestures, images};
 use crate::nets::{Arch, LayerSpec, Net, Shape};
 use crate::progress::Progress;
 use crate::repair;
-use crate::run_folder::RunFolder;
+use crate::run_folder::{MODEL, RunFolder};
 use crate::transfer;
 
 /// Of the built-in data, whatever the run's seed: its test part must stay the same.
 const BUILTIN_SEED: u64 = 0;
 
+/// What may be done about a verdict, in the order it is tried; the number counts the repairs before this one.
+pub type Remedies<'a> = &'a dyn Fn(&Verdict, usize) -> Vec<Prescription>;
+
 /// Begins a run in the folder `out`.
 pub fn train(config: &Config, out: &Path, stop: &dyn Fn(u64) -> bool) -> Result<Outcome, TrainError> {
+    let outcome = trial(config, out, &prescribed, &mut Progress::new(), stop)?;
+    report(&outcome, out, &config.task);
+    Ok(outcome)
+}
+
+/// The same with remedies of the caller's choice, and no report at the end.
+pub(crate) fn trial(
+    config: &Config,
+    out: &Path,
+    remedies: Remedies,
+    progress: &mut Progress,
+    stop: &dyn Fn(u64) -> bool,
+) -> Result<Outcome, TrainError> {
     // Bad data should not leave a run folder behind, and a taken folder should not be found after a long decoding.
     RunFolder::check_free(out)?;
-    run(config.clone(), || RunFolder::create(out, config), false, stop)
+    run(config.clone(), || RunFolder::create(out, config), false, remedies, progress, stop)
+}
+
+/// What the doctor says.
+pub(crate) fn prescribed(verdict: &Verdict, _repairs: usize) -> Vec<Prescription> {
+    verdict.prescriptions.clone()
 }
 
 /// Continues the run in the folder `folder`, which must be one of the task named `task`.
@@ -43,17 +65,21 @@ pub fn resume(folder: &Path, task: &str, stop: &dyn Fn(u64) -> bool) -> Result<O
     }
     // One that was killed before its first checkpoint, or before the first after a repair, begins.
     let begun = run_folder.last().exists();
-    run(config, || Ok(run_folder), begun, stop)
+    let task = config.task.clone();
+    let outcome = run(config, || Ok(run_folder), begun, &prescribed, &mut Progress::new(), stop)?;
+    report(&outcome, folder, &task);
+    Ok(outcome)
 }
 
 fn run(
     mut config: Config,
     folder: impl FnOnce() -> Result<RunFolder, TrainError>,
     resume: bool,
+    remedies: Remedies,
+    progress: &mut Progress,
     stop: &dyn Fn(u64) -> bool,
 ) -> Result<Outcome, TrainError> {
-    let mut progress = Progress::new();
-    let mut prepared = Prepared::new(&config, &progress)?;
+    let mut prepared = Prepared::new(&config, progress)?;
     let mut provenance = std::collections::BTreeMap::new();
     let mut note = |key: &str, value: String| provenance.insert(key.to_owned(), value);
     note("trainer", format!("escarp-train {}", config.version));
@@ -74,7 +100,7 @@ fn run(
     let tested = prepared.test.as_deref().map_or(0, |t| t.classes().len());
     progress.line(format!("{train} training, {held_out} validation, {tested} test samples"));
     // A net that does not fit the data should leave no run folder behind either.
-    let mut net = net(&prepared.arch, &config, resume, &progress)?;
+    let mut net = net(&prepared.arch, &config, resume, progress)?;
     if let Err(reason) = packs(&net, &metadata) {
         progress.line(format!("note: escarp-convert cannot pack this net yet ({reason}); model.onnx runs elsewhere"));
     }
@@ -89,19 +115,19 @@ fn run(
             settings: &config.settings,
             fingerprint: prepared.fingerprint,
         };
-        let outcome = fit(&job, net, &folder, resume, &mut progress, stop)?;
+        let outcome = fit(&job, net, &folder, resume, progress, stop)?;
         let Outcome::Ill(verdict) = &outcome else {
-            report(&outcome, &folder, &config.task);
             return Ok(outcome);
         };
-        resume = repair::treat(&mut config, &folder, verdict)?;
+        let remedies = remedies(verdict, config.repairs.len());
+        resume = repair::treat(&mut config, &folder, verdict, &remedies)?;
         if let Some(repair) = config.repairs.last() {
             let from = if resume { format!("step {}", repair.from_step) } else { "the beginning".into() };
             let (number, illness) = (config.repairs.len(), repair.illness.name());
             progress.line(format!("repair {number} of {illness}, from {from}: {}", repair.prescription.sentence()));
         }
         prepared.arch.layers.clone_from(config.task.net_mut());
-        net = self::net(&prepared.arch, &config, resume, &progress)?;
+        net = self::net(&prepared.arch, &config, resume, progress)?;
     }
 }
 
@@ -291,13 +317,13 @@ fn open(config: &Config, kind: Kind, progress: &Progress) -> Result<Listings, Tr
 }
 
 /// Prints the final table, or how to go on.
-fn report(outcome: &Outcome, folder: &RunFolder, task: &Task) {
+fn report(outcome: &Outcome, folder: &Path, task: &Task) {
     let name = task.name();
     match outcome {
         // The loop of repairs does not let one out.
         Outcome::Ill(verdict) => println!("{}: {}", verdict.illness.name(), verdict.evidence),
         Outcome::Interrupted { step } => {
-            let path = folder.path().display();
+            let path = folder.display();
             println!("interrupted and saved after {step} steps; continue with: escarp-train {name} --resume {path}");
         }
         Outcome::Finished { validation, test, epoch } => {
@@ -308,7 +334,7 @@ fn report(outcome: &Outcome, folder: &RunFolder, task: &Task) {
                     println!("  {set:<16} {:>8.2} %  {right:>11}  {:>7.4}", 100.0 * e.accuracy(), e.loss);
                 }
             }
-            println!("{}", folder.model().display());
+            println!("{}", folder.join(MODEL).display());
         }
     }
 }

@@ -26,6 +26,8 @@ pub struct Now {
 /// Shows one epoch after the other.
 pub struct Progress {
     bar: Option<ProgressBar>,
+    /// Says nothing.
+    quiet: bool,
     spoke: Instant,
     title: String,
     steps: u64,
@@ -41,13 +43,19 @@ impl Progress {
             let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg}");
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        Self { bar, spoke: Instant::now(), title: String::new(), steps: 0, strip: String::new() }
+        Self { bar, quiet: false, spoke: Instant::now(), title: String::new(), steps: 0, strip: String::new() }
+    }
+
+    /// Shows nothing: for a run that is a small part of something that shows its own progress.
+    pub fn quiet() -> Self {
+        Self { bar: None, quiet: true, ..Self::new() }
     }
 
     /// A line that stays.
     pub fn line(&self, text: impl AsRef<str>) {
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{}", text.as_ref())),
+            None if self.quiet => {}
             None => eprintln!("{}", text.as_ref()),
         }
     }
@@ -83,7 +91,7 @@ impl Progress {
                     false => format!("{now}\n{}", self.strip),
                 });
             }
-            None if self.spoke.elapsed() >= PLAIN_INTERVAL => {
+            None if !self.quiet && self.spoke.elapsed() >= PLAIN_INTERVAL => {
                 eprintln!("{} {done}/{} {now}", self.title, self.steps);
                 if !self.strip.is_empty() {
                     eprintln!("  {}", self.strip);

@@ -42,11 +42,16 @@ pub struct Repair {
     pub from_step: u64,
 }
 
-/// Applies a prescription to the run in `folder`; says whether it goes on from `last.ckpt` (true) or begins again.
+/// Applies the first of the remedies that changes anything to the run in `folder`; says whether it goes on from `last.ckpt` (true) or begins again.
 ///
 /// # Errors
 /// [`TrainError::Incurable`] if nothing is left to try; files that cannot be read or written.
-pub fn treat(config: &mut Config, folder: &RunFolder, verdict: &Verdict) -> Result<bool, TrainError> {
+pub fn treat(
+    config: &mut Config,
+    folder: &RunFolder,
+    verdict: &Verdict,
+    remedies: &[Prescription],
+) -> Result<bool, TrainError> {
     let incurable = || TrainError::Incurable {
         illness: verdict.illness.name(),
         evidence: verdict.evidence.clone(),
@@ -57,7 +62,7 @@ pub fn treat(config: &mut Config, folder: &RunFolder, verdict: &Verdict) -> Resu
         return Err(incurable());
     }
     let mut changed = config.clone();
-    let applied = verdict.prescriptions.iter().find(|p| apply(&mut changed, p));
+    let applied = remedies.iter().find(|p| apply(&mut changed, p));
     let prescription = *applied.ok_or_else(incurable)?;
     folder.set_aside(config.repairs.len() + 1)?;
     let healthy = Checkpoint::<serde_json::Value>::load(&folder.healthy())?;

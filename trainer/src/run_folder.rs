@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::error::TrainError;
 use crate::files::write_atomically;
 
+/// The exported network.
+pub const MODEL: &str = "model.onnx";
+
 /// Paths of one run.
 #[derive(Clone, Debug)]
 pub struct RunFolder(PathBuf);
@@ -151,7 +154,7 @@ impl RunFolder {
 
     /// The exported network.
     pub fn model(&self) -> PathBuf {
-        self.0.join("model.onnx")
+        self.0.join(MODEL)
     }
 
     fn metrics(&self) -> PathBuf {

@@ -11,6 +11,7 @@ mod depth;
 mod memory;
 mod origin;
 mod page;
+mod repair;
 pub mod results;
 mod table;
 pub mod training;
@@ -37,10 +38,12 @@ pub struct Study {
     pub cells: fn(full: bool) -> Vec<Cell>,
     /// The picture.
     pub panels: fn(&[&Record]) -> Vec<Panel>,
+    /// What the tables come to, in sentences, where they do not say it.
+    pub summary: fn(&[&Record]) -> Vec<String>,
 }
 
 /// All studies.
-pub const STUDIES: &[Study] = &[memory::STUDY, clip::STUDY, depth::STUDY];
+pub const STUDIES: &[Study] = &[memory::STUDY, clip::STUDY, depth::STUDY, repair::STUDY];
 
 impl Study {
     /// The study called `name`.
@@ -92,6 +95,8 @@ pub enum Recipe {
     Clip(clip::Clipping),
     /// Of the study `depth`.
     Depth(depth::Depth),
+    /// Of the study `repair`.
+    Repair(repair::Repair),
 }
 
 impl Recipe {
@@ -104,6 +109,7 @@ impl Recipe {
             Self::Memory(recipe) => recipe.run(seed, session),
             Self::Clip(recipe) => recipe.run(seed, session),
             Self::Depth(recipe) => recipe.run(seed, session),
+            Self::Repair(recipe) => recipe.run(seed, session),
         }
     }
 
@@ -113,6 +119,7 @@ impl Recipe {
             Self::Memory(recipe) => recipe.training.steps,
             Self::Clip(recipe) => recipe.training.steps,
             Self::Depth(recipe) => recipe.training.steps,
+            Self::Repair(recipe) => recipe.steps(),
         }
     }
 }

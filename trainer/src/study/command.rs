@@ -58,6 +58,9 @@ impl Order<'_> {
         for table in self.write(&cells, &results)? {
             println!("{}", table.text());
         }
+        for line in (study.summary)(&self.done(&cells, &results)) {
+            println!("{line}");
+        }
         let (done, all) = (self.done(&cells, &results).len(), cells.len());
         match finished {
             true => println!("{}", folder.join("study.html").display()),

@@ -57,6 +57,9 @@ impl Page<'_> {
         for line in self.origin() {
             out += &format!("- {line}\n");
         }
+        for line in (self.study.summary)(self.records) {
+            out += &format!("- **{line}**\n");
+        }
         for table in self.tables {
             out += &format!("\n{}", table.markdown());
         }
@@ -68,13 +71,15 @@ impl Page<'_> {
         let title = escape(&self.title());
         let origin: String = self.origin().iter().map(|line| format!("<li>{}</li>", escape(line))).collect();
         let panels: String = (self.study.panels)(self.records).iter().map(Panel::svg).collect();
+        let summary = (self.study.summary)(self.records);
+        let summary: String = summary.iter().map(|line| format!("<p><b>{}</b></p>", escape(line))).collect();
         let tables: String = self.tables.iter().map(Table::html).collect();
         format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
              <title>{title} · escarp</title><style>{STYLE}{MORE_STYLE}</style></head><body><main>\n\
              <header><p class=\"brand\">escarp · studies</p><h1>{title}</h1></header>\n\
-             <section><p>{}</p></section>\n\
+             <section><p>{}</p>{summary}</section>\n\
              <section><h2>Picture</h2><div class=\"curves\">{panels}</div></section>\n{tables}\
              <section><h2>Origin</h2><ul>{origin}</ul></section>\n</main></body></html>\n",
             escape(self.study.shows)
