@@ -67,7 +67,9 @@ pub fn treat(
     folder.set_aside(config.repairs.len() + 1)?;
     let healthy = Checkpoint::<serde_json::Value>::load(&folder.healthy())?;
     let step = healthy.header["plan"]["step"].as_u64().unwrap_or(0);
-    let goes_on = continues(&prescription) && step > 0 && step <= verdict.since_step;
+    // What fell ill again after a repair was not as healthy as it looked.
+    let failed = config.repairs.iter().any(|repair| repair.from_step == step);
+    let goes_on = continues(&prescription) && step > 0 && step <= verdict.since_step && !failed;
     // Whoever is killed between this and the new settings repeats either the illness or the beginning, never a mixture.
     let (healthy, last) = (folder.healthy(), folder.last());
     if goes_on {
@@ -143,13 +145,7 @@ fn apply(config: &mut Config, prescription: &Prescription) -> bool {
             // No activation follows the last layer: what suits one does not suit it.
             head.into_iter().for_each(|layer| reinitialize(layer, &Init::GlorotUniform));
         }
-        // Which is what a normalization by batches does in front of the net.
-        Prescription::StandardizeInputs if settings.batch > 1 => {
-            let layers = config.task.net_mut();
-            if !matches!(layers.first(), Some(LayerSpec::BatchNorm(_) | LayerSpec::Embedding(_))) {
-                layers.insert(0, LayerSpec::BatchNorm(BatchNorm { name: None }));
-            }
-        }
+        // The inputs of every task are standardized.
         Prescription::AddNorm | Prescription::StandardizeInputs | Prescription::CheckData => {}
     }
     *config != before

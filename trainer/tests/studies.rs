@@ -125,3 +125,25 @@ fn a_damaged_record_is_named_by_its_line() {
     assert!(message.contains("results.jsonl, line 2") && message.contains("gru"), "{message}");
     assert_eq!(error.exit_code(), 1);
 }
+
+#[test]
+fn repair_beats_chance_and_leaves_the_healthy_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let order = order("repair", folder.path());
+    assert!(order.run(&|| false).unwrap());
+    let results = Results::open(folder.path()).unwrap();
+    let of = |row, column, key| figure(&results, &order, [row, column], key);
+    for row in ["4 ReLU layers, SGD at 5", "8 sigmoid layers"] {
+        for key in ["detected", "named"] {
+            assert_eq!(of(row, "left alone", key), 1.0, "{row}: {key}");
+        }
+        assert_eq!(of(row, "left alone", "learned"), 0.0, "{row}");
+        let (cured, ill) = (of(row, "repaired", "accuracy"), of(row, "left alone", "accuracy"));
+        assert!(cured > ill + 0.2 && of(row, "repaired", "repairs") >= 1.0, "{row}: {ill} to {cured}");
+    }
+    let well = "healthy: 4 ReLU layers";
+    let accuracies = ["left alone", "repaired", "at random"].map(|column| of(well, column, "accuracy"));
+    assert!(accuracies[0] > 0.6 && accuracies == [accuracies[0]; 3], "{accuracies:?}");
+    let page = std::fs::read_to_string(folder.path().join("results.md")).unwrap();
+    assert!(page.contains("2 broken trainings: 100.0 % are called ill, 100.0 % by a right name"), "{page}");
+}

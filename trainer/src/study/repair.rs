@@ -11,8 +11,9 @@ use super::{Cell, Figure, Form, Outcome, Recipe, Record, Study};
 use crate::app::{prescribed, trial};
 use crate::config::Config;
 use crate::data::draw::{Purpose, stream};
-use crate::doctor::command::Diagnosis;
+use crate::doctor::diagnose::Doctor;
 use crate::doctor::log;
+use crate::doctor::thresholds::Thresholds;
 use crate::doctor::verdict::{Illness, Init, Prescription, Replacement, Severity};
 use crate::error::TrainError;
 use crate::fit;
@@ -24,8 +25,8 @@ use faults::{Fault, all};
 pub const STUDY: Study = Study {
     name: "repair",
     shows: "Trainings that are broken in 20 ways, with several seeds, and 6 healthy kinds, all as users start them and on \
-            the built-in data. Left alone: does the doctor see that the finished run is ill (detected), and call it by the \
-            fault or by what the fault brings about in this net (named; the names are in faults.rs)? Repaired: `--repair`. At \
+            the built-in data. Left alone: does the doctor call the run ill before its end (detected), and at once by the fault \
+            or by what the fault brings about in this net (named; the names are in faults.rs)? Repaired: `--repair`. At \
             random: the doctor calls as well, but what is done is drawn from all prescriptions there are, in the same \
             number of attempts; arXiv 2301.11568 found that to be as good as published repair tools, so it is what counts. \
             Learned: the net that the run leaves reaches four fifths of a healthy training's accuracy; a run that ends in \
@@ -157,8 +158,12 @@ impl Repair {
         let (_, after) = RunFolder::open::<Config>(&run)?;
         let illness = match self.treatment {
             Treatment::None => {
-                let verdicts = Diagnosis::of(log::read(&run)?).verdicts;
-                verdicts.iter().find(|v| v.severity > Severity::Warning).map(|v| v.illness)
+                // As it was told while the run went on: a rate that falls to nothing lets the worst run end in peace.
+                let mut doctor = Doctor::new(Thresholds::default());
+                log::read(&run)?.iter().find_map(|observation| {
+                    doctor.observe(observation);
+                    doctor.verdicts().iter().find(|v| v.severity > Severity::Warning).map(|v| v.illness)
+                })
             }
             Treatment::Prescribed | Treatment::Random => after.repairs.first().map(|repair| repair.illness),
         };
@@ -172,7 +177,7 @@ fn stream_seed(seed: u64, draw: u32) -> u64 {
 }
 
 /// All that could be prescribed and that a program can do, with its usual numbers.
-const PRESCRIPTIONS: [Prescription; 14] = [
+const PRESCRIPTIONS: [Prescription; 13] = [
     Prescription::LowerRate { factor: 0.1 },
     Prescription::RaiseRate { factor: 10.0 },
     Prescription::WarmUp,
@@ -186,7 +191,6 @@ const PRESCRIPTIONS: [Prescription; 14] = [
     Prescription::GatedCell,
     Prescription::AdaptiveOptimizer,
     Prescription::LargerBatch { factor: 2 },
-    Prescription::StandardizeInputs,
 ];
 
 fn healthy(row: &str) -> bool {

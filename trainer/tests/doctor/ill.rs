@@ -223,7 +223,8 @@ fn oscillating_loss() {
 #[test]
 fn slow_convergence() {
     let v = found(Illness::SlowConvergence, &Synthetic { update: flat(1e-7), ..stuck(6) }, as_drawn);
-    assert_eq!(v.prescriptions[0], Prescription::RaiseRate { factor: 10.0 });
+    // From 1e-7 to a tenth of the usual 1e-3.
+    assert_eq!(v.prescriptions[0], Prescription::RaiseRate { factor: 1000.0 });
     let unknown = Synthetic { baseline: None, planned: false, update: flat(1e-3), ..stuck(6) };
     let v = found(Illness::SlowConvergence, &unknown, as_drawn);
     assert_ne!(v.prescriptions[0], Prescription::RaiseRate { factor: 10.0 });

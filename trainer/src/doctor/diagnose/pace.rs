@@ -1,5 +1,6 @@
 //! Runs whose gradients flow, but whose loss does not fall as it should.
 
+use super::glance::weighted;
 use super::progress::{Progress, deviation, mean, median};
 use super::text::number;
 use super::{Doctor, Glance, WINDOW};
@@ -11,6 +12,12 @@ const GROUP: usize = 8;
 
 /// Means that oscillation is looked for in, at least.
 const LEAST_GROUPS: usize = 6;
+
+/// Usual share of their norm by which a step changes the weights (Stanford's CS231n notes).
+const USUAL_UPDATE: f64 = 1e-3;
+
+/// Layers with weights from which on a net that does not learn is given normalization.
+const DEEP: usize = 4;
 
 /// Observations before a run without a plan may be called slow.
 const LEAST_UNPLANNED: usize = 30;
@@ -38,8 +45,7 @@ impl Doctor {
         if let Some(rate) = self.latest().and_then(|o| o.rate) {
             evidence += &format!("; the learning rate is {}", number(rate));
         }
-        let lower = Prescription::LowerRate { factor: 0.1 };
-        let cures = vec![lower, Prescription::WarmUp, Prescription::AdaptiveOptimizer];
+        let cures = vec![self.lower_rate(), Prescription::WarmUp, Prescription::AdaptiveOptimizer];
         Some(self.verdict(Illness::LearningRateTooHigh, since_step, evidence, cures))
     }
 
@@ -76,15 +82,29 @@ impl Doctor {
         if let Some(update) = update {
             evidence += &format!("; a step changes the weights by {} of their norm", number(update));
         }
-        let raise = Prescription::RaiseRate { factor: 10.0 };
+        // A short step grows to a tenth of the usual one at once, in powers of ten, and to the usual one if need be.
+        let factor =
+            update.filter(|u| *u > 0.0).map_or(10.0, |u| 10f64.powi((USUAL_UPDATE / 10.0 / u).log10().round() as i32));
+        let raise = Prescription::RaiseRate { factor: factor.clamp(10.0, 1e4) };
         let mut cures = match short || (update.is_none() && progress.declining) {
             true => vec![raise, Prescription::AdaptiveOptimizer],
             false => vec![Prescription::StandardizeInputs, Prescription::AdaptiveOptimizer, raise],
         };
-        if self.latest()?.layers.iter().any(|l| l.kind == LayerKind::Rnn) {
+        let latest = self.latest()?;
+        let recurrent = latest.layers.iter().any(|l| l.kind.recurrent());
+        if latest.layers.iter().any(|l| l.kind == LayerKind::Rnn) {
             cures.insert(0, Prescription::GatedCell);
+        } else if !recurrent && !short && weighted(latest).count() >= DEEP {
+            cures.insert(1, Prescription::AddNorm);
         }
         Some(self.verdict(Illness::SlowConvergence, first.step, evidence, cures))
+    }
+
+    /// A rate at which steps of the length that was too long would not be: a tenth, or as many tenths as it takes.
+    pub(super) fn lower_rate(&self) -> Prescription {
+        let long = self.seen.iter().filter_map(|g| g.update).filter(|u| *u >= self.limits.large_update);
+        let tenths = median(long).map_or(1.0, |u| (u / self.limits.large_update).log10().ceil());
+        Prescription::LowerRate { factor: 10f64.powi(-(tenths.clamp(1.0, 4.0) as i32)) }
     }
 
     /// Whether enough of the run is over to expect learning: many nets begin on a plateau.

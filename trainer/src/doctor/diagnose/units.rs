@@ -92,7 +92,7 @@ impl Doctor {
         }
         let evidence =
             format!("{evidence}; before that a step changed the weights by {} of their norm", number(longest));
-        let cures = vec![Prescription::LowerRate { factor: 0.1 }, Prescription::WarmUp, Prescription::AddNorm];
+        let cures = vec![self.lower_rate(), Prescription::WarmUp, Prescription::AddNorm];
         Some(verdict(Illness::LearningRateTooHigh, layers.to_vec(), since, evidence, cures))
     }
 }
