@@ -13,7 +13,7 @@ use crate::{
     metadata::{FrontEnd, Metadata, Scores},
     pack::{About, pack},
     plan::{Plan, plan},
-    quantize::quantize,
+    quantize::{self, quantize},
     ranges,
     samples::{Samples, spread},
 };
@@ -125,13 +125,19 @@ pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<
     let metadata = graph.metadata.clone().unwrap_or_default();
     let picks = spread(samples, options.limit);
     let seen = calibrate::calibrate(&graph, samples, &picks)?;
-    let qgraph = quantize(&graph, &seen, front_end::range(&metadata.front_end), options.method)?;
-    let plan = plan(qgraph)?;
+    let input_range = front_end::range(&metadata.front_end);
+    let trained = ranges::trained(&graph, &metadata.activations, input_range);
+    let aware = trained.is_some();
+    let chosen = trained.unwrap_or_else(|| quantize::ranges(&graph, &seen, input_range, options.method));
+    let plan = plan(quantize(&graph, &chosen)?)?;
     let about = About { name: options.name.clone(), metadata, accuracy: None };
     let file = pack(&plan, &about)?;
     let compared = spread(samples, COMPARED);
     let layers = measure::layers(&file, &graph, &plan, samples, &compared, options.cpu)?;
-    let (notes, warnings) = (graph.notes.clone(), warnings(&graph, &about.metadata, &seen, picks.len()));
+    let (mut notes, warnings) = (graph.notes.clone(), warnings(&graph, &about.metadata, &seen, picks.len()));
+    if aware {
+        notes.push("trained for int8: ranges are those of the training, not of the samples".into());
+    }
     if let Some(first) = warnings.first().filter(|_| options.strict) {
         return Err(Error::Strict(first.clone()));
     }

@@ -40,6 +40,9 @@ pub struct Activation {
     /// Channels that reach much further than the others, by the rule of [`crate::ranges::outliers`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outliers: Vec<Outlier>,
+    /// Lower and upper end of the range for which a quantization-aware training has quantized it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<(f32, f32)>,
 }
 
 /// A channel whose range is out of proportion.

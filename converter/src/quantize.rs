@@ -19,17 +19,9 @@ const LARGEST_FACTOR: f64 = (1 << 21) as f64;
 /// An int8 copy of a GRU's state: h in [-1, 1) in steps of 1/128.
 const STATE: Scale = Scale { scale: 1.0 / 128.0, zero_point: 0 };
 
-/// Quantizes a folded graph. `input_range` overrides what the samples showed of the input, where the front end knows it.
-///
-/// # Errors
-/// [`Error::Overflow`] if a channel's sums cannot be proved to stay inside i32; [`Error::Attribute`] for an operation
-/// that folding should have removed and could not.
-pub fn quantize(
-    graph: &Graph,
-    seen: &[Histogram],
-    input_range: Option<(f32, f32)>,
-    method: Method,
-) -> Result<QGraph, Error> {
+/// The range that each tensor's scale is made for: `input_range` of the input, where the front end knows it, else what
+/// `method` makes of what the samples showed.
+pub fn ranges(graph: &Graph, seen: &[Histogram], input_range: Option<(f32, f32)>, method: Method) -> Vec<(f32, f32)> {
     let range = |id: usize| match input_range {
         Some(range) if id == graph.input => range,
         _ if seen[id].min > seen[id].max => (0.0, 0.0),
@@ -37,9 +29,22 @@ pub fn quantize(
         _ if id == graph.output => seen[id].range(Method::MinMax),
         _ => seen[id].range(method),
     };
+    (0..graph.tensors.len()).map(range).collect()
+}
+
+/// Quantizes a folded graph, each tensor for its range.
+///
+/// # Errors
+/// [`Error::Overflow`] if a channel's sums cannot be proved to stay inside i32; [`Error::Attribute`] for an operation
+/// that folding should have removed and could not.
+///
+/// # Panics
+/// If there is not one range for each tensor.
+pub fn quantize(graph: &Graph, ranges: &[(f32, f32)]) -> Result<QGraph, Error> {
+    assert_eq!(ranges.len(), graph.tensors.len(), "one range for each tensor");
     let tensor =
         |id: usize, scale: Scale| QTensor { name: graph.tensors[id].name.clone(), shape: graph.shape(id), scale };
-    let scale_of = |id: usize, smallest: f64| Scale::of_range(range(id).0, range(id).1, smallest);
+    let scale_of = |id: usize, smallest: f64| Scale::of_range(ranges[id].0, ranges[id].1, smallest);
     let mut tensors: Vec<QTensor> = (0..graph.tensors.len()).map(|id| tensor(id, scale_of(id, 0.0))).collect();
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {

@@ -5,7 +5,7 @@ use crate::{
     calibrate::Histogram,
     graph::Graph,
     metadata::{Activation, Outlier},
-    ops::Op,
+    ops::{Op, pool::Pool},
 };
 
 /// A channel is an outlier if its range is more than this many times that of the median channel.
@@ -87,6 +87,20 @@ pub fn warnings(graph: &Graph, trained: &[Activation], seen: &[Histogram]) -> Ve
         ));
     }
     lines
+}
+
+/// The range that a quantization-aware training has given each tensor whose scale has to come from one; `None` if one is
+/// missing. The front end's range of the input goes first, as without such a training.
+pub fn trained(graph: &Graph, known: &[Activation], input_range: Option<(f32, f32)>) -> Option<Vec<(f32, f32)>> {
+    // States have a fixed scale, a maximum that of its input.
+    let free = |op: &Op| !matches!(op, Op::Gru(_) | Op::Pool(Pool { average: false, .. }));
+    let needed = |id: usize| id == graph.input || graph.nodes.iter().any(|n| n.output == id && free(&n.op));
+    let of = |id: usize| match input_range {
+        Some(range) if id == graph.input => Some(range),
+        _ if !needed(id) => Some((0.0, 0.0)),
+        _ => known.iter().find(|a| a.tensor == graph.tensors[id].name)?.range,
+    };
+    (0..graph.tensors.len()).map(of).collect()
 }
 
 /// A layer with outlier channels, in words.

@@ -17,8 +17,10 @@ use crate::error::TrainError;
 use crate::export::export;
 use crate::fit::{Job, Outcome, fit};
 use crate::generate::{gestures, images};
-use crate::nets::{Arch, LayerSpec, Net, Shape};
+use crate::nets::{Arch, LayerSpec, Net, NetError, Shape};
 use crate::progress::Progress;
+use crate::qat::Quantizer;
+use crate::ranges::spread;
 use crate::repair;
 use crate::run_folder::{MODEL, RunFolder};
 use crate::transfer;
@@ -103,6 +105,18 @@ fn run(
     let mut net = net(&prepared.arch, &config, resume, progress)?;
     if let Err(reason) = packs(&net, &metadata) {
         progress.line(format!("note: escarp-convert cannot pack this net yet ({reason}); model.onnx runs elsewhere"));
+    }
+    if config.settings.qat {
+        let flag = "--qat";
+        let usage = |e: NetError| TrainError::Usage { flag, reason: e.to_string() };
+        let mut quantizer = Quantizer::new(&mut net).map_err(usage)?;
+        // A run that is resumed has its ranges in its checkpoint.
+        if !resume {
+            let indices = spread(&prepared.split.train);
+            progress.line(format!("finding the ranges of all layers on {} training samples", indices.len()));
+            quantizer.calibrate(&net, &metadata.front_end, &*prepared.samples, &indices)?;
+        }
+        net.set_stand_in(Box::new(quantizer));
     }
     let folder = folder()?;
     let mut resume = resume;

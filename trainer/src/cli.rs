@@ -19,6 +19,7 @@ use crate::data::images::Augmentation;
 use crate::data::source::Source;
 use crate::error::TrainError;
 use crate::generate::gestures;
+use crate::nets::LayerSpec;
 use crate::study::{STUDIES, Study};
 use net::{NetFlag, RecurrentFlags};
 use settings::settings;
@@ -293,7 +294,7 @@ pub fn parse() -> Result<Request, TrainError> {
 fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
     let cli = Cli::from_arg_matches(matches).unwrap_or_else(|e| e.exit());
     let flags = matches.subcommand().map(|(_, flags)| flags);
-    let (common, task, data) = match cli.command {
+    let (common, mut task, data) = match cli.command {
         Command::Generate(GenerateArgs { what, out, train, test, seed }) => {
             if train == Some(0) {
                 return Err(usage("--train", "must be at least 1"));
@@ -336,6 +337,9 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
         };
     }
     let out = common.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(task.name()));
+    if common.transfer.qat {
+        task.net_mut().iter_mut().for_each(LayerSpec::settle);
+    }
     let settings = settings(&common, &task)?;
     let source = Source { data, test: common.test, exclude: common.exclude, test_match: common.test_match };
     if source.data.as_os_str() == BUILTIN {

@@ -138,4 +138,7 @@ pub struct Settings {
     /// What is not trained.
     #[serde(default)]
     pub freeze: Freeze,
+    /// Whether the forward pass is that of the int8 network.
+    #[serde(default)]
+    pub qat: bool,
 }

@@ -26,6 +26,7 @@ pub mod parameter;
 pub mod penalty;
 pub mod plan;
 pub mod progress;
+pub mod qat;
 pub mod ranges;
 pub mod repair;
 pub mod run_folder;

@@ -10,6 +10,7 @@ pub mod kinds;
 mod observe;
 pub mod presets;
 mod shape;
+mod stand_in;
 
 use ndarray::{Array2, ArrayD, Axis};
 use rand_chacha::ChaCha8Rng;
@@ -20,6 +21,7 @@ pub use error::NetError;
 pub use file::{NetFile, NetFileError};
 pub use kinds::LayerSpec;
 pub use shape::Shape;
+pub use stand_in::StandIn;
 
 use crate::export::graph::{Graph, Value};
 use crate::layers::conv::ConvBuffers;
@@ -55,6 +57,7 @@ pub struct Net<T = f32> {
     spare: Vec<ArrayD<T>>,
     conv: ConvBuffers<T>,
     noise: Noise,
+    stand_in: Option<Box<dyn StandIn<T>>>,
 }
 
 /// Sees every layer's output and its gradient on their way back, see [`Net::gradients_watched`].
@@ -78,7 +81,7 @@ impl<T: Scalar> Net<T> {
         let (nodes, output): (Vec<Node<T>>, _) = build::build(arch, rng)?;
         let values = nodes.iter().map(|_| ArrayD::zeros(vec![0])).collect();
         let (spare, conv, noise) = (Vec::new(), ConvBuffers::default(), Noise::default());
-        Ok(Self { arch: arch.clone(), output, nodes, values, lowest: 0, spare, conv, noise })
+        Ok(Self { arch: arch.clone(), output, nodes, values, lowest: 0, spare, conv, noise, stand_in: None })
     }
 
     /// Its shape.
@@ -125,11 +128,14 @@ impl<T: Scalar> Net<T> {
             _ => samples,
         };
         targets.check(rows, self.arch.classes)?;
+        let seen = self.with_stand_in(|stand_in, net| stand_in.begin(net, batch)).transpose()?;
+        let batch = Batch { x: seen.as_ref().unwrap_or(batch.x), ..batch };
         self.forward(batch, Mode::Train);
         let loss = loss(self.outputs().view(), targets, label_smoothing);
         let shape = self.values.last().map(|v| v.raw_dim()).expect("a net has layers");
         let gradient = loss.gradient.into_shape_with_order(shape).expect("as many numbers");
         self.backward(batch, gradient, watch);
+        self.with_stand_in(|stand_in, net| stand_in.end(net));
         self.noise.step += 1;
         let gradient_norm = gradient_norm(&self.trainable());
         Ok(StepStats { loss: loss.loss, correct: loss.correct, samples: loss.samples, gradient_norm })
@@ -142,6 +148,9 @@ impl<T: Scalar> Net<T> {
     pub fn predict<'a>(&mut self, batch: impl Into<Batch<'a, T>>) -> Result<Array2<T>, NetError> {
         let Batch { x, lengths } = batch.into();
         self.check_input(Batch { x, lengths })?;
+        if let Some(logits) = self.with_stand_in(|stand_in, net| stand_in.predict(net, Batch { x, lengths })) {
+            return logits;
+        }
         let mut logits = Array2::zeros((0, self.arch.classes));
         for (i, part) in x.axis_chunks_iter(Axis(0), EVALUATION_BATCH).enumerate() {
             let lengths = lengths.map(|all| &all[i * EVALUATION_BATCH..][..part.shape()[0]]);
@@ -176,6 +185,9 @@ impl<T: Scalar> Net<T> {
             let (before, rest) = self.values.split_at_mut(i);
             let inputs: Vec<&ArrayD<T>> = node.inputs.iter().map(|&v| value(x, before, v)).collect();
             node.layer.forward(&inputs, &mut rest[0], &mut pass);
+            if let (Mode::Train, Some(stand_in)) = (mode, &mut self.stand_in) {
+                stand_in.gave(i, &mut rest[0]);
+            }
         }
     }
 
@@ -248,12 +260,13 @@ impl<T: Scalar> Net<T> {
         self.lowest = self.nodes.iter_mut().position(trains).unwrap_or(self.nodes.len());
     }
 
-    /// What training moves without an optimizer: batch-norm statistics. A checkpoint needs them.
+    /// What training moves without an optimizer: batch-norm statistics, and what a stand-in has. A checkpoint needs them.
     pub fn buffers(&mut self) -> Vec<(String, &mut [T])> {
         let mut all = Vec::new();
         for node in &mut self.nodes {
             node.layer.buffers(&node.name, &mut all);
         }
+        all.extend(self.stand_in.as_mut().map(|stand_in| stand_in.buffer()));
         all
     }
 

@@ -52,7 +52,9 @@ pub fn activations(net: &mut Net, samples: &dyn Samples, indices: &[u32]) -> Res
     let all = names.into_iter().zip(channels).zip(finite).skip(first);
     // Layers that only lay numbers in another order show a tensor again.
     let known = all.filter(|((name, channels), finite)| *finite && !channels.is_empty() && taken.insert(name.clone()));
+    let quantized = net.stand_in().map_or(Vec::new(), |stand_in| stand_in.ranges());
     let activation = |((tensor, channels), _): ((String, Vec<(f32, f32)>), bool)| Activation {
+        range: quantized.iter().find(|(name, _)| *name == tensor).map(|&(_, range)| range),
         tensor,
         min: channels.iter().map(|c| c.0).fold(f32::INFINITY, f32::min),
         max: channels.iter().map(|c| c.1).fold(f32::NEG_INFINITY, f32::max),

@@ -1,13 +1,15 @@
 //! A net that begins with the numbers of another: `--init-from`, from a checkpoint or an ONNX file of `escarp-train`.
 //!
 //! A tensor is taken if the net has one of the same name, of as many numbers and with as many outputs. What is left (a
-//! head for other classes) keeps its fresh start. Of a run with averaged weights the averages are taken: they are what
+//! head for other classes) keeps its fresh start. A normalization that the net lacks becomes part of the convolution before
+//! it. Of a run with averaged weights the averages are taken: they are what
 //! was evaluated and exported.
 
 mod onnx;
 
 use std::path::Path;
 
+use escarp_converter::metadata::Metadata;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::average::Average;
 use crate::checkpoint::{Checkpoint, MAGIC};
 use crate::error::TrainError;
+use crate::export::export;
 use crate::nets::{Arch, Net};
+use crate::parameter::Parameter;
 
 /// A tensor under the name that a checkpoint has for it.
 #[derive(Debug)]
@@ -50,12 +54,19 @@ struct Header {
 pub fn take(path: &Path, net: &mut Net) -> Result<String, TrainError> {
     let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
     let bad = |reason: String| TrainError::Checkpoint { path: path.into(), reason };
+    let names: Vec<String> = net.parameters().into_iter().map(|p| p.name).collect();
+    let wanted = |name: &str| names.iter().any(|n| n == name);
     let donor = match bytes.starts_with(MAGIC) {
-        true => checkpoint(path)?,
-        false => {
-            let names: Vec<String> = net.parameters().into_iter().map(|p| p.name).collect();
-            onnx::read(&bytes, &|name| names.iter().any(|n| n == name)).map_err(bad)?
+        true => {
+            let mut donor = checkpoint(path)?;
+            // The export folds normalizations that the net does not have.
+            let layer = |p: &Parameter<'_>| p.name.strip_suffix(".norm.gamma").map(str::to_owned);
+            match donor.parameters().iter().filter_map(layer).any(|l| wanted(&format!("{l}.conv.bias"))) {
+                true => onnx::read(&export(&donor, &Metadata::default())?, &wanted).map_err(bad)?,
+                false => tensors(&mut donor),
+            }
         }
+        false => onnx::read(&bytes, &wanted).map_err(bad)?,
     };
     let (mut taken, mut fresh, mut used) = (0, Vec::new(), vec![false; donor.len()]);
     let mut give = |name: &str, values: &mut [f32], units: usize| {
@@ -97,8 +108,8 @@ fn list(names: Vec<String>) -> String {
     }
 }
 
-/// All tensors of a checkpoint's net.
-fn checkpoint(path: &Path) -> Result<Vec<Tensor>, TrainError> {
+/// A checkpoint's net.
+fn checkpoint(path: &Path) -> Result<Net, TrainError> {
     let checkpoint = Checkpoint::<Header>::load(path)?;
     // Every number is replaced, so the generator does not matter.
     let mut net = Net::new(&checkpoint.header.arch, &mut ChaCha8Rng::seed_from_u64(0))?;
@@ -113,8 +124,13 @@ fn checkpoint(path: &Path) -> Result<Vec<Tensor>, TrainError> {
         average.restore(&checkpoint, path)?;
         average.swap(&mut net);
     }
+    Ok(net)
+}
+
+/// All tensors of a net.
+fn tensors(net: &mut Net) -> Vec<Tensor> {
     let tensor = |name, values: &[f32], units| Tensor { name, values: values.to_vec(), units };
     let mut all: Vec<Tensor> = net.parameters().into_iter().map(|p| tensor(p.name, p.value, p.units)).collect();
     all.extend(net.buffers().into_iter().map(|(name, values)| tensor(name, values, 1)));
-    Ok(all)
+    all
 }

@@ -40,6 +40,7 @@ fn config(task: Task, data: &Path, rule: Rule, batch: usize) -> Config {
             watch: 3,
             init_from: None,
             freeze: Freeze::default(),
+            qat: false,
             repair: false,
         },
     }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use escarp_converter::measure::measure;
 use escarp_converter::metadata::Metadata;
+use escarp_converter::{Options, convert, files, float_runner};
 use escarp_trainer::app;
 use escarp_trainer::checkpoint::Checkpoint;
 use escarp_trainer::clip::Clip;
@@ -162,6 +164,7 @@ fn config(task: Task, data: &Path, test: Option<&Path>) -> Config {
         repair: false,
         init_from: None,
         freeze: Freeze::default(),
+        qat: false,
     };
     let source = Source { data: data.into(), test: test.map(Into::into), ..Source::default() };
     Config { version: "test".into(), task, source, settings, repairs: Vec::new() }
@@ -255,6 +258,41 @@ fn a_frozen_residual_body_keeps_weights_and_statistics_and_goes_on_exactly() {
     for ((name, frozen), (_, free)) in given.iter().zip(body(&at("free"))) {
         assert_ne!(*frozen, free, "{name}");
     }
+}
+
+#[test]
+fn a_run_for_int8_goes_on_exactly_and_reports_what_the_runtime_gets_right() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    images::write(&at("data"), 1, Counts { train: 20, test: 12 }).expect("images");
+    let task = Task::Image { net: layers(&Arch::resnet(1, 4, [16; 3], 8)), size: Some(16), augmentation: None };
+    let mut config = config(task, &at("data/train"), Some(&at("data/test")));
+    config.settings.epochs = 4;
+    app::train(&config, &at("float"), &|_| false).expect("a run");
+    config.settings.epochs = 1;
+    config.settings.init_from = Some(at("float/best.ckpt"));
+    config.settings.qat = true;
+    let unsettled =
+        app::train(&config, &at("unsettled"), &|_| false).expect_err("normalizations are there").to_string();
+    assert!(unsettled.contains("--qat") && unsettled.contains("`stem.norm` is a normalization"), "{unsettled}");
+    config.task.net_mut().iter_mut().for_each(LayerSpec::settle);
+    let outcome = app::train(&config, &at("whole"), &|_| false).expect("a run");
+    app::train(&config, &at("pieces"), &|step| step == 4).expect("a run");
+    assert_eq!(app::resume(&at("pieces"), "image", &|_| false).expect("a run"), outcome);
+    let onnx = std::fs::read(at("whole/model.onnx")).expect("a model");
+    assert_eq!(onnx, std::fs::read(at("pieces/model.onnx")).expect("a model"));
+    // What the run says it gets right is what the converted file gets right.
+    let Outcome::Finished { test: Some(test), .. } = outcome else { panic!("{outcome:?}") };
+    let options = Options::default();
+    let graph = escarp_converter::read(&onnx, &options).expect("a net that packs");
+    let labels = &graph.metadata.as_ref().expect("ours").labels;
+    let open = |part| files::open(&at(part), &graph, labels).expect("images");
+    let (train, tests) = (open("data/train"), open("data/test"));
+    let converted = convert(&onnx, train.samples(), &options).expect("a net that packs");
+    let float = float_runner(&onnx, &graph).expect("a sound net");
+    let picks: Vec<usize> = (0..tests.samples().len()).collect();
+    let scores = measure(&converted.file, &float, tests.samples(), &picks, options.cpu, &|| ()).expect("samples");
+    assert_eq!((scores.int8_correct, scores.labelled), (test.correct, test.total));
 }
 
 /// A frozen layer in the middle hands the gradient on as evaluation computes: checked by finite differences.

@@ -1,6 +1,7 @@
 //! From flags to the settings of a run: each task's recipe, and what is allowed.
 
 use super::tools::{OptimizerName, Recipe};
+use super::transfer::Pace;
 use super::{Common, fits, usage, within};
 use crate::config::{Settings, Task};
 use crate::data::sound::{BANDS, RATES};
@@ -24,7 +25,9 @@ pub(super) fn settings(common: &Common, task: &Task) -> Result<Settings, TrainEr
         }
     };
     let tools = &common.tools;
-    let (rate, rule) = tools.rule(&recipe)?;
+    let Pace { epochs: share, rate } = common.transfer.pace();
+    let epochs = ((epochs as f32 * share).round() as u32).max(1);
+    let (rate, rule) = tools.rule(&recipe, rate)?;
     let settings = Settings {
         // A budget without a number of epochs is the only limit.
         epochs: common.epochs.unwrap_or(if common.minutes.is_some() { 100_000 } else { epochs }),
@@ -43,6 +46,7 @@ pub(super) fn settings(common: &Common, task: &Task) -> Result<Settings, TrainEr
         watch: common.watch,
         init_from: common.transfer.init_from.clone(),
         freeze: common.transfer.freeze(),
+        qat: common.transfer.qat,
         repair: common.repair,
     };
     within("--epochs", settings.epochs, 1..=100_000)?;

@@ -173,3 +173,18 @@ fn senseless_values_are_refused_by_flag() {
         assert_eq!(error.exit_code(), 2);
     }
 }
+
+#[test]
+fn training_for_int8_is_short_slow_and_begins_with_a_trained_net() {
+    let Request::Train { config, .. } = read("escarp-train image --data x --init-from y --qat").unwrap() else {
+        panic!("a training run");
+    };
+    assert_eq!((config.settings.epochs, config.settings.rate, config.settings.qat), (3, 1e-3, true));
+    assert!(!config.task.net().iter().any(LayerSpec::normalizes), "normalizations are folded");
+    let own = settings("escarp-train sound --data x --init-from y --qat --epochs 7 --lr 0.5");
+    assert_eq!((own.epochs, own.rate), (7, 0.5));
+    for refused in ["--qat", "--init-from y --qat --repair"] {
+        let line = format!("escarp-train image --data x {refused}");
+        assert!(Cli::command().try_get_matches_from(line.split(' ')).is_err(), "{line}");
+    }
+}

@@ -124,7 +124,7 @@ const RISE: f32 = 0.25;
 
 impl Tools {
     /// The highest learning rate and the rule.
-    pub fn rule(&self, recipe: &Recipe) -> Result<(f32, Rule), TrainError> {
+    pub fn rule(&self, recipe: &Recipe, share: f32) -> Result<(f32, Rule), TrainError> {
         let optimizer = self.optimizer.unwrap_or(recipe.optimizer);
         let (rate, decay) = match optimizer {
             own if own == recipe.optimizer => (recipe.rate, recipe.decay),
@@ -132,7 +132,7 @@ impl Tools {
             Rmsprop | Adam => (0.001, 0.0),
             AdamW => (0.001, 0.01),
         };
-        let rate = self.lr.unwrap_or(rate);
+        let rate = self.lr.unwrap_or(share * rate);
         fits("--lr", rate > 0.0 && rate <= 100.0, "above 0 and at most 100")?;
         let only = |flag, given: bool, of: &[OptimizerName]| match given && !of.contains(&optimizer) {
             true => {

@@ -108,6 +108,9 @@ pub enum NetError {
         /// How many tokens there are.
         vocabulary: usize,
     },
+    /// The arithmetic that stands in for the layers' own cannot compute this.
+    #[error("{0}")]
+    StandIn(String),
     /// No sample at all.
     #[error("net: an empty batch")]
     Empty,

@@ -152,8 +152,20 @@ impl LayerSpec {
     pub fn normalizes(&self) -> bool {
         match self {
             Self::Convolution(layer) => layer.normalize,
-            Self::Residual(_) | Self::BatchNorm(_) => true,
+            Self::Residual(layer) => layer.normalize,
+            Self::BatchNorm(_) => true,
             _ => false,
+        }
+    }
+
+    /// Makes it what it is in evaluation: normalizations are part of the convolutions before them, nothing is dropped. A
+    /// normalization of its own stays.
+    pub fn settle(&mut self) {
+        match self {
+            Self::Convolution(layer) => layer.normalize = false,
+            Self::Residual(layer) => layer.normalize = false,
+            Self::Dropout(layer) => layer.rate = 0.0,
+            _ => {}
         }
     }
 }

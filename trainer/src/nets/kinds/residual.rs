@@ -34,9 +34,16 @@ pub struct Residual {
     /// `false` is the plain twin: the same layers, no shortcut.
     #[serde(default = "yes")]
     pub shortcut: bool,
+    /// Batch normalization behind every convolution, in place of a bias.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub normalize: bool,
     /// What the kernels start as; He normal unless told.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read")]
     pub init: Option<Init>,
+}
+
+fn is_yes(normalize: &bool) -> bool {
+    *normalize
 }
 
 impl Residual {
@@ -53,14 +60,14 @@ impl Residual {
     /// The convolutions `a`, `b` (and `c`), then the projection if the shape changes, then the sum. Without shortcut
     /// the last convolution ends in the ReLU.
     fn block<T: Scalar>(&self, name: &str, stride: usize, builder: &mut Builder<'_, T>) -> Result<(), NetError> {
-        let &Self { outputs, shortcut, .. } = self;
+        let &Self { outputs, shortcut, normalize, .. } = self;
         let x = builder.at.clone();
         let unit = |outputs, kernel, stride, relu: bool| Convolution {
             name: None,
             outputs,
             kernel,
             stride,
-            normalize: true,
+            normalize,
             activation: relu.then_some(Function::Relu),
             init: self.init.clone(),
             padding: Padding::Same,

@@ -105,6 +105,7 @@ fn config(task: Task, batch: usize, epochs: u32, optimizer: Optimizer) -> Config
         mixup: None,
         init_from: None,
         freeze: Freeze::default(),
+        qat: false,
     };
     let source = Source { data: BUILTIN.into(), ..Source::default() };
     Config { version: env!("CARGO_PKG_VERSION").into(), task, source, settings, repairs: Vec::new() }
