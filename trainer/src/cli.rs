@@ -17,6 +17,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use crate::config::{BUILTIN, Config, Task};
 use crate::data::images::Augmentation;
 use crate::data::source::Source;
+use crate::doctor::command::Order;
 use crate::error::TrainError;
 use crate::generate::gestures;
 use crate::nets::LayerSpec;
@@ -192,6 +193,9 @@ struct DoctorArgs {
     /// Write an HTML page with the verdicts, a heat map of gradients by layer and step, and curves.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    /// Also the singular values of the Jacobians of a run's net: outputs by inputs, last state by earlier states.
+    #[arg(long)]
+    jacobians: bool,
     /// Print the verdicts as JSON.
     #[arg(long)]
     json: bool,
@@ -262,14 +266,7 @@ pub enum Request {
         seed: u64,
     },
     /// A log is to be diagnosed.
-    Doctor {
-        /// The file, or the run folder.
-        log: PathBuf,
-        /// Where to write the page.
-        report: Option<PathBuf>,
-        /// Print JSON.
-        json: bool,
-    },
+    Doctor(Order),
     /// An experiment is to be repeated.
     Study {
         /// Which.
@@ -301,7 +298,9 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
             }
             return Ok(Request::Generate { what, out, train, test, seed });
         }
-        Command::Doctor(DoctorArgs { log, report, json }) => return Ok(Request::Doctor { log, report, json }),
+        Command::Doctor(DoctorArgs { log, report, jacobians, json }) => {
+            return Ok(Request::Doctor(Order { log, report, jacobians, json }));
+        }
         Command::Study(args) => return study(args),
         Command::Nets { name } => return net::text(name.as_deref()).map(Request::Print),
         Command::Image(a) => {

@@ -143,7 +143,9 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     fn forward(&mut self, inputs: &[&ArrayD<T>], y: &mut ArrayD<T>, pass: &mut Pass<'_, T>);
 
     /// From `dy`, the gradient of `y`, to the gradients of the inputs and, replacing the last ones, of its parameters.
-    /// Comes after a `forward` in [`Mode::Train`] with the same `inputs` and its `y`. May leave anything in `dy`.
+    /// Comes after a `forward` in the same mode with the same `inputs` and its `y`. May leave anything in `dy`. In
+    /// [`Mode::Evaluate`] it is the way back through the net that answers, for whoever asks how that reacts to its
+    /// inputs: statistics stay, and what stands at the parameters is no gradient to train by.
     fn backward(
         &mut self,
         inputs: &[&ArrayD<T>],

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use escarp_trainer::app;
 use escarp_trainer::cli::{self, Generated, Request};
-use escarp_trainer::doctor;
 use escarp_trainer::error::TrainError;
 use escarp_trainer::generate::{Counts, gestures, images};
 use escarp_trainer::study::command::Order;
@@ -36,7 +35,7 @@ fn run() -> Result<(), TrainError> {
                 Generated::Motion => gestures::write(&out, seed, counts(gestures::COUNTS)),
             }
         }
-        Request::Doctor { log, report, json } => doctor::command::run(&log, report.as_deref(), json),
+        Request::Doctor(order) => order.run(),
         Request::Study { study, full, out, seed, threads } => {
             prepare(threads)?;
             let stop = || INTERRUPTED.load(Ordering::Relaxed);

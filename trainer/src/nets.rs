@@ -6,6 +6,7 @@ mod batch;
 mod build;
 mod error;
 mod file;
+mod jacobian;
 pub mod kinds;
 mod observe;
 pub mod presets;
@@ -19,6 +20,7 @@ pub use arch::{Arch, HIDDEN, LAYERS, WIDTHS};
 pub use batch::{Batch, StepStats};
 pub use error::NetError;
 pub use file::{NetFile, NetFileError};
+pub use jacobian::StateJacobians;
 pub use kinds::LayerSpec;
 pub use shape::Shape;
 pub use stand_in::StandIn;
@@ -29,9 +31,6 @@ use crate::layers::{Layer, Mode, Noise, Pass};
 use crate::loss::{Targets, loss};
 use crate::parameter::{Parameter, gradient_norm};
 use crate::scalar::Scalar;
-
-/// Name of a recurrent layer, and for each of its directions and steps the singular values.
-pub type StateJacobians = (String, Vec<Vec<Vec<f64>>>);
 
 /// One layer in its place.
 #[derive(Debug)]
@@ -134,7 +133,7 @@ impl<T: Scalar> Net<T> {
         let loss = loss(self.outputs().view(), targets, label_smoothing);
         let shape = self.values.last().map(|v| v.raw_dim()).expect("a net has layers");
         let gradient = loss.gradient.into_shape_with_order(shape).expect("as many numbers");
-        self.backward(batch, gradient, watch);
+        self.backward(batch, gradient, Mode::Train, watch);
         self.with_stand_in(|stand_in, net| stand_in.end(net));
         self.noise.step += 1;
         let gradient_norm = gradient_norm(&self.trainable());
@@ -158,24 +157,6 @@ impl<T: Scalar> Net<T> {
             logits.append(Axis(0), self.outputs().view()).expect("the same classes");
         }
         Ok(logits)
-    }
-
-    /// Of every recurrent layer its name and what
-    /// [`Layer::state_jacobians`] says of it on the one sample `x`, `[1, frames, inputs]`.
-    ///
-    /// # Errors
-    /// [`NetError::Shape`].
-    pub fn state_jacobians(&mut self, x: &ArrayD<T>) -> Result<Vec<StateJacobians>, NetError> {
-        self.check_input(x.into())?;
-        if x.shape()[0] != 1 {
-            return Err(NetError::Shape { got: x.shape().to_vec(), expected: self.arch.input_shape(1) });
-        }
-        self.forward(x.into(), Mode::Evaluate);
-        let of_node = |node: &Node<T>| {
-            let input = value(x, &self.values, *node.inputs.first()?).index_axis(Axis(0), 0).to_owned();
-            Some((node.name.clone(), node.layer.state_jacobians(&input)?))
-        };
-        Ok(self.nodes.iter().filter_map(of_node).collect())
     }
 
     /// Runs all nodes; what they give stays in `values`.

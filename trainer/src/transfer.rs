@@ -108,8 +108,8 @@ fn list(names: Vec<String>) -> String {
     }
 }
 
-/// A checkpoint's net.
-fn checkpoint(path: &Path) -> Result<Net, TrainError> {
+/// A checkpoint's net; with averaged weights if it has them.
+pub(crate) fn checkpoint(path: &Path) -> Result<Net, TrainError> {
     let checkpoint = Checkpoint::<Header>::load(path)?;
     // Every number is replaced, so the generator does not matter.
     let mut net = Net::new(&checkpoint.header.arch, &mut ChaCha8Rng::seed_from_u64(0))?;

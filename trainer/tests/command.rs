@@ -121,6 +121,23 @@ fn a_run_that_diverges_leaves_its_diagnosis() {
 }
 
 #[test]
+fn jacobians_are_told_of_runs_on_demand() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    run(&["motion", "--hidden", "6", "--epochs", "1", "--out", "gru"], here, 0);
+    let text = run(&["doctor", "gru", "--jacobians"], here, 0);
+    says(&text, &["outputs by inputs: ", "gru1, last state by that of so many steps before: ", " (1), ", " (63)"]);
+    let value: serde_json::Value =
+        serde_json::from_str(&run(&["doctor", "gru", "--jacobians", "--json"], here, 0)).unwrap();
+    assert_eq!(value["jacobians"]["output_by_input"].as_array().unwrap().len(), 8);
+    assert_eq!(value["jacobians"]["recurrent"][0]["largest"].as_array().unwrap().len(), 63);
+    assert!(!run(&["doctor", "gru"], here, 0).contains("Jacobian"), "only on demand");
+    says(&run(&["doctor", "gru/health.jsonl", "--jacobians"], here, 2), &["--jacobians", "run folder"]);
+    std::fs::remove_file(here.join("gru/last.ckpt")).unwrap();
+    says(&run(&["doctor", "gru", "--jacobians"], here, 1), &["last.ckpt"]);
+}
+
+#[test]
 fn a_net_that_the_converter_refuses_is_named_before_training() {
     let folder = tempfile::tempdir().unwrap();
     let text = run(&["motion", "--net", "lstm", "--hidden", "4", "--epochs", "1"], folder.path(), 0);

@@ -159,6 +159,52 @@ fn jacobians_over_time_are_told_for_recurrent_layers_only() {
     assert!(net.state_jacobians(&ArrayD::zeros(vec![2, 5, 3])).is_err());
 }
 
+#[test]
+fn outputs_by_inputs_have_the_singular_values_of_their_slopes() {
+    let layers = r#"[{"kind": "dense", "outputs": 5}, {"kind": "batch-norm"}, {"kind": "activation", "function": "silu"},
+        {"kind": "lstm", "hidden": 4, "every_step": true}, {"kind": "dropout"}, {"kind": "dense"}]"#;
+    let layers = serde_json::from_str(layers).expect("layers as users write them");
+    // 72 outputs: more than go through the net at once.
+    let tagger = Arch { input: Shape::Sequence([9, 3]), classes: 8, layers };
+    for arch in [Arch::resnet(1, 2, [6, 5, 2], 3), tagger] {
+        let mut rng = ChaCha8Rng::seed_from_u64(10);
+        let mut net = Net::<f64>::new(&arch, &mut rng).expect("a sound architecture");
+        let x = ArrayD::from_shape_fn(arch.input_shape(4), |_| rng.random_range(-1.0..1.0));
+        let rows = if let Shape::Sequence([frames, _]) = net.output() { 4 * frames } else { 4 };
+        let labels: Vec<usize> = (0..rows).map(|i| i % arch.classes).collect();
+        net.gradients(&x, Targets::Classes(&labels), 0.0).expect("shapes fit");
+        let statistics = |net: &mut Net<f64>| net.buffers().iter().map(|(_, v)| v.to_vec()).collect::<Vec<_>>();
+        let before = statistics(&mut net);
+        let mut one = x.slice_axis(ndarray::Axis(0), (0..1).into()).to_owned();
+        let values = net.input_jacobian(&one).expect("one sample").expect("no tokens");
+        assert_eq!(statistics(&mut net), before, "asking changes nothing");
+        assert!(values.is_sorted_by(|a, b| a >= b) && values.len() == one.len().min(rows / 4 * arch.classes));
+        // The squares of the singular values add up to those of the Jacobian's numbers.
+        let slopes: f64 = (0..one.len())
+            .map(|i| {
+                let mut side = |h: f64| {
+                    *one.iter_mut().nth(i).expect("an input") += h;
+                    let answer = net.predict(&one).expect("one sample");
+                    *one.iter_mut().nth(i).expect("an input") -= h;
+                    answer
+                };
+                let step = 1e-5;
+                ((side(step) - side(-step)) / (2.0 * step)).iter().map(|v| v * v).sum::<f64>()
+            })
+            .sum();
+        let squares: f64 = values.iter().map(|v| v * v).sum();
+        assert!((squares / slopes - 1.0).abs() < 1e-6, "{squares} but measured {slopes}");
+        assert!(net.input_jacobian(&x).is_err(), "four samples");
+    }
+    // Of a linear net they are those of its matrix, here a diagonal one.
+    let layers = serde_json::from_str(r#"[{"kind": "dense"}]"#).expect("a layer");
+    let linear = Arch { input: Shape::Vector(3), classes: 3, layers };
+    let mut net = Net::<f64>::new(&linear, &mut ChaCha8Rng::seed_from_u64(0)).expect("a sound architecture");
+    net.parameters()[0].value.copy_from_slice(&[0.5, 0.0, 0.0, 0.0, -3.0, 0.0, 0.0, 0.0, 2.0]);
+    let values = net.input_jacobian(&ArrayD::zeros(vec![1, 3])).expect("one sample").expect("no tokens");
+    assert!(values.iter().zip([3.0, 2.0, 0.5]).all(|(a, b)| (a - b).abs() < 1e-12), "{values:?}");
+}
+
 /// Of every recurrent layer, from the last: saturation as the layer is about to go back, ratio when it has gone.
 #[derive(Default)]
 struct Recurrences(Vec<(String, Option<f64>, Option<f64>)>);

@@ -29,6 +29,8 @@ pub enum Purpose {
     Study = 8,
     /// What a layer (`index`) drops in a step (`epoch`).
     Dropout = 9,
+    /// An input at which Jacobians are taken.
+    Jacobian = 10,
 }
 
 /// The stream for one sample or batch (`index`) of one epoch.

@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::diagnose::Doctor;
+use super::jacobians::Jacobians;
 use super::log;
 use super::record::Observation;
 use super::report;
@@ -74,7 +75,7 @@ impl Diagnosis {
     }
 
     /// For machines.
-    pub fn json(&self) -> String {
+    pub fn json(&self, jacobians: Option<&Jacobians>) -> String {
         let verdicts = self.verdicts.iter().map(|verdict| {
             let sentences: Vec<String> = verdict.prescriptions.iter().map(|p| p.sentence()).collect();
             let mut value = json!(verdict);
@@ -83,20 +84,50 @@ impl Diagnosis {
         });
         let verdicts: Vec<_> = verdicts.collect();
         let observations = self.observations.len();
-        let value = json!({ "healthy": self.healthy, "summary": self.summary, "observations": observations, "verdicts": verdicts });
+        let mut value = json!({ "healthy": self.healthy, "summary": self.summary, "observations": observations, "verdicts": verdicts });
+        if let Some(jacobians) = jacobians {
+            value["jacobians"] = json!(jacobians);
+        }
         format!("{value:#}\n")
     }
 }
 
-/// Prints the diagnosis of a log or run folder and writes the report if a file for it is named.
-pub fn run(log: &Path, report: Option<&Path>, as_json: bool) -> Result<(), TrainError> {
-    let diagnosis = Diagnosis::of(log::read(log)?);
-    if let Some(path) = report {
-        write_atomically(path, report::html(&diagnosis, &log.display().to_string()).as_bytes())?;
+/// What is asked of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The file, or the run folder.
+    pub log: PathBuf,
+    /// Where to write the page.
+    pub report: Option<PathBuf>,
+    /// Also the Jacobians of the run's net.
+    pub jacobians: bool,
+    /// Print JSON.
+    pub json: bool,
+}
+
+impl Order {
+    /// Prints the diagnosis and writes the report if a file for it is named.
+    ///
+    /// # Errors
+    /// A log or checkpoint that cannot be read, a report that cannot be written.
+    pub fn run(&self) -> Result<(), TrainError> {
+        let Self { log, report, jacobians, json } = self;
+        if *jacobians && !log.is_dir() {
+            let reason = "needs a run folder of escarp-train, whose net it looks at".into();
+            return Err(TrainError::Usage { flag: "--jacobians", reason });
+        }
+        let diagnosis = Diagnosis::of(log::read(log)?);
+        let jacobians = jacobians.then(|| Jacobians::of_run(log)).transpose()?;
+        if let Some(path) = report {
+            write_atomically(path, report::html(&diagnosis, &log.display().to_string()).as_bytes())?;
+        }
+        match json {
+            true => print!("{}", diagnosis.json(jacobians.as_ref())),
+            false => {
+                print!("{}", diagnosis.text(Style::of(std::io::stdout().is_terminal())));
+                print!("{}", jacobians.map_or(String::new(), |j| j.text()));
+            }
+        }
+        Ok(())
     }
-    match as_json {
-        true => print!("{}", diagnosis.json()),
-        false => print!("{}", diagnosis.text(Style::of(std::io::stdout().is_terminal()))),
-    }
-    Ok(())
 }

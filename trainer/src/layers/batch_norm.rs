@@ -101,11 +101,7 @@ impl<T: Scalar> BatchNorm<T> {
         });
     }
 
-    /// Moves the running statistics towards a batch's, unless frozen.
-    pub fn update_running(&mut self, batch: &BatchStatistics) {
-        if self.frozen() {
-            return;
-        }
+    fn update_running(&mut self, batch: &BatchStatistics) {
         let unbiased = batch.count / (batch.count - 1.0).max(1.0);
         let step = |running: &mut T, now: f64| *running = T::of(running.wide() * (1.0 - MOMENTUM) + MOMENTUM * now);
         self.mean.iter_mut().zip(&batch.mean).for_each(|(r, &m)| step(r, m));
@@ -113,14 +109,22 @@ impl<T: Scalar> BatchNorm<T> {
     }
 
     /// Turns `d`, the gradient of the output, into that of the input `x`, in place. `y` is the output where a ReLU
-    /// followed, `None` where not. Replaces the gradients of scale and shift.
-    pub fn backward(&mut self, x: &ArrayD<T>, y: Option<&ArrayD<T>>, d: &mut ArrayD<T>, statistics: &BatchStatistics) {
+    /// followed, `None` where not. In `Mode::Train`, unless frozen, replaces the gradients of scale and shift and moves
+    /// the running statistics towards the batch's.
+    pub fn backward(
+        &mut self,
+        x: &ArrayD<T>,
+        y: Option<&ArrayD<T>>,
+        d: &mut ArrayD<T>,
+        mode: Mode,
+        statistics: &BatchStatistics,
+    ) {
         let channels = self.gamma.value.len();
         let image = sample_len(x);
         if let Some(y) = y {
             mask_by_relu(y, d);
         }
-        if self.frozen() {
+        if self.frozen() || mode == Mode::Evaluate {
             // The statistics are constants then: dx = gamma / sqrt(v + eps) dz.
             let scale: Vec<T> = self.folded().0.into_iter().map(T::of).collect();
             numbers_mut(d).par_chunks_mut(image).for_each(|d| {
@@ -130,6 +134,7 @@ impl<T: Scalar> BatchNorm<T> {
             });
             return;
         }
+        self.update_running(statistics);
         // Sums of dz and dz (x - m), image by image, then over the images in order.
         let mean: Vec<T> = statistics.mean.iter().map(|&m| T::of(m)).collect();
         let sums: Vec<Vec<T>> = (numbers(x).par_chunks(image), numbers(d).par_chunks(image))

@@ -90,8 +90,7 @@ impl<T: Scalar> Layer<T> for ConvNorm<T> {
     ) {
         match &mut self.after {
             After::Norm(norm) => {
-                norm.backward(&self.convolved, self.relu.then_some(y), dy, &self.statistics);
-                norm.update_running(&self.statistics);
+                norm.backward(&self.convolved, self.relu.then_some(y), dy, pass.mode, &self.statistics);
             }
             After::Bias(bias) => {
                 if self.relu {

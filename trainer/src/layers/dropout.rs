@@ -66,8 +66,11 @@ impl<T: Scalar> Layer<T> for Dropout {
         _: &ArrayD<T>,
         dy: &mut ArrayD<T>,
         dx: &mut [InputGradient<'_, T>],
-        _: &mut Pass<'_, T>,
+        pass: &mut Pass<'_, T>,
     ) {
+        if pass.mode == Mode::Evaluate {
+            return dx[0].give(dy);
+        }
         let scale = self.scale::<T>();
         (numbers_mut(dy).par_chunks_mut(PIECE), self.kept.par_chunks(PIECE)).into_par_iter().for_each(|(d, kept)| {
             d.iter_mut().zip(kept).for_each(|(d, &kept)| *d = if kept { *d * scale } else { T::zero() });

@@ -41,10 +41,9 @@ impl<T: Scalar> Layer<T> for Normalization<T> {
         _: &ArrayD<T>,
         dy: &mut ArrayD<T>,
         dx: &mut [InputGradient<'_, T>],
-        _: &mut Pass<'_, T>,
+        pass: &mut Pass<'_, T>,
     ) {
-        self.norm.backward(only(inputs), None, dy, &self.statistics);
-        self.norm.update_running(&self.statistics);
+        self.norm.backward(only(inputs), None, dy, pass.mode, &self.statistics);
         dx[0].give(dy);
     }
 

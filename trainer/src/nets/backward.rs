@@ -7,17 +7,20 @@ use crate::layers::{InputGradient, Mode, Pass};
 use crate::scalar::Scalar;
 
 impl<T: Scalar> Net<T> {
-    /// Runs all nodes backwards from `d`, the gradient of the last value, down to the lowest with something to train.
+    /// Runs all nodes backwards from `d`, the gradient of the last value: in [`Mode::Train`] down to the lowest with
+    /// something to train, in [`Mode::Evaluate`] down to the input, whose gradient it returns.
     pub(super) fn backward(
         &mut self,
         Batch { x, lengths }: Batch<'_, T>,
         d: ArrayD<T>,
+        mode: Mode,
         mut watch: Option<&mut dyn Watch<T>>,
-    ) {
-        let mut pass = Pass { mode: Mode::Train, lengths, noise: self.noise, conv: &mut self.conv };
+    ) -> Option<ArrayD<T>> {
+        let mut pass = Pass { mode, lengths, noise: self.noise, conv: &mut self.conv };
         let mut gradients: Vec<Option<ArrayD<T>>> = (0..=self.nodes.len()).map(|_| None).collect();
         gradients[self.nodes.len()] = Some(d);
-        for (i, node) in self.nodes.iter_mut().enumerate().skip(self.lowest).rev() {
+        let (lowest, to_input) = if mode == Mode::Train { (self.lowest, false) } else { (0, true) };
+        for (i, node) in self.nodes.iter_mut().enumerate().skip(lowest).rev() {
             // What nobody uses has no gradient; the builder makes no such node.
             let Some(mut dy) = gradients[i + 1].take() else { continue };
             let inputs: Vec<&ArrayD<T>> = node.inputs.iter().map(|&v| value(x, &self.values, v)).collect();
@@ -30,7 +33,7 @@ impl<T: Scalar> Net<T> {
             let mut held: Vec<(Earlier, ArrayD<T>)> = Vec::with_capacity(node.inputs.len());
             for (&v, input) in node.inputs.iter().zip(&inputs) {
                 held.push(match gradients[v].take() {
-                    _ if v <= self.lowest => (Earlier::Unused, ArrayD::zeros(vec![0])),
+                    _ if v <= lowest && !to_input => (Earlier::Unused, ArrayD::zeros(vec![0])),
                     None => (Earlier::None, memory(&mut self.spare, input)),
                     Some(array) => (Earlier::Some, array),
                 });
@@ -55,6 +58,7 @@ impl<T: Scalar> Net<T> {
         // Batches of other sizes leave arrays that nobody will ask for again: the oldest go.
         let surplus = self.spare.len().saturating_sub(self.nodes.len() + 1);
         self.spare.drain(..surplus);
+        gradients[0].take().filter(|_| to_input)
     }
 }
 
