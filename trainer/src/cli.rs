@@ -212,6 +212,9 @@ struct StudyArgs {
     /// Folder of the results; cells that it has are not done again. Without it runs/study-NAME or runs/study-NAME-full.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Images for `study residual`, one folder for each class: CIFAR-10 for its full form; the quick form has its own.
+    #[arg(long, value_name = "DIR|TAR")]
+    data: Option<PathBuf>,
     /// The same seed gives the same table, to the bit.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -273,6 +276,8 @@ pub enum Request {
         study: &'static Study,
         /// In its full form.
         full: bool,
+        /// Images to learn from.
+        data: Option<PathBuf>,
         /// Folder of the results.
         out: PathBuf,
         /// Of all random numbers.
@@ -354,11 +359,11 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
     Ok(Request::Train { config: Box::new(config), out, threads })
 }
 
-fn study(StudyArgs { name, full, out, seed, threads }: StudyArgs) -> Result<Request, TrainError> {
+fn study(StudyArgs { name, full, out, data, seed, threads }: StudyArgs) -> Result<Request, TrainError> {
     within("--threads", threads.unwrap_or(1), THREADS)?;
     let study = Study::find(&name).expect("clap has checked the name");
     let out = out.unwrap_or_else(|| PathBuf::from(format!("runs/study-{name}{}", if full { "-full" } else { "" })));
-    Ok(Request::Study { study, full, out, seed, threads })
+    Ok(Request::Study { study, full, data, out, seed, threads })
 }
 
 /// More threads than any machine has processors would only wait for each other.

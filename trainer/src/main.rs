@@ -36,10 +36,10 @@ fn run() -> Result<(), TrainError> {
             }
         }
         Request::Doctor(order) => order.run(),
-        Request::Study { study, full, out, seed, threads } => {
+        Request::Study { study, full, data, out, seed, threads } => {
             prepare(threads)?;
             let stop = || INTERRUPTED.load(Ordering::Relaxed);
-            Order { study, full, folder: &out, seed }.run(&stop).map(drop)
+            Order { study, full, folder: &out, seed, data: data.as_deref() }.run(&stop).map(drop)
         }
         Request::Train { config, out, threads } => {
             prepare(threads)?;

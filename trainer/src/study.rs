@@ -11,7 +11,9 @@ mod depth;
 mod memory;
 mod origin;
 mod page;
+mod pictures;
 mod repair;
+mod residual;
 pub mod results;
 mod table;
 pub mod training;
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 pub use chart::{Horizontal, Line, Panel};
+use pictures::Count;
 pub use results::{Outcome, Record};
 use training::Session;
 
@@ -43,12 +46,17 @@ pub struct Study {
 }
 
 /// All studies.
-pub const STUDIES: &[Study] = &[memory::STUDY, clip::STUDY, depth::STUDY, repair::STUDY];
+pub const STUDIES: &[Study] = &[memory::STUDY, clip::STUDY, depth::STUDY, residual::STUDY, repair::STUDY];
 
 impl Study {
     /// The study called `name`.
     pub fn find(name: &str) -> Option<&'static Self> {
         STUDIES.iter().find(|study| study.name == name)
+    }
+
+    /// The pictures that it learns from, if from any.
+    pub(crate) fn images(&self, full: bool) -> Option<Count> {
+        (self.cells)(full).first().and_then(|cell| cell.recipe.images())
     }
 }
 
@@ -95,6 +103,8 @@ pub enum Recipe {
     Clip(clip::Clipping),
     /// Of the study `depth`.
     Depth(depth::Depth),
+    /// Of the study `residual`.
+    Residual(residual::Residual),
     /// Of the study `repair`.
     Repair(repair::Repair),
 }
@@ -110,6 +120,15 @@ impl Recipe {
             Self::Clip(recipe) => recipe.run(seed, session),
             Self::Depth(recipe) => recipe.run(seed, session),
             Self::Repair(recipe) => recipe.run(seed, session),
+            Self::Residual(recipe) => recipe.run(seed, session),
+        }
+    }
+
+    /// The pictures that it asks for, [`Session::pictures`].
+    fn images(&self) -> Option<Count> {
+        match self {
+            Self::Residual(recipe) => Some(recipe.images),
+            Self::Memory(_) | Self::Clip(_) | Self::Depth(_) | Self::Repair(_) => None,
         }
     }
 
@@ -119,6 +138,7 @@ impl Recipe {
             Self::Memory(recipe) => recipe.training.steps,
             Self::Clip(recipe) => recipe.training.steps,
             Self::Depth(recipe) => recipe.training.steps,
+            Self::Residual(recipe) => recipe.steps(),
             Self::Repair(recipe) => recipe.steps(),
         }
     }

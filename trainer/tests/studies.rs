@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use escarp_trainer::generate::{Counts, images};
 use escarp_trainer::study::Study;
 use escarp_trainer::study::command::Order;
 use escarp_trainer::study::results::Results;
 
 fn order<'a>(name: &str, folder: &'a Path) -> Order<'a> {
-    Order { study: Study::find(name).unwrap(), full: false, folder, seed: 0 }
+    Order { study: Study::find(name).unwrap(), full: false, folder, seed: 0, data: None }
 }
 
 /// The figure `key` of a cell; infinite where it was not finite.
@@ -146,4 +147,40 @@ fn repair_beats_chance_and_leaves_the_healthy_alone() {
     assert!(accuracies[0] > 0.6 && accuracies == [accuracies[0]; 3], "{accuracies:?}");
     let page = std::fs::read_to_string(folder.path().join("results.md")).unwrap();
     assert!(page.contains("2 broken trainings: 100.0 % are called ill, 100.0 % by a right name"), "{page}");
+}
+
+#[test]
+fn a_deep_plain_net_learns_less_than_a_shallow_one_and_than_its_twin() {
+    let folder = tempfile::tempdir().unwrap();
+    let order = order("residual", folder.path());
+    assert!(order.run(&|| false).unwrap());
+    let results = Results::open(folder.path()).unwrap();
+    let error = |row, column| figure(&results, &order, [row, column], "training error");
+    let deep = error("plain", "32 layers");
+    assert!(error("plain", "8 layers") < deep - 0.1, "{deep}");
+    assert!(error("with shortcuts", "32 layers") < deep - 0.05, "{deep}");
+    let page = std::fs::read_to_string(folder.path().join("study.html")).unwrap();
+    assert!(page.matches("<polyline").count() == 4 && page.contains("data: 160 + 40 images, checksum"));
+
+    // Other images are other results.
+    let data = tempfile::tempdir().unwrap();
+    images::write(data.path(), 1, Counts { train: 25, test: 0 }).unwrap();
+    let other = data.path().join("train");
+    let message = Order { data: Some(&other), ..order }.run(&|| false).unwrap_err().to_string();
+    assert!(message.contains("results.jsonl: holds results of other images") && message.contains("--out"), "{message}");
+}
+
+#[test]
+fn images_are_asked_for_and_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    for (order, wanted) in [
+        (Order { full: true, ..order("residual", &out) }, "name a folder or tar"),
+        (Order { data: Some(folder.path()), ..order("clip", &out) }, "makes its own data"),
+    ] {
+        let error = order.run(&|| panic!("nothing to train")).unwrap_err();
+        assert!(error.to_string().starts_with("--data: ") && error.to_string().contains(wanted), "{error}");
+        assert_eq!(error.exit_code(), 2);
+        assert!(!out.exists());
+    }
 }

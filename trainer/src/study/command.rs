@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::page::Page;
+use super::pictures::Pictures;
 use super::results::{Outcome, Record, Results};
 use super::table::{Table, tables};
 use super::training::Session;
@@ -23,6 +24,8 @@ pub struct Order<'a> {
     pub folder: &'a Path,
     /// Of all random numbers.
     pub seed: u64,
+    /// Folder or tar of images, for a study that learns from images; the quick form has built-in ones without it.
+    pub data: Option<&'a Path>,
 }
 
 impl Order<'_> {
@@ -30,12 +33,15 @@ impl Order<'_> {
     /// is done is kept.
     ///
     /// # Errors
-    /// Files that cannot be read or written.
+    /// Files that cannot be read or written, images that are missing or not wanted.
     pub fn run(&self, stop: &dyn Fn() -> bool) -> Result<bool, TrainError> {
-        let &Self { study, full, folder, seed } = self;
+        let &Self { study, full, folder, seed, .. } = self;
+        let pictures = self.pictures()?;
+        let data = pictures.as_ref().map(Pictures::name);
         std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
         let mut results = Results::open(folder)?;
         let cells = (study.cells)(full);
+        results.check(&cells, seed, data.as_deref())?;
         let mut progress = Progress::new();
         let mut finished = true;
         for (i, cell) in cells.iter().enumerate() {
@@ -45,11 +51,12 @@ impl Order<'_> {
             let title = format!("{}/{} {}, {}", i + 1, cells.len(), cell.row, cell.column);
             progress.start(title.clone(), cell.recipe.steps());
             let began = Instant::now();
-            let Some(outcome) = cell.recipe.run(seed, &mut Session { stop, progress: &mut progress })? else {
+            let mut session = Session { stop, progress: &mut progress, pictures: pictures.as_ref() };
+            let Some(outcome) = cell.recipe.run(seed, &mut session)? else {
                 finished = false;
                 break;
             };
-            let record = self.record(cell, outcome, began);
+            let record = self.record(cell, outcome, data.clone(), began);
             progress.line(format!("{title}: {}", figures(study, &record)));
             results.add(record)?;
             self.write(&cells, &results)?;
@@ -69,13 +76,25 @@ impl Order<'_> {
         Ok(finished)
     }
 
+    /// The images that the study learns from, if from any.
+    fn pictures(&self) -> Result<Option<Pictures>, TrainError> {
+        let usage =
+            |reason: &str| TrainError::Usage { flag: "--data", reason: format!("study {} {reason}", self.study.name) };
+        match (self.study.images(self.full), self.data) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(usage("makes its own data; leave it out")),
+            (Some(_), None) if self.full => Err(usage("learns from images: name a folder or tar of CIFAR-10")),
+            (Some(count), data) => Pictures::new(data, count).map(Some),
+        }
+    }
+
     fn done<'r>(&self, cells: &[Cell], results: &'r Results) -> Vec<&'r Record> {
         cells.iter().filter_map(|cell| results.of(cell, self.seed)).collect()
     }
 
     /// Writes `results.md` and `study.html`; returns the tables.
     fn write(&self, cells: &[Cell], results: &Results) -> Result<Vec<Table>, TrainError> {
-        let &Self { study, full, folder, seed } = self;
+        let &Self { study, full, folder, seed, .. } = self;
         let tables = tables(study, cells, |cell| results.of(cell, seed));
         let records = self.done(cells, results);
         let page = Page { study, full, cells: cells.len(), records: &records, tables: &tables, seed };
@@ -84,7 +103,7 @@ impl Order<'_> {
         Ok(tables)
     }
 
-    fn record(&self, cell: &Cell, Outcome { figures, curve }: Outcome, began: Instant) -> Record {
+    fn record(&self, cell: &Cell, Outcome { figures, curve }: Outcome, data: Option<String>, began: Instant) -> Record {
         let Cell { row, column, recipe } = cell.clone();
         Record {
             row,
@@ -93,6 +112,7 @@ impl Order<'_> {
             seed: self.seed,
             figures,
             curve,
+            data,
             seconds: (began.elapsed().as_secs_f64() * 10.0).round() / 10.0,
             version: env!("CARGO_PKG_VERSION").into(),
             machine: origin::machine(),

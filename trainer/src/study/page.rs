@@ -37,7 +37,8 @@ impl Page<'_> {
             all.join("; ")
         };
         let seconds: f64 = self.records.iter().map(|r| r.seconds).sum();
-        vec![
+        let data = distinct(|r| r.data.as_deref().unwrap_or_default());
+        let mut lines = vec![
             format!(
                 "{} of {} cells are done (`-`: not yet); {:.0} s of training",
                 self.records.len(),
@@ -48,7 +49,11 @@ impl Page<'_> {
             format!("date: {}", distinct(|r| &r.date)),
             format!("escarp-train {}, seed {}", distinct(|r| &r.version), self.seed),
             "each line of results.jsonl holds one cell with its recipe".into(),
-        ]
+        ];
+        if !data.is_empty() {
+            lines.push(format!("data: {data}"));
+        }
+        lines
     }
 
     /// `results.md`.

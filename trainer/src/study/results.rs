@@ -48,6 +48,9 @@ pub struct Record {
     pub figures: BTreeMap<String, Option<f64>>,
     /// Of the picture.
     pub curve: Vec<(u64, Option<f64>)>,
+    /// The pictures that it learned from, if from any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub data: Option<String>,
     /// How long it took.
     pub seconds: f64,
     /// Of this program.
@@ -83,6 +86,22 @@ impl Results {
         };
         let records = text.lines().enumerate().map(read).collect::<Result<_, _>>()?;
         Ok(Self { path, records })
+    }
+
+    /// Refuses records of a cell with other pictures than `data`: a table must be of one data set.
+    ///
+    /// # Errors
+    /// Such a record.
+    pub fn check(&self, cells: &[Cell], seed: u64, data: Option<&str>) -> Result<(), TrainError> {
+        let other = |record: &&Record| record.data.as_deref() != data;
+        match cells.iter().filter_map(|cell| self.of(cell, seed)).find(other) {
+            None => Ok(()),
+            Some(record) => {
+                let [theirs, ours] = [record.data.as_deref(), data].map(|d| d.unwrap_or("none"));
+                let reason = format!("holds results of other images ({theirs}; --data is {ours}); take another --out");
+                Err(TrainError::data(self.path.display(), reason))
+            }
+        }
     }
 
     /// The record of a cell, if it is done.

@@ -4,6 +4,7 @@ use ndarray::ArrayD;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::pictures::Pictures;
 use crate::clip::Clip;
 use crate::data::draw::{Purpose, stream};
 use crate::error::TrainError;
@@ -83,6 +84,8 @@ pub struct Session<'a> {
     pub stop: &'a dyn Fn() -> bool,
     /// Where progress is shown.
     pub progress: &'a mut Progress,
+    /// Those that the recipe asks for.
+    pub pictures: Option<&'a Pictures>,
 }
 
 /// Parts of the stream of random samples.
