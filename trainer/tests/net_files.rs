@@ -63,8 +63,53 @@ fn layers_that_do_not_go_together_are_refused() {
             refused("{ vector = 4 }", &[&format!("{dense}init = {{ kind = \"orthogonal\", gain = 0 }}\n")]),
             &["`head`", "gain = 0"],
         ),
+        (
+            refused(
+                sequence,
+                &["kind = \"lstm\"\nhidden = 4\nrecurrent_init = { kind = \"normal\", std = -1 }\n", dense],
+            ),
+            &["`lstm1`: recurrent_init: std = -1"],
+        ),
+        (
+            refused(sequence, &["kind = \"rnn\"\nhidden = 4\ninit = { kind = \"constant\", value = inf }\n", dense]),
+            &["`rnn1`: init: value = inf"],
+        ),
     ] {
         says.iter().for_each(|word| assert!(message.contains(word), "`{word}` in: {message}"));
+    }
+}
+
+/// Every gate by itself, in both directions and every layer.
+#[test]
+fn recurrent_layers_start_as_told() {
+    let hidden = 4;
+    for (kind, gates) in [("rnn", 1), ("lstm", 4), ("gru", 3), ("gru\"\nreset = \"before", 3)] {
+        let text = format!(
+            "input = {{ sequence = [5, 3] }}\nclasses = 2\n[[layer]]\nkind = \"{kind}\"\nhidden = {hidden}\nlayers = 2\n\
+             bidirectional = true\ninit = {{ kind = \"constant\", value = 0.25 }}\n\
+             recurrent_init = {{ kind = \"orthogonal\", gain = 1.5 }}\n[[layer]]\nkind = \"dense\"\n"
+        );
+        let arch = NetFile::parse("my.toml", &text).expect("sound TOML").arch().expect("input and classes");
+        let mut net = Net::<f64>::new(&arch, &mut ChaCha8Rng::seed_from_u64(0)).expect("a net");
+        let mut seen = [0, 0];
+        for p in net.parameters() {
+            if p.name.ends_with(".weight") && !p.name.starts_with("dense") {
+                seen[0] += 1;
+                assert!(p.value.iter().all(|&w| w == 0.25), "{}", p.name);
+            } else if p.name.ends_with(".recurrent") {
+                seen[1] += 1;
+                let at = |row: usize, column: usize| p.value[row * gates * hidden + column];
+                for gate in 0..gates {
+                    for (i, j) in (0..hidden * hidden).map(|k| (gate * hidden + k / hidden, gate * hidden + k % hidden))
+                    {
+                        let product: f64 = (0..hidden).map(|row| at(row, i) * at(row, j)).sum();
+                        let wanted = if i == j { 2.25 } else { 0.0 };
+                        assert!((product - wanted).abs() < 1e-12, "{}: {i}, {j}", p.name);
+                    }
+                }
+            }
+        }
+        assert_eq!(seen, [4, 4], "{kind}");
     }
 }
 

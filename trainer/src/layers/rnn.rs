@@ -35,6 +35,7 @@ impl<T: Scalar> Cell<T> for Rnn<T> {
     const KIND: LayerKind = LayerKind::Rnn;
     const OPERATOR: &'static str = "RNN";
     const SIGMOIDS: usize = 0;
+    const KEEPS: bool = false;
 
     fn weights(&self) -> &CellWeights<T> {
         &self.0

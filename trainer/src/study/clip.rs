@@ -82,8 +82,7 @@ fn cells(full: bool) -> Vec<Cell> {
 impl Clipping {
     fn net(&self, seed: u64) -> Result<Net, TrainError> {
         let &Self { hidden, length, .. } = self;
-        let recurrent = Rnn { name: None, hidden, layers: 1, bidirectional: false, every_step: false };
-        let layers = vec![LayerSpec::Rnn(recurrent), LayerSpec::Dense(Dense::default())];
+        let layers = vec![LayerSpec::Rnn(Rnn::new(hidden)), LayerSpec::Dense(Dense::default())];
         let arch = Arch { input: Shape::Sequence([length, 2]), classes: 1, layers };
         let mut net = Net::new(&arch, &mut stream(seed, Purpose::Weights, 0, self.draw))?;
         for p in net.parameters().into_iter().filter(|p| p.name.ends_with(".recurrent")) {

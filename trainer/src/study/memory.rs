@@ -98,16 +98,9 @@ impl Memory {
         let gate_bias = GateBias::Chrono { longest: self.length };
         let &Self { unit, hidden, length, .. } = self;
         let recurrent = match unit {
-            Unit::Rnn => LayerSpec::Rnn(Rnn { name: None, hidden, layers: 1, bidirectional: false, every_step: false }),
+            Unit::Rnn => LayerSpec::Rnn(Rnn::new(hidden)),
             Unit::Gru => LayerSpec::Gru(Gru { gate_bias, ..Gru::new(hidden) }),
-            Unit::Lstm => LayerSpec::Lstm(Lstm {
-                name: None,
-                hidden,
-                layers: 1,
-                bidirectional: false,
-                every_step: false,
-                gate_bias,
-            }),
+            Unit::Lstm => LayerSpec::Lstm(Lstm { gate_bias, ..Lstm::new(hidden) }),
         };
         let layers = vec![recurrent, LayerSpec::Dense(Dense::default())];
         let arch = Arch { input: Shape::Sequence([length, 2]), classes: 1, layers };

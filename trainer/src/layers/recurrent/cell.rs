@@ -22,6 +22,9 @@ pub trait Cell<T: Scalar>: Debug + Send + Sync {
     /// How many of its gates, from the first, are sigmoids; the others are tanh.
     const SIGMOIDS: usize;
 
+    /// Whether it keeps anything; `kept` is empty if not.
+    const KEEPS: bool = true;
+
     /// Whether `kept` is a second state beside `h`, which no other layer sees.
     const MEMORY: bool = false;
 

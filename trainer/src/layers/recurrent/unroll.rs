@@ -12,7 +12,7 @@ pub struct Trace<T> {
     pub states: Vec<T>,
     /// `[steps, batch, gates]`: values of the gates, on the way back their gradients.
     pub gates: Vec<T>,
-    /// `[steps + 1, batch, hidden]`, for what the cell likes; the first is zero.
+    /// `[steps + 1, batch, hidden]`, for what the cell likes; the first is zero. Nothing for a cell that keeps nothing.
     pub kept: Vec<T>,
     /// `[batch, gates]`.
     product: Vec<T>,
@@ -27,9 +27,10 @@ pub(super) fn forward<T: Scalar, C: Cell<T>>(cell: &C, x: &[T], batch: usize, ac
     let (steps, step) = (active.len(), batch * hidden);
     let Trace { states, gates: all_gates, kept, product, .. } = trace;
     states.resize((steps + 1) * step, T::zero());
-    kept.resize((steps + 1) * step, T::zero());
+    let kept_step = if C::KEEPS { step } else { 0 };
+    kept.resize((steps + 1) * kept_step, T::zero());
     states[..step].fill(T::zero());
-    kept[..step].fill(T::zero());
+    kept[..kept_step].fill(T::zero());
     all_gates.resize(steps * batch * gates, T::zero());
     product.resize(batch * gates, T::zero());
 
@@ -38,18 +39,19 @@ pub(super) fn forward<T: Scalar, C: Cell<T>>(cell: &C, x: &[T], batch: usize, ac
         let n = rows * hidden;
         let (before, after) = states.split_at_mut((t + 1) * step);
         let (h, next) = (&before[t * step..], &mut after[..step]);
-        let (kept_before, kept) = kept.split_at_mut((t + 1) * step);
+        let n_kept = n.min(kept_step);
+        let (kept_before, kept) = kept.split_at_mut((t + 1) * kept_step);
         cell.step(Step {
             rows,
             gates: &mut all_gates[t * batch * gates..][..rows * gates],
             h: &h[..n],
             next: &mut next[..n],
-            kept_before: &kept_before[t * step..][..n],
-            kept: &mut kept[..n],
+            kept_before: &kept_before[t * kept_step..][..n_kept],
+            kept: &mut kept[..n_kept],
             product: &mut product[..rows * gates],
         });
         next[n..].copy_from_slice(&h[n..]);
-        kept[n..step].fill(T::zero());
+        kept[n_kept..kept_step].fill(T::zero());
     }
 }
 
@@ -80,6 +82,7 @@ pub(super) fn backward<T: Scalar, C: Cell<T>>(
 ) {
     let CellWeights { hidden, gates, .. } = *cell.weights();
     let step = batch * hidden;
+    let kept_step = if C::KEEPS { step } else { 0 };
     let Trace { states, gates: all_gates, kept, product, d_memory: memory } = trace;
     memory.resize(step, T::zero());
     match d_memory {
@@ -97,13 +100,14 @@ pub(super) fn backward<T: Scalar, C: Cell<T>>(
         if let Some(before) = &mut before {
             before[n..].iter_mut().zip(&now[n..]).for_each(|(b, &d)| *b += d); // h' = h
         }
-        let (kept_before, kept) = kept.split_at_mut((t + 1) * step);
+        let n_kept = n.min(kept_step);
+        let (kept_before, kept) = kept.split_at_mut((t + 1) * kept_step);
         cell.step_back(StepBack {
             rows,
             gates: &mut g[..rows * gates],
             h: &states[t * step..][..n],
-            kept_before: &kept_before[t * step..][..n],
-            kept: &mut kept[..n],
+            kept_before: &kept_before[t * kept_step..][..n_kept],
+            kept: &mut kept[..n_kept],
             d: &mut now[..n],
             d_memory: &mut memory[..n],
             before: before.map(|b| &mut b[..n]),

@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use crate::export::graph::{floats, transposed};
-use crate::init::{glorot, orthogonal};
+use crate::init::{Init, Kernel, glorot, orthogonal};
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::parameter::{Parameter, Weights};
 use crate::scalar::Scalar;
@@ -46,6 +46,22 @@ impl<T: Scalar> CellWeights<T> {
             inputs,
             hidden,
             gates: columns,
+        }
+    }
+
+    /// Other initial numbers of `W` and `U` than those of [`CellWeights::new`], where any are given. Every gate's matrix
+    /// counts by itself: its fans are `inputs` and `hidden`, or twice `hidden`, and each of `orthogonal` is orthogonal.
+    /// Keras takes the matrices of all gates for one.
+    pub fn restart(&mut self, init: Option<&Init>, recurrent_init: Option<&Init>, rng: &mut impl Rng) {
+        let &mut Self { inputs, hidden, gates: columns, .. } = self;
+        for (init, rows, weights) in [(init, inputs, &mut self.weight), (recurrent_init, hidden, &mut self.recurrent)] {
+            let Some(init) = init else { continue };
+            for gate in 0..columns / hidden {
+                let block: Vec<T> = init.fill(Kernel::dense(rows, hidden), rng);
+                for (row, numbers) in block.chunks_exact(hidden).enumerate() {
+                    weights.value[row * columns + gate * hidden..][..hidden].copy_from_slice(numbers);
+                }
+            }
         }
     }
 

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::initial::read;
 use super::one;
 use super::stack::{Stack, check_bias};
+use crate::init::Init;
 use crate::init::bias::GateBias;
 use crate::layers::gru;
 use crate::layers::gru_reset_before::GruResetBefore;
@@ -35,6 +37,12 @@ pub struct Gru {
     /// Biases of the update gate.
     #[serde(default = "zeros")]
     pub gate_bias: GateBias,
+    /// What the input's matrices start as; Glorot uniform unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read")]
+    pub init: Option<Init>,
+    /// What the state's matrices start as; orthogonal unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read")]
+    pub recurrent_init: Option<Init>,
 }
 
 /// Where a GRU's reset gate comes in.
@@ -63,13 +71,16 @@ impl Gru {
             every_step: false,
             reset: Reset::After,
             gate_bias: zeros(),
+            init: None,
+            recurrent_init: None,
         }
     }
 
     pub(super) fn build<T: Scalar>(&self, name: &str, builder: &mut Builder<'_, T>) -> Result<(), NetError> {
         check_bias(name, self.gate_bias)?;
         let &Self { hidden, layers, bidirectional, every_step, .. } = self;
-        let stack = Stack { hidden, layers, bidirectional, every_step };
+        let (init, recurrent_init) = (self.init.as_ref(), self.recurrent_init.as_ref());
+        let stack = Stack { hidden, layers, bidirectional, every_step, init, recurrent_init };
         let bias = self.gate_bias;
         match self.reset {
             Reset::After => stack.build(name, builder, |inputs, hidden, rng| gru::Gru::new(inputs, hidden, bias, rng)),

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::initial::read;
 use super::one;
 use super::stack::{Stack, check_bias};
+use crate::init::Init;
 use crate::init::bias::GateBias;
 use crate::layers::lstm;
 use crate::nets::NetError;
@@ -31,13 +33,34 @@ pub struct Lstm {
     /// Biases of the forget gate, and by chrono those of the input gate.
     #[serde(default)]
     pub gate_bias: GateBias,
+    /// What the input's matrices start as; Glorot uniform unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read")]
+    pub init: Option<Init>,
+    /// What the state's matrices start as; orthogonal unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read")]
+    pub recurrent_init: Option<Init>,
 }
 
 impl Lstm {
+    /// A layer of `hidden` numbers, one direction, the last state, forget gates' biases 1.
+    pub fn new(hidden: usize) -> Self {
+        Self {
+            name: None,
+            hidden,
+            layers: 1,
+            bidirectional: false,
+            every_step: false,
+            gate_bias: GateBias::default(),
+            init: None,
+            recurrent_init: None,
+        }
+    }
+
     pub(super) fn build<T: Scalar>(&self, name: &str, builder: &mut Builder<'_, T>) -> Result<(), NetError> {
         check_bias(name, self.gate_bias)?;
         let &Self { hidden, layers, bidirectional, every_step, .. } = self;
-        let stack = Stack { hidden, layers, bidirectional, every_step };
+        let (init, recurrent_init) = (self.init.as_ref(), self.recurrent_init.as_ref());
+        let stack = Stack { hidden, layers, bidirectional, every_step, init, recurrent_init };
         stack.build(name, builder, |inputs, hidden, rng| lstm::Lstm::new(inputs, hidden, self.gate_bias, rng))
     }
 }

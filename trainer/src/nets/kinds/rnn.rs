@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::initial::read;
 use super::one;
 use super::stack::Stack;
+use crate::init::Init;
 use crate::layers::rnn;
 use crate::nets::NetError;
 use crate::nets::build::Builder;
@@ -27,12 +29,32 @@ pub struct Rnn {
     /// Every state is the output, not only the last.
     #[serde(default)]
     pub every_step: bool,
+    /// What the input's matrices start as; Glorot uniform unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read")]
+    pub init: Option<Init>,
+    /// What the state's matrices start as; orthogonal unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read")]
+    pub recurrent_init: Option<Init>,
 }
 
 impl Rnn {
+    /// A layer of `hidden` numbers, one direction, the last state.
+    pub fn new(hidden: usize) -> Self {
+        Self {
+            name: None,
+            hidden,
+            layers: 1,
+            bidirectional: false,
+            every_step: false,
+            init: None,
+            recurrent_init: None,
+        }
+    }
+
     pub(super) fn build<T: Scalar>(&self, name: &str, builder: &mut Builder<'_, T>) -> Result<(), NetError> {
         let &Self { hidden, layers, bidirectional, every_step, .. } = self;
-        let stack = Stack { hidden, layers, bidirectional, every_step };
+        let (init, recurrent_init) = (self.init.as_ref(), self.recurrent_init.as_ref());
+        let stack = Stack { hidden, layers, bidirectional, every_step, init, recurrent_init };
         stack.build(name, builder, rnn::Rnn::new)
     }
 }

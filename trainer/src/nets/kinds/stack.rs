@@ -2,6 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
+use crate::init::Init;
 use crate::init::bias::GateBias;
 use crate::layers::recurrent::{Cell, Recurrent};
 use crate::nets::arch::{HIDDEN, LAYERS, within};
@@ -11,14 +12,18 @@ use crate::scalar::Scalar;
 
 /// Recurrent layers on top of each other; all but the last hand on every state.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stack {
+pub(super) struct Stack<'a> {
     pub hidden: usize,
     pub layers: usize,
     pub bidirectional: bool,
     pub every_step: bool,
+    /// Of the input's matrices, if not the cell's own.
+    pub init: Option<&'a Init>,
+    /// Of the state's matrices, if not the cell's own.
+    pub recurrent_init: Option<&'a Init>,
 }
 
-impl Stack {
+impl Stack<'_> {
     /// Layers of the cells that `cell` makes of inputs and hidden numbers. Of several, each has a number in its name.
     pub fn build<T: Scalar, C: Cell<T> + 'static>(
         self,
@@ -26,15 +31,23 @@ impl Stack {
         builder: &mut Builder<'_, T>,
         cell: impl Fn(usize, usize, &mut ChaCha8Rng) -> C,
     ) -> Result<(), NetError> {
-        let Self { hidden, layers, bidirectional, every_step } = self;
+        let Self { hidden, layers, bidirectional, every_step, init, recurrent_init } = self;
         within(name, "hidden", hidden, HIDDEN)?;
         within(name, "layers", layers, LAYERS)?;
+        for (key, init) in [("", init), ("recurrent_", recurrent_init)] {
+            let refuse = |e| NetError::Layer { layer: name.to_owned(), reason: format!("{key}{e}") };
+            init.map_or(Ok(()), Init::check).map_err(refuse)?;
+        }
         for layer in 1..=layers {
             let Shape::Sequence([frames, inputs]) = builder.at.shape else {
                 return Err(builder.misfit(name, "a sequence"));
             };
             let every_step = every_step || layer < layers;
-            let mut next = || cell(inputs, hidden, builder.rng);
+            let mut next = || {
+                let mut cell = cell(inputs, hidden, builder.rng);
+                cell.weights_mut().restart(init, recurrent_init, builder.rng);
+                cell
+            };
             let layer_of_cells = match bidirectional {
                 true => Recurrent::bidirectional(next(), next(), every_step),
                 false => Recurrent::new(next(), every_step),

@@ -67,7 +67,7 @@ fn gru() -> Vec<LayerSpec> {
 }
 
 fn rnn() -> Vec<LayerSpec> {
-    let rnn = Rnn { name: None, hidden: 24, layers: 1, bidirectional: false, every_step: false };
+    let rnn = Rnn::new(24);
     vec![LayerSpec::Rnn(rnn), LayerSpec::Dense(Dense::default())]
 }
 
