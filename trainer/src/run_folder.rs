@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error::TrainError;
-use crate::files::write_atomically;
+use crate::files::{is_leftover, remove_leftovers, write_atomically};
 
 /// The exported network.
 pub const MODEL: &str = "model.onnx";
@@ -72,10 +72,10 @@ impl EpochMetrics {
 }
 
 impl RunFolder {
-    /// Refuses a folder that exists and is not empty.
+    /// Refuses a folder that exists and is not empty but for what a killed program left.
     pub fn check_free(folder: &Path) -> Result<(), TrainError> {
         match std::fs::read_dir(folder) {
-            Ok(mut entries) => match entries.next() {
+            Ok(mut entries) => match entries.find(|entry| !entry.as_ref().is_ok_and(is_leftover)) {
                 None => Ok(()),
                 Some(_) => Err(TrainError::RunExists(folder.into())),
             },
@@ -88,6 +88,7 @@ impl RunFolder {
     pub fn create(folder: &Path, config: &impl Serialize) -> Result<Self, TrainError> {
         Self::check_free(folder)?;
         std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
+        remove_leftovers(folder)?;
         let run = Self(folder.into());
         run.rewrite(config)?;
         Ok(run)
@@ -104,6 +105,7 @@ impl RunFolder {
             Err(e) => return Err(TrainError::io(run.config())(e)),
         };
         let config = serde_json::from_slice(&text).map_err(|e| run.no_run(format!("config.json: {e}")))?;
+        remove_leftovers(folder)?;
         Ok((run, config))
     }
 
