@@ -42,7 +42,7 @@ fn kill(arguments: &[&str], folder: &Path, number: u32, whole: Duration) -> bool
     let run = folder.join("killed");
     let done = lines(&run);
     let mut child = program(arguments, folder).spawn().unwrap();
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         std::thread::sleep(whole.mul_f64(rng.random_range(0.0..0.5)));
     } else {
         // The line of metrics comes first; best.ckpt, model.onnx and last.ckpt follow.
@@ -60,7 +60,17 @@ fn kill(arguments: &[&str], folder: &Path, number: u32, whole: Duration) -> bool
 }
 
 /// All that must be the same.
-fn result(run: &Path) -> (Vec<(String, Vec<u32>)>, Vec<u8>, Vec<[u64; 4]>, String) {
+#[derive(PartialEq)]
+struct Left {
+    /// Of the last checkpoint, as bits.
+    numbers: Vec<(String, Vec<u32>)>,
+    model: Vec<u8>,
+    /// Number, steps and the bits of both losses.
+    epochs: Vec<[u64; 4]>,
+    health: String,
+}
+
+fn result(run: &Path) -> Left {
     let checkpoint = Checkpoint::<serde_json::Value>::load(&run.join("last.ckpt")).unwrap();
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
     let numbers = checkpoint.arrays.into_iter().map(|(name, values)| (name, bits(values))).collect();
@@ -70,7 +80,7 @@ fn result(run: &Path) -> (Vec<(String, Vec<u32>)>, Vec<u8>, Vec<[u64; 4]>, Strin
         [m.epoch.into(), m.step, m.train_loss.to_bits(), m.validation_loss.unwrap().to_bits()]
     });
     let health = std::fs::read_to_string(run.join("health.jsonl")).unwrap();
-    (numbers, std::fs::read(run.join("model.onnx")).unwrap(), epochs.collect(), health)
+    Left { numbers, model: std::fs::read(run.join("model.onnx")).unwrap(), epochs: epochs.collect(), health }
 }
 
 fn survives(task: &str, flags: &str, folder: &Path) {
@@ -93,8 +103,8 @@ fn survives(task: &str, flags: &str, folder: &Path) {
     assert!(killed >= 3, "{killed} kills came in time");
     run(&resume, folder);
     let (whole, pieces) = (result(&folder.join("whole")), result(&folder.join("killed")));
-    assert_eq!(pieces.2.iter().map(|m| m[0]).collect::<Vec<_>>(), (1..=EPOCHS as u64).collect::<Vec<_>>());
-    assert_eq!(whole.2, pieces.2);
+    assert_eq!(pieces.epochs.iter().map(|m| m[0]).collect::<Vec<_>>(), (1..=EPOCHS as u64).collect::<Vec<_>>());
+    assert_eq!(whole.epochs, pieces.epochs);
     assert!(whole == pieces, "weights, model or health");
     let names =
         std::fs::read_dir(folder.join("killed")).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
