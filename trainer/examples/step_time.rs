@@ -3,6 +3,7 @@
 //!
 //! The yardstick nets of the design: ResNet-8 on 32x32x3; GRU of 128 on 100 frames of 13 or 784 frames of 1, LSTM
 //! of 128 on 100 frames of 13. On a busy machine compare CPU times; wall times mean something on an idle one only.
+//! `benches/against_pytorch.py` runs it alternately with PyTorch.
 
 use std::time::Instant;
 
@@ -54,7 +55,20 @@ fn main() {
     let cpu = (cpu_seconds() - cpu) * 1e3 / steps as f64;
     let walls = &mut walls[2..];
     walls.sort_by(f64::total_cmp);
-    println!("wall: median {:.2} ms, best {:.2} ms; CPU: {cpu:.2} ms a step", walls[walls.len() / 2], walls[0]);
+    println!(
+        "wall: median {:.2} ms, best {:.2} ms; CPU: {cpu:.2} ms a step; peak: {:.1} MB",
+        walls[walls.len() / 2],
+        walls[0],
+        peak()
+    );
+}
+
+/// Most memory that this process has had, in MB of 2^20 bytes; 0 where `/proc` does not tell.
+fn peak() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
 }
 
 /// User and system time of this process; 0 where `/proc` does not tell.
