@@ -113,12 +113,9 @@ fn apply(config: &mut Config, prescription: &Prescription) -> bool {
         }
         Prescription::LargerBatch { factor } => settings.batch = (settings.batch * factor as usize).min(4096),
         Prescription::ReplaceActivation { to } => {
-            let to = match to {
-                Replacement::Relu => Function::Relu,
-                Replacement::LeakyRelu => Function::LeakyRelu,
-            };
-            for layer in config.task.net_mut() {
-                replace(layer, to);
+            // The last layer's is what the task asks for.
+            if let Some((_, hidden)) = config.task.net_mut().split_last_mut() {
+                hidden.iter_mut().for_each(|layer| replace(layer, to));
             }
         }
         // Of a single sample there is nothing to normalize by.
@@ -151,25 +148,35 @@ fn apply(config: &mut Config, prescription: &Prescription) -> bool {
     *config != before
 }
 
-/// Another function wherever a hidden layer has one.
-fn replace(layer: &mut LayerSpec, to: Function) {
+/// ReLU for what saturates, LeakyReLU for what dies.
+fn replace(layer: &mut LayerSpec, to: Replacement) {
+    let other = |function| match (to, function) {
+        (Replacement::Relu, Function::Sigmoid | Function::Tanh) => Function::Relu,
+        (Replacement::LeakyRelu, Function::Relu) => Function::LeakyRelu,
+        (_, function) => function,
+    };
     match layer {
-        // A slope belongs to the function that goes.
-        LayerSpec::Activation(layer) if layer.function != to => (layer.function, layer.slope) = (to, None),
-        LayerSpec::Dense(layer) => layer.activation = layer.activation.map(|_| to),
-        LayerSpec::Convolution(layer) => layer.activation = layer.activation.map(|_| to),
+        LayerSpec::Activation(layer) => layer.function = other(layer.function),
+        LayerSpec::Dense(layer) => layer.activation = layer.activation.map(other),
+        LayerSpec::Convolution(layer) => layer.activation = layer.activation.map(other),
         _ => {}
     }
 }
 
-/// Batch normalization behind every convolution and every dense layer but the last, before the activation.
+/// Batch normalization behind every convolution and every dense layer but the last, before the activation. Dense layers
+/// of nets with branches are left: what is branched off from them would be another value.
 fn normalize(layers: &mut Vec<LayerSpec>) {
+    let branched = layers.iter().any(|layer| matches!(layer, LayerSpec::Branch(_) | LayerSpec::Add(_)));
     let norm = || LayerSpec::BatchNorm(BatchNorm { name: None });
-    let mut after = std::mem::take(layers).into_iter().peekable();
-    while let Some(mut layer) = after.next() {
+    let mut after = std::mem::take(layers).into_iter().enumerate().peekable();
+    while let Some((at, mut layer)) = after.next() {
+        // Automatic names count places, and flags and files may go by them.
+        layer.pin_name(at);
         match &mut layer {
             LayerSpec::Convolution(layer) => layer.normalize = true,
-            LayerSpec::Dense(dense) if !matches!(after.peek(), None | Some(LayerSpec::BatchNorm(_))) => {
+            LayerSpec::Dense(dense)
+                if !branched && !matches!(after.peek(), None | Some((_, LayerSpec::BatchNorm(_)))) =>
+            {
                 let function = dense.activation.take();
                 layers.extend([layer, norm()]);
                 let activation = |function| LayerSpec::Activation(Activation { name: None, function, slope: None });
@@ -190,8 +197,16 @@ fn initializer(init: verdict::Init) -> Init {
     }
 }
 
-/// Other initial weights, unless the layer's are of that kind.
+/// Other initial weights, unless the layer's are of that kind. Recurrent layers get their own: Glorot's, and orthogonal ones
+/// for the state.
 fn reinitialize(layer: &mut LayerSpec, to: &Init) {
+    let usual = |init: &mut Option<Init>, recurrent: &mut Option<Init>| (*init, *recurrent) = (None, None);
+    match layer {
+        LayerSpec::Gru(layer) => return usual(&mut layer.init, &mut layer.recurrent_init),
+        LayerSpec::Lstm(layer) => return usual(&mut layer.init, &mut layer.recurrent_init),
+        LayerSpec::Rnn(layer) => return usual(&mut layer.init, &mut layer.recurrent_init),
+        _ => {}
+    }
     let (key, default) = match layer {
         LayerSpec::Dense(layer) => (&mut layer.init, Init::GlorotUniform),
         LayerSpec::Convolution(layer) => (&mut layer.init, Init::HeNormal),
@@ -205,9 +220,8 @@ fn reinitialize(layer: &mut LayerSpec, to: &Init) {
 
 #[cfg(test)]
 mod tests {
-    use super::{LayerSpec, normalize, reinitialize, replace};
+    use super::{LayerSpec, Replacement, normalize, reinitialize, replace};
     use crate::init::Init;
-    use crate::layers::activation::Function;
 
     fn layers(text: &str) -> Vec<LayerSpec> {
         serde_json::from_str(text).expect("layers")
@@ -219,24 +233,24 @@ mod tests {
             r#"[{"kind": "dense", "outputs": 9, "activation": "tanh"}, {"kind": "dense", "outputs": 8}, {"kind": "dense"}]"#,
         );
         normalize(&mut net);
-        let kinds = |net: &[LayerSpec]| net.iter().map(LayerSpec::kind).collect::<Vec<_>>();
-        assert_eq!(kinds(&net), ["dense", "batch-norm", "activation", "dense", "batch-norm", "dense"]);
+        let names: Vec<String> = net.iter().enumerate().map(|(at, layer)| layer.name_at(at)).collect();
+        assert_eq!(names, ["dense1", "batch-norm2", "activation3", "dense2", "batch-norm5", "dense3"]);
         let once = net.clone();
         normalize(&mut net);
         assert_eq!(net, once);
     }
 
     #[test]
-    fn another_function_takes_no_slope_with_it() {
-        let mut net = layers(
-            r#"[{"kind": "activation", "function": "leaky-relu", "slope": 0.2}, {"kind": "dense", "activation": "tanh"}]"#,
-        );
-        let untouched = net[0].clone();
-        replace(&mut net[0], Function::LeakyRelu);
-        assert_eq!(net[0], untouched);
-        net.iter_mut().for_each(|layer| replace(layer, Function::Relu));
-        let expected = r#"[{"kind": "activation", "function": "relu"}, {"kind": "dense", "activation": "relu"}]"#;
-        assert_eq!(net, layers(expected));
+    fn only_what_is_ill_of_it_is_replaced() {
+        let text = r#"[{"kind": "activation", "function": "leaky-relu", "slope": 0.2}, {"kind": "dense", "activation": "tanh"},
+            {"kind": "activation", "function": "relu"}]"#;
+        let replaced = |to| {
+            let mut net = layers(text);
+            net.iter_mut().for_each(|layer| replace(layer, to));
+            net
+        };
+        assert_eq!(replaced(Replacement::Relu), layers(&text.replace("tanh", "relu")));
+        assert_eq!(replaced(Replacement::LeakyRelu), layers(&text.replace("\"relu\"", "\"leaky-relu\"")));
     }
 
     #[test]

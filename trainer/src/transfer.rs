@@ -68,7 +68,7 @@ pub fn take(path: &Path, net: &mut Net) -> Result<String, TrainError> {
         }
         false => onnx::read(&bytes, &wanted).map_err(bad)?,
     };
-    let (mut taken, mut fresh, mut used) = (0, Vec::new(), vec![false; donor.len()]);
+    let (mut taken, mut matrices, mut fresh, mut used) = (0, 0, Vec::new(), vec![false; donor.len()]);
     let mut give = |name: &str, values: &mut [f32], units: usize| {
         let Some(at) = donor.iter().position(|t| t.name == name) else {
             return fresh.push(name.to_owned());
@@ -81,12 +81,17 @@ pub fn take(path: &Path, net: &mut Net) -> Result<String, TrainError> {
         }
         values.copy_from_slice(&tensor.values);
         taken += 1;
+        matrices += usize::from(units > 1);
     };
     net.parameters().into_iter().for_each(|p| give(&p.name, p.value, p.units));
     net.buffers().into_iter().for_each(|(name, values)| give(&name, values, 1));
-    if taken == 0 {
+    // A vector that fits by chance, such as the biases of as many classes, is no beginning.
+    if matrices == 0 {
         let holds = list(donor.iter().map(|t| format!("{} ({})", t.name, t.size())).collect());
-        return Err(bad(format!("nothing in it fits this net; it holds {holds}; the net has {}", list(fresh))));
+        return Err(bad(format!(
+            "no matrix or kernel in it fits this net; it holds {holds}; the net has {}",
+            list(fresh)
+        )));
     }
     let mut line = format!("{}: {taken} of {} tensors taken", path.display(), taken + fresh.len());
     let unused = donor.iter().zip(used).filter(|(_, used)| !used).map(|(t, _)| t.name.clone()).collect();

@@ -157,9 +157,9 @@ impl Doctor {
         format!("{} observations: {}.", self.seen.len(), facts.join(", "))
     }
 
-    /// Whether there is enough to call a run healthy.
+    /// Whether there is enough to call a run healthy: it learns, or nothing came of the time it had.
     pub fn can_tell(&self) -> bool {
-        self.progress().is_some()
+        self.progress().is_some_and(|p| p.surely_learned || p.declining || self.patience_is_over())
     }
 
     fn progress(&self) -> Option<Progress> {

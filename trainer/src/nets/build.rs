@@ -20,7 +20,7 @@ pub(super) fn build<T: Scalar>(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<(Vec
     let places = HashMap::from([("input".to_owned(), at.clone())]);
     let mut builder = Builder { nodes: Vec::new(), at, places, classes: arch.classes, rng };
     for (i, layer) in arch.layers.iter().enumerate() {
-        let name = layer.name().map_or_else(|| format!("{}{}", layer.kind(), i + 1), str::to_owned);
+        let name = layer.name_at(i);
         // What a layer is made of is named `layer.part`: a dot in a name could make two tensors of one name.
         if name.is_empty() || name.contains('.') {
             return Err(NetError::Layer { layer: name, reason: "a name is not empty and has no dot".into() });

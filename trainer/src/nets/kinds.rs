@@ -73,6 +73,19 @@ macro_rules! kinds {
                 }
             }
 
+            /// The name it is known by as layer number `at` of a net, from 0: the user's, or its kind and place.
+            pub fn name_at(&self, at: usize) -> String {
+                self.name().map_or_else(|| format!("{}{}", self.kind(), at + 1), str::to_owned)
+            }
+
+            /// Gives it that name for good, wherever it will stand.
+            pub fn pin_name(&mut self, at: usize) {
+                let name = Some(self.name_at(at));
+                match self {
+                    $(Self::$kind(layer) => layer.name = name,)*
+                }
+            }
+
             /// Adds its nodes behind what the builder has.
             pub(super) fn build<T: Scalar>(&self, name: &str, builder: &mut Builder<'_, T>) -> Result<(), NetError> {
                 match self {
