@@ -24,7 +24,7 @@ impl<T: Scalar> Net<T> {
             // What nobody uses has no gradient; the builder makes no such node.
             let Some(mut dy) = gradients[i + 1].take() else { continue };
             let inputs: Vec<&ArrayD<T>> = node.inputs.iter().map(|&v| value(x, &self.values, v)).collect();
-            if let Some(stand_in) = &self.stand_in {
+            if let (Mode::Train, Some(stand_in)) = (mode, &self.stand_in) {
                 stand_in.gradient(i, &mut dy);
             }
             if let Some(watch) = &mut watch {
