@@ -150,6 +150,7 @@ fn run(
 fn net(arch: &Arch, config: &Config, resume: bool, progress: &Progress) -> Result<Net, TrainError> {
     let settings = &config.settings;
     let mut net = Net::new(arch, &mut stream(settings.seed, Purpose::Weights, 0, 0))?;
+    net.set_activity_penalty(settings.penalty.activity);
     if !matches!(net.output(), Shape::Vector(_)) {
         let (output, task) = (net.output(), config.task.name());
         let reason = format!("gives {output}; {task} trains nets that give one vector for a sample");

@@ -121,6 +121,11 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         None
     }
 
+    /// Whether what it gives has gone through a nonlinearity, even where the doctor looks at another layer for it.
+    fn ends_in_activation(&self) -> bool {
+        self.activation().is_some()
+    }
+
     /// Of gates: share within [`SATURATED`](crate::doctor::record::SATURATED) of an end of their range, in the last
     /// `forward` in [`Mode::Train`]. Known until `backward`.
     fn saturation(&self) -> Option<f64> {

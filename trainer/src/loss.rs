@@ -81,11 +81,23 @@ pub struct Loss<T> {
 /// The loss of `outputs` `[samples, outputs]` against `targets`, which [`Targets::check`] has found to fit. `smoothing`
 /// concerns classes alone.
 pub fn loss<T: Scalar>(outputs: ArrayView2<'_, T>, targets: Targets<'_>, smoothing: f32) -> Loss<T> {
+    masked_loss(outputs, targets, smoothing, None)
+}
+
+/// [`loss`] of the samples for which `counted`, one entry for each, is true; the others have no gradient. As if they
+/// were not there: means are over those that count. Keras' and PyTorch's per-step losses with a mask, divided by its sum.
+pub fn masked_loss<T: Scalar>(
+    outputs: ArrayView2<'_, T>,
+    targets: Targets<'_>,
+    smoothing: f32,
+    counted: Option<&[bool]>,
+) -> Loss<T> {
+    let counts = |sample: usize| counted.is_none_or(|counted| counted[sample]);
     match targets {
-        Targets::Classes(labels) => softmax(outputs, labels, labels, 1.0, smoothing),
-        Targets::Mixed { first, second, share } => softmax(outputs, first, second, share, smoothing),
-        Targets::Binary(answers) => sigmoid(outputs, answers),
-        Targets::Numbers(numbers) => squares(outputs, numbers),
+        Targets::Classes(labels) => softmax(outputs, labels, labels, 1.0, smoothing, counts),
+        Targets::Mixed { first, second, share } => softmax(outputs, first, second, share, smoothing, counts),
+        Targets::Binary(answers) => sigmoid(outputs, answers, counts),
+        Targets::Numbers(numbers) => squares(outputs, numbers, counts),
     }
 }
 
@@ -95,14 +107,16 @@ fn softmax<T: Scalar>(
     second: &[usize],
     share: f32,
     smoothing: f32,
+    counts: impl Fn(usize) -> bool,
 ) -> Loss<T> {
     let classes = logits.ncols();
     let (off, on) = (f64::from(smoothing) / classes as f64, 1.0 - f64::from(smoothing));
-    let samples = first.iter().filter(|&&label| label != IGNORED).count();
+    let counts = |sample: usize| first[sample] != IGNORED && counts(sample);
+    let samples = (0..first.len()).filter(|&sample| counts(sample)).count();
     let mut gradient = Array2::zeros(logits.dim());
     let (mut loss, mut correct) = (0.0, 0);
     let rows = logits.outer_iter().zip(gradient.outer_iter_mut()).zip(first.iter().zip(second));
-    for ((z, mut dz), (&first, &second)) in rows.filter(|(_, (first, _))| **first != IGNORED) {
+    for (_, ((z, mut dz), (&first, &second))) in rows.enumerate().filter(|(sample, _)| counts(*sample)) {
         let share_of_first = f64::from(share);
         let largest = z.iter().fold(f64::NEG_INFINITY, |m, v| m.max(v.wide()));
         let sum: f64 = z.iter().map(|v| (v.wide() - largest).exp()).sum();
@@ -118,11 +132,13 @@ fn softmax<T: Scalar>(
     Loss { loss: loss / samples.max(1) as f64, correct, samples, gradient }
 }
 
-fn sigmoid<T: Scalar>(logits: ArrayView2<'_, T>, answers: &[bool]) -> Loss<T> {
-    let (samples, outputs) = logits.dim();
+fn sigmoid<T: Scalar>(logits: ArrayView2<'_, T>, answers: &[bool], counts: impl Fn(usize) -> bool) -> Loss<T> {
+    let (rows, outputs) = logits.dim();
+    let samples = (0..rows).filter(|&sample| counts(sample)).count();
     let mut gradient = Array2::zeros(logits.dim());
     let (mut loss, mut correct) = (0.0, 0);
-    for ((z, mut dz), answers) in logits.outer_iter().zip(gradient.outer_iter_mut()).zip(answers.chunks(outputs)) {
+    let rows = logits.outer_iter().zip(gradient.outer_iter_mut()).zip(answers.chunks(outputs));
+    for (_, ((z, mut dz), answers)) in rows.enumerate().filter(|(sample, _)| counts(*sample)) {
         for ((z, dz), &yes) in z.iter().zip(&mut dz).zip(answers) {
             let z = z.wide();
             let tail = (-z.abs()).exp().ln_1p();
@@ -131,19 +147,22 @@ fn sigmoid<T: Scalar>(logits: ArrayView2<'_, T>, answers: &[bool]) -> Loss<T> {
         }
         correct += usize::from(z.iter().zip(answers).all(|(z, &yes)| (z.wide() > 0.0) == yes));
     }
-    Loss { loss: loss / (samples * outputs) as f64, correct, samples, gradient }
+    Loss { loss: loss / (samples * outputs).max(1) as f64, correct, samples, gradient }
 }
 
-fn squares<T: Scalar>(outputs: ArrayView2<'_, T>, numbers: &[f32]) -> Loss<T> {
-    let count = outputs.len() as f64;
+fn squares<T: Scalar>(outputs: ArrayView2<'_, T>, numbers: &[f32], counts: impl Fn(usize) -> bool) -> Loss<T> {
+    let width = outputs.ncols().max(1);
+    let samples = (0..outputs.nrows()).filter(|&sample| counts(sample)).count();
+    let count = (samples * width) as f64;
     let mut gradient = Array2::zeros(outputs.dim());
     let mut loss = 0.0;
-    for ((z, dz), &t) in outputs.iter().zip(&mut gradient).zip(numbers) {
+    let all = outputs.iter().zip(&mut gradient).zip(numbers).enumerate();
+    for (_, ((z, dz), &t)) in all.filter(|(i, _)| counts(i / width)) {
         let error = z.wide() - f64::from(t);
         loss += error * error / count;
         *dz = T::of(2.0 * error / count);
     }
-    Loss { loss, correct: 0, samples: outputs.nrows(), gradient }
+    Loss { loss, correct: 0, samples, gradient }
 }
 
 /// Where the first of the largest values is; 0 where nothing can be compared.
@@ -154,7 +173,7 @@ pub fn argmax<T: Scalar>(values: impl IntoIterator<Item = T>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{IGNORED, Targets, loss};
+    use super::{IGNORED, Targets, loss, masked_loss};
     use ndarray::{Array2, array};
 
     #[test]
@@ -181,6 +200,31 @@ mod tests {
                 let slope = (side(1e-5) - side(-1e-5)) / 2e-5;
                 assert!((slope - exact.gradient[at]).abs() < 1e-7, "{targets:?} {at:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_does_not_count_is_as_if_it_were_not_there() {
+        let z: Array2<f64> = array![[0.3, -1.2, 2.0], [9.0, -9.0, 9.0], [1.0, 0.5, -0.5]];
+        let kept = array![[0.3, -1.2, 2.0], [1.0, 0.5, -0.5]];
+        let answers = [true, false, true, true, true, true, false, true, false];
+        let numbers = [0.5, 0.0, 1.0, 7.0, f32::NAN, 7.0, 2.0, 1.0, 0.0];
+        let without = |i: &usize| i / 3 != 1;
+        let kept_answers: Vec<bool> = (0..9).filter(without).map(|i| answers[i]).collect();
+        let kept_numbers: Vec<f32> = (0..9).filter(without).map(|i| numbers[i]).collect();
+        for (all, part) in [
+            (Targets::Classes(&[2, 1, 0]), Targets::Classes(&[2, 0])),
+            (Targets::Binary(&answers), Targets::Binary(&kept_answers)),
+            (Targets::Numbers(&numbers), Targets::Numbers(&kept_numbers)),
+        ] {
+            let masked = masked_loss(z.view(), all, 0.1, Some(&[true, false, true]));
+            let part = loss(kept.view(), part, 0.1);
+            assert_eq!((masked.loss, masked.correct, masked.samples), (part.loss, part.correct, 2), "{all:?}");
+            assert_eq!(masked.gradient.row(0), part.gradient.row(0));
+            assert_eq!(masked.gradient.row(1).sum(), 0.0);
+            assert_eq!(masked.gradient.row(2), part.gradient.row(1));
+            let none = masked_loss(z.view(), all, 0.1, Some(&[false; 3]));
+            assert_eq!((none.loss, none.samples, none.gradient.sum()), (0.0, 0, 0.0));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Nets: what to build ([`Arch`]), and its nodes with their numbers at work ([`Net`]).
 
+mod activity;
 mod arch;
 mod backward;
 mod batch;
@@ -28,7 +29,7 @@ pub use stand_in::StandIn;
 use crate::export::graph::{Graph, Value};
 use crate::layers::conv::ConvBuffers;
 use crate::layers::{Layer, Mode, Noise, Pass};
-use crate::loss::{Targets, loss};
+use crate::loss::{Targets, masked_loss};
 use crate::parameter::{Parameter, gradient_norm};
 use crate::scalar::Scalar;
 
@@ -56,6 +57,8 @@ pub struct Net<T = f32> {
     spare: Vec<ArrayD<T>>,
     conv: ConvBuffers<T>,
     noise: Noise,
+    /// See [`Net::set_activity_penalty`].
+    activity_penalty: f64,
     stand_in: Option<Box<dyn StandIn<T>>>,
 }
 
@@ -80,7 +83,8 @@ impl<T: Scalar> Net<T> {
         let (nodes, output): (Vec<Node<T>>, _) = build::build(arch, rng)?;
         let values = nodes.iter().map(|_| ArrayD::zeros(vec![0])).collect();
         let (spare, conv, noise) = (Vec::new(), ConvBuffers::default(), Noise::default());
-        Ok(Self { arch: arch.clone(), output, nodes, values, lowest: 0, spare, conv, noise, stand_in: None })
+        let (arch, lowest, activity_penalty, stand_in) = (arch.clone(), 0, 0.0, None);
+        Ok(Self { arch, output, nodes, values, lowest, spare, conv, noise, activity_penalty, stand_in })
     }
 
     /// Its shape.
@@ -95,7 +99,8 @@ impl<T: Scalar> Net<T> {
 
     /// Forward and backward through one batch in training mode: afterwards [`Net::trainable`] holds the gradients of
     /// the mean loss, and the batch-norm statistics have moved. A net that answers every frame takes the targets of all
-    /// frames, sequence after sequence. `label_smoothing` in 0..1 concerns classes.
+    /// frames, sequence after sequence; what lies beyond the end of a sequence does not count, whatever its target.
+    /// `label_smoothing` in 0..1 concerns classes.
     ///
     /// # Errors
     /// [`NetError`] if shapes or labels do not fit. A loss that is not finite is no error here: it is in the
@@ -130,14 +135,21 @@ impl<T: Scalar> Net<T> {
         let seen = self.with_stand_in(|stand_in, net| stand_in.begin(net, batch)).transpose()?;
         let batch = Batch { x: seen.as_ref().unwrap_or(batch.x), ..batch };
         self.forward(batch, Mode::Train);
-        let loss = loss(self.outputs().view(), targets, label_smoothing);
+        let counted: Option<Vec<bool>> = match (batch.lengths, self.output) {
+            (Some(lengths), Shape::Sequence([frames, _])) => {
+                Some(lengths.iter().flat_map(|&n| (0..frames).map(move |frame| frame < n)).collect())
+            }
+            _ => None,
+        };
+        let loss = masked_loss(self.outputs().view(), targets, label_smoothing, counted.as_deref());
         let shape = self.values.last().map(|v| v.raw_dim()).expect("a net has layers");
         let gradient = loss.gradient.into_shape_with_order(shape).expect("as many numbers");
         self.backward(batch, gradient, Mode::Train, watch);
         self.with_stand_in(|stand_in, net| stand_in.end(net));
         self.noise.step += 1;
         let gradient_norm = gradient_norm(&self.trainable());
-        Ok(StepStats { loss: loss.loss, correct: loss.correct, samples: loss.samples, gradient_norm })
+        let all = loss.loss + self.activity_loss(batch);
+        Ok(StepStats { loss: all, correct: loss.correct, samples: loss.samples, gradient_norm })
     }
 
     /// Outputs `[batch, classes]` in evaluation mode, or `[batch * frames, classes]` of a net that answers every frame.

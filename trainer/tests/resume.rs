@@ -123,7 +123,7 @@ fn a_run_with_the_whole_toolbox_goes_on_exactly() {
         config.settings.rule = rule;
         config.settings.clip = clip;
         config.settings.schedule = Schedule { shape, warm_up: 5 };
-        config.settings.penalty = Penalty { l1: 1e-4, l2: 1e-4 };
+        config.settings.penalty = Penalty { l1: 1e-4, l2: 1e-4, activity: 1e-3 };
         config.settings.average = Some(0.9);
         config.settings.mixup = Some(0.4);
         compare(&config, &[0, 3, 8, 13]);

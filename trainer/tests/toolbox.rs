@@ -108,7 +108,7 @@ fn penalties() {
     let Golden { l1, l2, loss, gradient } = golden("penalty");
     let weights: Lists = golden("clips");
     let mut matrix = Weights::matrix(weights["weights"][0].clone(), 3);
-    let ours = Penalty { l1, l2 }.add(&mut [matrix.parameter("m".into(), true)]);
+    let ours = Penalty { l1, l2, activity: 0.0 }.add(&mut [matrix.parameter("m".into(), true)]);
     close("loss", &[ours as f32], &[loss], 1e-5);
     close("gradient", &matrix.gradient, &gradient, 1e-5);
 }

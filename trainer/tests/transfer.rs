@@ -157,7 +157,7 @@ fn config(task: Task, data: &Path, test: Option<&Path>) -> Config {
         label_smoothing: 0.05,
         rule: Rule::adam_w(0.01),
         clip: Clip::GlobalNorm { limit: 1.0 },
-        penalty: Penalty { l1: 1e-5, l2: 0.0 },
+        penalty: Penalty { l1: 1e-5, ..Penalty::default() },
         average: Some(0.9),
         mixup: None,
         watch: 5,

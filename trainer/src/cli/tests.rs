@@ -90,7 +90,8 @@ fn every_tool_has_its_flag() {
     assert_eq!(image("--schedule step --step-every 9 --warm-up 50").schedule, step);
     assert_eq!(image("--schedule cosine").schedule.shape, Shape::Cosine);
     assert_eq!(image("--schedule constant").schedule.shape, Shape::Constant);
-    assert_eq!(image("--l1 0.5 --l2 0.25").penalty, Penalty { l1: 0.5, l2: 0.25 });
+    let penalty = Penalty { l1: 0.5, l2: 0.25, activity: 0.125 };
+    assert_eq!(image("--l1 0.5 --l2 0.25 --l2-activity 0.125").penalty, penalty);
     let both = image("--average 0.99 --mixup 0.2");
     assert_eq!((both.average, both.mixup), (Some(0.99), Some(0.2)));
 }
@@ -131,6 +132,7 @@ fn senseless_values_are_refused_by_flag() {
         ("motion --weight-decay 2", "--weight-decay"),
         ("motion --l1 nan", "--l1"),
         ("motion --l2 2", "--l2"),
+        ("motion --l2-activity inf", "--l2-activity"),
         ("motion --schedule step", "--schedule step"),
         ("motion --step-every 3", "--step-every"),
         ("motion --step-factor 0.5", "--step-factor"),

@@ -64,6 +64,9 @@ pub(super) struct Tools {
     /// Penalty on the sum of the weights' squares.
     #[arg(long, default_value_t = 0.0)]
     l2: f32,
+    /// Penalty on the sum of the squares of what hidden activations and recurrent layers give, a sample's mean.
+    #[arg(long, value_name = "L2", default_value_t = 0.0)]
+    l2_activity: f32,
     // The group's name is capitalized as those that clap makes of flattened types: `--resume` tells groups from flags by
     // that.
     /// Largest norm of all gradients together.
@@ -216,7 +219,8 @@ impl Tools {
     pub fn penalty(&self) -> Result<Penalty, TrainError> {
         within("--l1", self.l1, 0.0..=1.0)?;
         within("--l2", self.l2, 0.0..=1.0)?;
-        Ok(Penalty { l1: self.l1, l2: self.l2 })
+        within("--l2-activity", self.l2_activity, 0.0..=1.0)?;
+        Ok(Penalty { l1: self.l1, l2: self.l2, activity: self.l2_activity })
     }
 
     pub fn label_smoothing(&self, recipe: &Recipe) -> Result<f32, TrainError> {

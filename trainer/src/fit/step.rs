@@ -83,7 +83,7 @@ impl Fit<'_> {
         let watch = measure.map(|m| m as &mut dyn Watch<f32>);
         self.net.set_noise(Noise { seed: settings.seed, step: self.state.plan.step() });
         let mut stats = self.net.gradients_watched(inputs, targets, settings.label_smoothing, watch)?;
-        if !settings.penalty.is_none() {
+        if !settings.penalty.spares_weights() {
             let mut parameters = self.net.trainable();
             stats.loss += settings.penalty.add(&mut parameters);
             stats.gradient_norm = gradient_norm(&parameters);

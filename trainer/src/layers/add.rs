@@ -17,6 +17,10 @@ pub struct Add {
 }
 
 impl<T: Scalar> Layer<T> for Add {
+    fn ends_in_activation(&self) -> bool {
+        self.relu
+    }
+
     fn forward(&mut self, inputs: &[&ArrayD<T>], y: &mut ArrayD<T>, _: &mut Pass<'_, T>) {
         let [a, b] = inputs else { unreachable!("the net was built with two inputs here") };
         reshape(y, a.shape());

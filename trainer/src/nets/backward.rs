@@ -2,6 +2,7 @@
 
 use ndarray::ArrayD;
 
+use super::activity::add_gradient;
 use super::{Batch, Net, Watch, value};
 use crate::layers::{InputGradient, Mode, Pass};
 use crate::scalar::Scalar;
@@ -20,9 +21,15 @@ impl<T: Scalar> Net<T> {
         let mut gradients: Vec<Option<ArrayD<T>>> = (0..=self.nodes.len()).map(|_| None).collect();
         gradients[self.nodes.len()] = Some(d);
         let (lowest, to_input) = if mode == Mode::Train { (self.lowest, false) } else { (0, true) };
+        // The penalty is part of training alone.
+        let penalty = if mode == Mode::Train { self.activity_penalty } else { 0.0 };
+        let (last, slope) = (self.nodes.len() - 1, 2.0 * penalty / x.shape()[0] as f64);
         for (i, node) in self.nodes.iter_mut().enumerate().skip(lowest).rev() {
             // What nobody uses has no gradient; the builder makes no such node.
             let Some(mut dy) = gradients[i + 1].take() else { continue };
+            if i < last {
+                add_gradient(node, &self.values[i], lengths, slope, &mut dy);
+            }
             let inputs: Vec<&ArrayD<T>> = node.inputs.iter().map(|&v| value(x, &self.values, v)).collect();
             if let (Mode::Train, Some(stand_in)) = (mode, &self.stand_in) {
                 stand_in.gradient(i, &mut dy);

@@ -29,7 +29,7 @@ impl<'a, T> From<&'a ArrayD<T>> for Batch<'a, T> {
 /// What one batch says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepStats {
-    /// Mean loss of the batch; not finite when the net has diverged.
+    /// Mean loss of the batch, with the penalty on activities; not finite when the net has diverged.
     pub loss: f64,
     /// Samples classified rightly.
     pub correct: usize,
