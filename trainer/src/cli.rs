@@ -203,9 +203,9 @@ struct DoctorArgs {
 
 #[derive(Args)]
 struct StudyArgs {
-    /// Which.
+    /// Which; without it, what each of them shows.
     #[arg(value_parser = PossibleValuesParser::new(STUDIES.iter().map(|study| study.name)))]
-    name: String,
+    name: Option<String>,
     /// All of it, which takes hours; without it a small form of seconds.
     #[arg(long)]
     full: bool,
@@ -361,6 +361,11 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
 
 fn study(StudyArgs { name, full, out, data, seed, threads }: StudyArgs) -> Result<Request, TrainError> {
     within("--threads", threads.unwrap_or(1), THREADS)?;
+    let Some(name) = name else {
+        return Ok(Request::Print(
+            STUDIES.iter().map(|study| format!("{}: {}\n\n", study.name, study.shows)).collect(),
+        ));
+    };
     let study = Study::find(&name).expect("clap has checked the name");
     let out = out.unwrap_or_else(|| PathBuf::from(format!("runs/study-{name}{}", if full { "-full" } else { "" })));
     Ok(Request::Study { study, full, data, out, seed, threads })

@@ -31,6 +31,8 @@ fn wrong_usage_ends_with_2() {
     let here = folder.path();
     says(&run(&["image"], here, 2), &["--data"]);
     says(&run(&["motion", "--epochs", "0"], here, 2), &["--epochs", "1 to 100000"]);
+    says(&run(&["study"], here, 0), &["memory: ", "repair: "]);
+    says(&run(&["study", "luck"], here, 2), &["luck", "memory", "repair"]);
     says(&run(&["image", "--data", "x", "--model", "resnet9"], here, 2), &["resnet8"]);
     says(&run(&["sound", "--resume", "nowhere"], here, 2), &["nowhere", "config.json"]);
     std::fs::create_dir_all(here.join("taken/inside")).unwrap();
