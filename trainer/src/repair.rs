@@ -167,25 +167,26 @@ fn replace(layer: &mut LayerSpec, to: Replacement) {
 /// of nets with branches are left: what is branched off from them would be another value.
 fn normalize(layers: &mut Vec<LayerSpec>) {
     let branched = layers.iter().any(|layer| matches!(layer, LayerSpec::Branch(_) | LayerSpec::Add(_)));
-    let norm = || LayerSpec::BatchNorm(BatchNorm { name: None });
-    let mut after = std::mem::take(layers).into_iter().enumerate().peekable();
-    while let Some((at, mut layer)) = after.next() {
-        // Automatic names count places, and flags and files may go by them.
-        layer.pin_name(at);
-        match &mut layer {
-            LayerSpec::Convolution(layer) => layer.normalize = true,
-            LayerSpec::Dense(dense)
-                if !branched && !matches!(after.peek(), None | Some((_, LayerSpec::BatchNorm(_)))) =>
-            {
-                let function = dense.activation.take();
-                layers.extend([layer, norm()]);
-                let activation = |function| LayerSpec::Activation(Activation { name: None, function, slope: None });
-                layers.extend(function.map(activation));
-                continue;
-            }
-            _ => {}
+    let bare =
+        |pair: &[LayerSpec]| matches!(pair, [LayerSpec::Dense(_), next] if !matches!(next, LayerSpec::BatchNorm(_)));
+    for layer in layers.iter_mut() {
+        if let LayerSpec::Convolution(layer) = layer {
+            layer.normalize = true;
         }
-        layers.push(layer);
+    }
+    let to_insert: Vec<bool> = layers.windows(2).map(|pair| !branched && bare(pair)).collect();
+    if !to_insert.contains(&true) {
+        return;
+    }
+    // Automatic names count places, and flags and files may go by them.
+    layers.iter_mut().enumerate().for_each(|(at, layer)| layer.pin_name(at));
+    for at in (0..to_insert.len()).rev().filter(|&at| to_insert[at]) {
+        layers.insert(at + 1, LayerSpec::BatchNorm(BatchNorm { name: None }));
+        if let LayerSpec::Dense(dense) = &mut layers[at]
+            && let Some(function) = dense.activation.take()
+        {
+            layers.insert(at + 2, LayerSpec::Activation(Activation { name: None, function, slope: None }));
+        }
     }
 }
 
