@@ -17,7 +17,7 @@ const SAMPLES: usize = 500;
 /// Samples prepared together.
 const CHUNK: usize = 64;
 
-/// At most [`SAMPLES`] of `indices`, evenly spread.
+/// At most `SAMPLES` of `indices`, evenly spread.
 pub fn spread(indices: &[u32]) -> Vec<u32> {
     let count = indices.len().min(SAMPLES);
     (0..count).map(|i| indices[i * indices.len() / count]).collect()

@@ -53,7 +53,7 @@ impl<T: Scalar> Net<T> {
     }
 
     /// Of every recurrent layer its name and what
-    /// [`Layer::state_jacobians`] says of it on the one sample `x`, `[1, frames, inputs]`.
+    /// [`Layer::state_jacobians`](crate::layers::Layer::state_jacobians) says of it on the one sample `x`, `[1, frames, inputs]`.
     ///
     /// # Errors
     /// [`NetError::Shape`].
