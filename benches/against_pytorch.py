@@ -10,7 +10,7 @@ wall time, because wall time means little on a busy machine. Memory is the peak 
 
 Measured on 2 idle cores of an AMD EPYC on 2026-11-24, 3 rounds, PyTorch 2.15 from PyPI (wall time, peak memory): ResNet-8
 21.6 / 38.3 ms = 0.51, 51 / 738 MB; GRU on 100 frames 10.6 / 21.8 ms = 0.49, 25 / 710 MB; GRU on 784 frames 88.0 / 185.9 ms =
-0.48, 88 / 861 MB; LSTM on 100 frames 14.3 / 6.8 ms = 2.11, 27 / 719 MB: its LSTM runs through oneDNN, its GRU does not.
+0.48, 88 / 861 MB; LSTM on 100 frames 14.3 / 6.8 ms = 2.11, 27 / 719 MB.
 """
 
 import argparse
