@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use criterion::Criterion;
-use escarp_run::detect;
+use escarp_detect::detect;
 use escarp_runtime::Cpu;
 
 /// The portable kernels and this machine's best, if it has better.
 pub fn cpus() -> Vec<Cpu> {
     let mut cpus = vec![Cpu::PORTABLE];
-    if detect::detect() != Cpu::PORTABLE {
-        cpus.push(detect::detect());
+    if detect() != Cpu::PORTABLE {
+        cpus.push(detect());
     }
     cpus
 }

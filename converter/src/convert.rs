@@ -33,7 +33,7 @@ pub struct Options {
     pub limit: usize,
     /// How activation ranges are chosen.
     pub method: Method,
-    /// What the host's kernels may use.
+    /// Which kernels run the model here: changes how long that takes, and no result.
     pub cpu: Cpu,
     /// Anything doubtful is an error.
     pub strict: bool,
@@ -48,7 +48,7 @@ impl Default for Options {
             name: String::new(),
             limit: 500,
             method: Method::Percentile(99.99),
-            cpu: Cpu::compiled(),
+            cpu: escarp_detect::detect(),
             strict: false,
         }
     }

@@ -88,7 +88,7 @@ fn a_whole_conversion_writes_all_three_files() {
     assert_eq!(json["file_bytes"], file.len());
     assert_eq!(json["arena_bytes"], model.arena_len());
     assert_eq!((&json["macs"], &json["macs_per_decision"]), (&model.macs().into(), &model.macs().into()));
-    assert_eq!(json["isa"], escarp_runtime::Cpu::compiled().isa().name());
+    assert_eq!(json["isa"], escarp_detect::detect().isa().name());
     // 3 channels in, 4 out, 9 taps; 4 in, 2 out. Both sides of each are filled to 8; a block of 8 rows takes 72 bytes.
     let parts = |key: &str| json["file_parts"][key].as_u64().unwrap();
     assert_eq!((parts("weights"), parts("filling")), (108 + 8, 9 * 64 - 108 + 64 - 8));

@@ -3,7 +3,14 @@
 mod build;
 
 use build::{Numbers, Onnx, attribute, int, ints, text};
-use escarp_converter::{Options, Samples, convert, eval::Evaluator, float_runner, measure::measure, ops::Op, read};
+use escarp_converter::{
+    Options, Samples, convert,
+    eval::Evaluator,
+    float_runner,
+    measure::{Scores, measure},
+    ops::Op,
+    read,
+};
 use escarp_runtime::Cpu;
 use tract_onnx::pb;
 
@@ -25,8 +32,11 @@ fn check(onnx: Onnx, steps: f32) -> escarp_converter::Converted {
     }
     let converted = convert(&bytes, &samples, &options).unwrap();
     let picks: Vec<usize> = (0..samples.len()).collect();
-    let scores = measure(&converted.file, &float, &samples, &picks, Cpu::compiled(), &|| {}).unwrap();
+    let on = |cpu| measure(&converted.file, &float, &samples, &picks, cpu, &|| {}).unwrap();
+    let (scores, portable) = (on(options.cpu), on(Cpu::PORTABLE));
     assert_eq!(scores.total, 24);
+    let int8 = |s: &Scores| s.answers.iter().map(|a| a.int8.clone()).collect::<Vec<_>>();
+    assert_eq!(int8(&scores), int8(&portable), "{} kernels against portable", options.cpu.isa().name());
     let unit = converted.plan.graph.tensors[converted.plan.graph.output].scale.scale;
     for answer in &scores.answers {
         for (float, int8) in answer.float.iter().zip(&answer.int8) {

@@ -20,24 +20,9 @@ pub enum Error {
     /// An input file; the error names it.
     #[error(transparent)]
     Input(#[from] media::Error),
-    /// Not a name of an instruction set.
-    #[error("--isa {given}: unknown instruction set; there are: {allowed}")]
-    UnknownIsa {
-        /// What was asked for.
-        given: String,
-        /// What there is.
-        allowed: String,
-    },
-    /// This CPU cannot do that.
-    #[error("--isa {asked}: this {arch} CPU does not have it; it has: {has}")]
-    NoIsa {
-        /// What was asked for.
-        asked: &'static str,
-        /// The machine's architecture.
-        arch: &'static str,
-        /// What it has.
-        has: String,
-    },
+    /// An instruction set that is not there.
+    #[error("--isa {0}")]
+    Isa(#[from] escarp_detect::Error),
     /// A run was refused by the runtime.
     #[error(transparent)]
     Runtime(#[from] escarp_runtime::Error),
@@ -56,7 +41,7 @@ impl Error {
     /// 2: the command line asks for what cannot be; 1: a file or a run failed.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::UnknownIsa { .. } | Error::NoIsa { .. } => 2,
+            Error::Isa(_) => 2,
             _ => 1,
         }
     }

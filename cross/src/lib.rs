@@ -1,4 +1,4 @@
-//! The board program as a library: which instructions the CPU has, and a model with its front end at work on files.
+//! The board program as a library: a model with its front end at work on files.
 //!
 //! ```text
 //! model file --Model::parse--> Model --Runner::new--> Runner --decide(file)--> Decision
@@ -8,7 +8,6 @@
 #![warn(missing_docs)]
 
 pub mod bench;
-pub mod detect;
 mod error;
 pub mod info;
 mod runner;

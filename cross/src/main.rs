@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use escarp_run::{Decision, Error, Runner, bench, detect, info, read_input, read_model};
+use escarp_run::{Decision, Error, Runner, bench, info, read_input, read_model};
 use escarp_runtime::{Cpu, Model};
 use serde_json::json;
 
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
 
 fn start(cli: &Cli) -> Result<ExitCode, Error> {
     let (Task::Run { common, .. } | Task::Info { common } | Task::Bench { common, .. }) = &cli.task;
-    let cpu = common.isa.as_deref().map_or_else(|| Ok(detect::detect()), detect::named)?;
+    let cpu = common.isa.as_deref().map_or_else(|| Ok(escarp_detect::detect()), escarp_detect::named)?;
     let file = read_model(&common.model)?;
     let model = parse(&common.model, &file)?;
     match &cli.task {

@@ -20,7 +20,7 @@ fn unpack(tar: &Path, kind: Kind, count: usize, folder: &Path) -> Vec<String> {
 
 /// Converts, then runs everywhere; returns the host's outputs.
 fn same_everywhere(model: &Path, files: &[String]) -> Vec<Vec<i64>> {
-    let isa = escarp_run::detect::detect().isa().name();
+    let isa = escarp_detect::detect().isa().name();
     let mut arguments: Vec<String> = vec!["run".into(), "--json".into(), model.to_str().unwrap().into()];
     arguments.extend(files.iter().cloned());
     let host = outputs(&run(&program("escarp-run"), &arguments), std::env::consts::ARCH, isa);

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use escarp_run::{Runner, detect};
+use escarp_detect::detect;
+use escarp_run::Runner;
 use escarp_runtime::Model;
 use escarp_tests::{boards, outputs, program, run, succeed};
 
@@ -34,7 +35,7 @@ fn same_everywhere(model: &Path, files: &[String]) {
     let bytes = std::fs::read(model).unwrap();
     let parsed = Model::parse(&bytes).unwrap();
     let mut arena = vec![0xa5u8.cast_signed(); parsed.arena_len() + 64];
-    let mut runner = Runner::new(&parsed, &mut arena, detect::detect()).unwrap();
+    let mut runner = Runner::new(&parsed, &mut arena, detect()).unwrap();
     let here: Vec<Vec<i64>> = files
         .iter()
         .flat_map(|file| runner.decide(file, &std::fs::read(file).unwrap()).unwrap())
@@ -49,7 +50,7 @@ fn same_everywhere(model: &Path, files: &[String]) {
         all.extend(files.iter().cloned());
         all
     };
-    for isa in ["portable", detect::detect().isa().name()] {
+    for isa in ["portable", detect().isa().name()] {
         let said = run(&program("escarp-run"), arguments(isa));
         assert_eq!(outputs(&said, std::env::consts::ARCH, isa), here, "host, {isa}");
     }

@@ -4,7 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use escarp_run::detect::detect;
+use escarp_detect::detect;
 use escarp_runtime::{Model, Session};
 use escarp_tests::{program, root, shared, succeed};
 

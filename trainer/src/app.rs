@@ -116,6 +116,9 @@ fn run(
             progress.line(format!("finding the ranges of all layers on {} training samples", indices.len()));
             quantizer.calibrate(&net, &metadata.front_end, &*prepared.samples, &indices)?;
         }
+        let isa = escarp_detect::detect().isa().name();
+        progress
+            .line(format!("the int8 network runs on this machine's {isa} kernels, which change its time and no bit"));
         net.set_stand_in(Box::new(quantizer));
     }
     let folder = folder()?;

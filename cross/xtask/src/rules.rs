@@ -14,7 +14,7 @@ const UNSAFE: [&str; 9] = [
     "runtime/src/bytes.rs",
     // `Cpu::assume` is declared here and called there.
     "runtime/src/cpu.rs",
-    "cross/src/detect.rs",
+    "runtime/detect/src/lib.rs",
     // Start-up code, page table and semihosting of the bare-metal image.
     "cross/bare/src/machine.rs",
     // The one door to the gemm crate, whose only entry takes pointers; the trainer never runs on a board.

@@ -8,6 +8,7 @@ use escarp_converter::qgraph::QNode;
 use escarp_converter::quantize::quantize;
 use escarp_converter::scale::Scale;
 use escarp_converter::{Error, Options};
+use escarp_detect::detect;
 use escarp_runtime::{Model, Session};
 use ndarray::ArrayD;
 use rayon::prelude::*;
@@ -71,7 +72,7 @@ impl Int8 {
             .map(|x| {
                 let model = Model::parse(&self.file).map_err(failed)?;
                 let mut arena = vec![0; model.arena_len() + ALIGNMENT];
-                let mut session = Session::new(&model, &mut arena, Options::default().cpu).map_err(failed)?;
+                let mut session = Session::new(&model, &mut arena, detect()).map_err(failed)?;
                 let mut made = vec![Vec::new(); graph.nodes.len()];
                 for sample in x.chunks_exact(sample) {
                     session.reset();
