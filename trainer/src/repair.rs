@@ -208,13 +208,13 @@ fn reinitialize(layer: &mut LayerSpec, to: &Init) {
         LayerSpec::Rnn(layer) => return usual(&mut layer.init, &mut layer.recurrent_init),
         _ => {}
     }
-    let (key, default) = match layer {
-        LayerSpec::Dense(layer) => (&mut layer.init, Init::GlorotUniform),
-        LayerSpec::Convolution(layer) => (&mut layer.init, Init::HeNormal),
-        LayerSpec::Residual(layer) => (&mut layer.init, Init::HeNormal),
+    let key = match layer {
+        LayerSpec::Dense(layer) => &mut layer.init,
+        LayerSpec::Convolution(layer) => &mut layer.init,
+        LayerSpec::Residual(layer) => &mut layer.init,
         _ => return,
     };
-    if key.as_ref().unwrap_or(&default) != to {
+    if key.clone().unwrap_or_default() != *to {
         *key = Some(to.clone());
     }
 }

@@ -7,6 +7,26 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 #[test]
+fn weights_start_glorot_uniform_unless_told() {
+    let weights = |input: &str, layers: &str| -> Vec<Vec<u32>> {
+        let text = format!("input = {input}\nclasses = 3\n{layers}[[layer]]\nkind = \"dense\"\n");
+        let arch = NetFile::parse("my.toml", &text).expect("sound TOML").arch().expect("input and classes");
+        let mut net = Net::<f32>::new(&arch, &mut ChaCha8Rng::seed_from_u64(0)).expect("a sound net");
+        net.parameters().iter().map(|p| p.value.iter().map(|w| w.to_bits()).collect()).collect()
+    };
+    let pool = "[[layer]]\nkind = \"global-average-pool\"\n";
+    for (input, kind, keys, after) in [
+        ("{ map = [6, 6, 4] }", "convolution", "outputs = 5", pool),
+        ("{ map = [6, 6, 4] }", "residual", "outputs = 5\nblocks = 2", pool),
+        ("{ vector = 4 }", "dense", "outputs = 5", ""),
+    ] {
+        let of = |init: &str| weights(input, &format!("[[layer]]\nkind = \"{kind}\"\n{keys}\n{init}\n{after}"));
+        assert_eq!(of(""), of("init = \"glorot-uniform\""), "{kind}");
+        assert_ne!(of(""), of("init = \"he-normal\""), "{kind}");
+    }
+}
+
+#[test]
 fn layers_that_do_not_go_together_are_refused() {
     let refused = |input: &str, layers: &[&str]| {
         let text = layers.iter().fold(format!("input = {input}\nclasses = 3\n"), |text, l| text + "[[layer]]\n" + l);

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use escarp_trainer::generate::{Counts, images};
-use escarp_trainer::study::Study;
 use escarp_trainer::study::command::Order;
-use escarp_trainer::study::results::Results;
+use escarp_trainer::study::results::{Record, Results};
+use escarp_trainer::study::{STUDIES, Study};
 
 fn order<'a>(name: &str, folder: &'a Path) -> Order<'a> {
     Order { study: Study::find(name).unwrap(), full: false, folder, seed: 0, data: None }
@@ -22,6 +22,21 @@ fn figure(results: &Results, order: &Order, [row, column]: [&str; 2], key: &str)
 fn table(folder: &Path) -> String {
     let text = std::fs::read_to_string(folder.join("results.md")).unwrap();
     text[text.find("## ").unwrap()..].to_owned()
+}
+
+/// A change of a recipe leaves the committed results behind, which were then of something else.
+#[test]
+fn committed_results_are_of_the_recipes_there_are() {
+    for study in STUDIES {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("studies").join(study.name).join("results.jsonl");
+        let cells = (study.cells)(true);
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            let record: Record = serde_json::from_str(line).unwrap();
+            let (row, column) = (&record.row, &record.column);
+            let cell = cells.iter().find(|cell| cell.row == *row && cell.column == *column);
+            assert_eq!(cell.map(|cell| &cell.recipe), Some(&record.recipe), "{}: {row}, {column}", study.name);
+        }
+    }
 }
 
 #[test]

@@ -100,6 +100,7 @@ impl NetFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::init::Init;
     use crate::nets::{Arch, Net};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
@@ -119,6 +120,21 @@ mod tests {
             let arch = net.arch().unwrap_or_else(|| panic!("{} says what it was drawn for", preset.name));
             Net::<f32>::new(&arch, &mut ChaCha8Rng::seed_from_u64(0))
                 .unwrap_or_else(|e| panic!("{}: {e}", preset.name));
+        }
+    }
+
+    /// They end in ReLUs: the default would lose the signal.
+    #[test]
+    fn convolutions_say_that_they_start_he_normal() {
+        for preset in PRESETS {
+            for layer in preset.net().layers {
+                let init = match layer {
+                    LayerSpec::Convolution(layer) => layer.init,
+                    LayerSpec::Residual(layer) => layer.init,
+                    _ => continue,
+                };
+                assert_eq!(init, Some(Init::HeNormal), "{}", preset.name);
+            }
         }
     }
 

@@ -40,7 +40,7 @@ pub struct Convolution {
     /// Behind that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Function>,
-    /// What the kernel starts as; He normal unless told.
+    /// What the kernel starts as; Glorot uniform unless told.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read")]
     pub init: Option<Init>,
 }
@@ -66,7 +66,7 @@ impl Convolution {
         if h.min(w) + 2 * padding < kernel {
             return Err(builder.misfit(name, "maps that are no smaller than its kernel"));
         }
-        let init = check(name, &self.init, Init::HeNormal)?;
+        let init = check(name, &self.init, Init::default())?;
         builder.weights(name, &[kernel, kernel, inputs / groups, outputs])?;
         let weight = init.fill(Kernel::convolution(kernel * kernel, inputs, outputs, groups), builder.rng);
         let shape = ConvShape { inputs, outputs, kernel, stride, padding, groups };

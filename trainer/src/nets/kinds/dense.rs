@@ -38,7 +38,7 @@ impl Dense {
             Shape::Sequence([frames, n]) => (n, Shape::Sequence([frames, outputs])),
             Shape::Map(_) | Shape::Tokens(_) => return Err(builder.misfit(name, "a vector or a sequence")),
         };
-        let init = check(name, &self.init, Init::GlorotUniform)?;
+        let init = check(name, &self.init, Init::default())?;
         builder.weights(name, &[inputs, outputs])?;
         let weight = init.fill(Kernel::dense(inputs, outputs), builder.rng);
         builder.push(name, dense::Dense::new(weight, inputs, outputs), shape);

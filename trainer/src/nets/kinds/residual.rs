@@ -37,7 +37,7 @@ pub struct Residual {
     /// Batch normalization behind every convolution, in place of a bias.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub normalize: bool,
-    /// What the kernels start as; He normal unless told.
+    /// What the kernels start as; Glorot uniform unless told.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read")]
     pub init: Option<Init>,
 }

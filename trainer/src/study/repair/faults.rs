@@ -42,7 +42,9 @@ fn dense(layers: usize, function: Function, init: Option<Init>) -> Vec<LayerSpec
     net
 }
 
+/// He normal weights unless told: nothing is to be wrong with them, whatever the activation.
 fn convolutions(layers: usize, normalize: bool, function: Function, init: Option<Init>) -> Vec<LayerSpec> {
+    let init = init.or(Some(Init::HeNormal));
     let layer = |at: usize| {
         LayerSpec::Convolution(Convolution {
             name: None,
