@@ -106,7 +106,7 @@ impl<T: Scalar> InputGradient<'_, T> {
 
 /// One step of a net.
 pub trait Layer<T: Scalar>: Debug + Send + Sync {
-    /// What it computes, if it has weights that the doctor should watch.
+    /// What it computes, if the doctor should watch it: layers with weights, and sums.
     fn kind(&self) -> Option<LayerKind> {
         None
     }
@@ -119,11 +119,6 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// What its output has gone through, if it ends in a nonlinearity.
     fn activation(&self) -> Option<Activation> {
         None
-    }
-
-    /// Whether what it gives has gone through a nonlinearity, even where the doctor looks at another layer for it.
-    fn ends_in_activation(&self) -> bool {
-        self.activation().is_some()
     }
 
     /// Of gates: share within [`SATURATED`](crate::doctor::record::SATURATED) of an end of their range, in the last

@@ -1,7 +1,10 @@
 //! What the doctor measures, against the same figures computed by hand from the net's own numbers.
 
+use escarp_trainer::doctor::diagnose::Doctor;
 use escarp_trainer::doctor::measure::Measure;
-use escarp_trainer::doctor::record::{Activation, LayerHealth, LayerKind, NonFinite};
+use escarp_trainer::doctor::record::{Activation, LayerHealth, LayerKind, NonFinite, Observation};
+use escarp_trainer::doctor::thresholds::Thresholds;
+use escarp_trainer::doctor::verdict::Illness;
 use escarp_trainer::loss::Targets;
 use escarp_trainer::nets::{Arch, Net, NetFile};
 use escarp_trainer::optim::{Optimizer, Rule};
@@ -76,6 +79,80 @@ fn dead_units_and_zero_gradients_are_counted() {
     assert!(layers[0].activation_zeros.unwrap() > 0.5);
     close(layers[0].zero_gradients, 0.5);
     assert_eq!(layers[1].dead_units, Some(0.0));
+}
+
+/// Shifts the first `channels` of both parts that the residual block `name` adds up far below zero.
+fn sink(net: &mut Net, name: &str, channels: usize) {
+    let shifts = ["b", "shortcut"].map(|part| format!("{name}.{part}.norm.beta"));
+    let parts = net.parameters().into_iter().filter(|p| shifts.contains(&p.name));
+    parts.for_each(|p| p.value.iter_mut().take(channels).for_each(|shift| *shift = -100.0));
+}
+
+/// The ReLU of a residual block is behind the sum, and no convolution's.
+#[test]
+fn sums_are_seen_with_the_activation_behind_them() {
+    let (_, layers) = measured(&Arch::resnet(1, 4, [8, 8, 3], 4), |net| sink(net, "stage2.block1", 2));
+    let of = |name: &str| layers.iter().find(|l| l.name == name).unwrap();
+    let sum = of("stage2.block1");
+    assert_eq!((sum.kind, sum.activation, sum.dead_units), (LayerKind::Add, Some(Activation::Relu), Some(0.25)));
+    assert_eq!((sum.weight_norm, sum.gradient_norm, sum.update_ratio), (None, None, None), "a sum has no weights");
+    assert!(sum.activation_gradient_norm.unwrap() > 0.0);
+    let before = of("stage2.block1.shortcut");
+    assert_eq!((before.activation, before.dead_units), (Some(Activation::Linear), Some(0.0)));
+
+    let text = "input = { map = [6, 6, 3] }\nclasses = 3\n[[layer]]\nkind = \"convolution\"\nname = \"a\"\noutputs = 3\n\
+                [[layer]]\nkind = \"add\"\nname = \"bare\"\nof = \"input\"\n\
+                [[layer]]\nkind = \"convolution\"\nname = \"b\"\noutputs = 3\n\
+                [[layer]]\nkind = \"add\"\nname = \"bounded\"\nof = \"bare\"\nactivation = \"tanh\"\n\
+                [[layer]]\nkind = \"global-average-pool\"\n[[layer]]\nkind = \"dense\"\nname = \"head\"\n";
+    let push = |net: &mut Net| {
+        let bias = net.parameters().into_iter().find(|p| p.name == "b.conv.bias").unwrap();
+        bias.value[0] = 100.0;
+    };
+    let (_, layers) = measured(&NetFile::parse("sums.toml", text).unwrap().arch().unwrap(), push);
+    let seen: Vec<_> = layers.iter().map(|l| (l.name.as_str(), l.activation.unwrap())).collect();
+    let linear = Activation::Linear;
+    assert_eq!(seen, [("a", linear), ("b", linear), ("bounded", Activation::Tanh), ("head", linear)]);
+    let saturated = layers[2].activation_saturated.unwrap();
+    assert!((1.0 / 3.0..0.5).contains(&saturated), "one channel of three, {saturated}");
+}
+
+#[test]
+fn a_residual_block_that_is_dead_is_named() {
+    let arch = Arch::resnet(1, 4, [8, 8, 3], 4);
+    // Nothing comes out of a dead block, and nothing of what follows it: the first is where it began.
+    for (block, named) in [
+        ("stage3.block1", &["stage3.block1"][..]),
+        ("stage2.block1", &["stage2.block1", "stage3.block1.a", "stage3.block1"]),
+        ("none of them", &[]),
+    ] {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let mut net: Net = Net::new(&arch, &mut rng).unwrap();
+        let x = ArrayD::from_shape_fn(arch.input_shape(32), |_| rng.random_range(-1.0f32..1.0));
+        let labels: Vec<usize> = (0..32).map(|i| i % 4).collect();
+        sink(&mut net, block, usize::MAX);
+        let mut optimizer = Optimizer::new(Rule::sgd(0.0));
+        let mut doctor = Doctor::new(Thresholds::default());
+        for step in 0..12 {
+            let mut measure = Measure::default();
+            let stats = net.gradients_watched(&x, Targets::Classes(&labels), 0.0, Some(&mut measure)).unwrap();
+            measure.before(&net.parameters());
+            optimizer.step(&mut net.parameters(), 0.01);
+            doctor.observe(&Observation {
+                step,
+                batch: Some(32),
+                baseline_loss: Some(4f64.ln()),
+                loss: Some(stats.loss),
+                accuracy: Some(stats.correct as f64 / 32.0),
+                gradient_norm: Some(stats.gradient_norm),
+                layers: measure.after(&net.parameters()),
+                ..Observation::default()
+            });
+        }
+        let verdicts: Vec<_> = doctor.verdicts().into_iter().map(|v| (v.illness, v.layers)).collect();
+        let dead = (Illness::DyingRelu, named.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        assert_eq!(verdicts, if named.is_empty() { vec![] } else { vec![dead] }, "{block}");
+    }
 }
 
 #[test]

@@ -21,9 +21,10 @@ use crate::parameter::Parameter;
 /// What one step shows, layer by layer.
 #[derive(Debug, Default)]
 pub struct Measure {
-    /// Layers with weights, from the output to the input until [`Measure::after`] turns them.
+    /// Layers with weights, and sums that an activation follows, from the output to the input until [`Measure::before`]
+    /// turns them.
     layers: Vec<LayerHealth>,
-    /// The output of an activation whose layer with weights comes next on the way back.
+    /// The output of an activation whose layer comes next on the way back.
     activated: Option<Output>,
     /// Weights before the step, layer by layer in the order of the parameters.
     before: Vec<Vec<f32>>,
@@ -50,6 +51,9 @@ impl Watch<f32> for Measure {
             }
             return;
         };
+        if kind == LayerKind::Add && activation.is_none() && self.activated.is_none() {
+            return; // nothing in it that could die or saturate
+        }
         let own = || output(y, activation, layer.saturation());
         let seen = self.activated.take().unwrap_or_else(own);
         let gradient = norm(numbers(dy));
@@ -82,12 +86,13 @@ impl Watch<f32> for Measure {
 
 impl Measure {
     /// Looks at the gradients, before they are clipped, and keeps the weights. `parameters` are those of the net whose
-    /// step was watched; a layer none of whose weights is among them is frozen and cannot be ill.
+    /// step was watched; a layer none of whose weights is among them is frozen and cannot be ill. What a sum gives is
+    /// up to the layers before it.
     pub fn before(&mut self, parameters: &[Parameter<'_>]) {
         self.layers.reverse(); // from the input to the output
         self.before.clear();
-        self.layers.retain(|layer| parameters.iter().any(|p| belongs(p, layer)));
-        for layer in &mut self.layers {
+        self.layers.retain(|layer| layer.kind == LayerKind::Add || parameters.iter().any(|p| belongs(p, layer)));
+        for layer in self.layers.iter_mut().filter(|layer| layer.kind != LayerKind::Add) {
             let mut sums = Sums::default();
             for p in parameters.iter().filter(|p| belongs(p, layer)) {
                 sums.add(p);
@@ -124,8 +129,12 @@ impl Measure {
     }
 }
 
-/// Whether a parameter is a weight of a layer, not a bias; of a normalization everything is.
+/// Whether a parameter is a weight of a layer, not a bias; of a normalization everything is. A residual block's sum has
+/// the name that its layers' names begin with, and no weights.
 fn belongs(parameter: &Parameter<'_>, layer: &LayerHealth) -> bool {
+    if layer.kind == LayerKind::Add {
+        return false;
+    }
     let weight = parameter.decay || layer.kind == LayerKind::Norm;
     weight && parameter.name.strip_prefix(&layer.name).is_some_and(|rest| rest.starts_with('.'))
 }

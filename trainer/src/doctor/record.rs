@@ -145,6 +145,8 @@ pub enum LayerKind {
     Norm,
     /// Table look-up.
     Embedding,
+    /// Sum of two branches, with the activation behind it: the end of a residual block. It has no weights.
+    Add,
     /// Anything else, and words that are not listed here.
     #[default]
     #[serde(other)]

@@ -6,7 +6,7 @@ use escarp_converter::report::{STYLE, escape};
 
 use super::command::Diagnosis;
 use super::diagnose::number;
-use super::record::Observation;
+use super::record::{LayerKind, Observation};
 use super::verdict::{Severity, Verdict};
 
 mod curve;
@@ -100,7 +100,8 @@ fn cards(seen: &[Observation]) -> String {
     card("gradient norm", |o| o.gradient_norm, number);
     card("learning rate", |o| o.rate, number);
     if let (Some(first), Some(last)) = (seen.first(), seen.last()) {
-        let (steps, count, layers) = (last.step, seen.len(), last.layers.len());
+        let layers = last.layers.iter().filter(|l| l.kind != LayerKind::Add).count();
+        let (steps, count) = (last.step, seen.len());
         let _ = write!(
             out,
             "<div class=\"card\"><h2>last step</h2><b>{steps}</b><p>{count} observations of {layers} layers from step {} \

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::batch_norm::mask_by_relu;
 use super::{InputGradient, Layer, Pass, numbers, numbers_mut, reshape};
+use crate::doctor::record::{Activation, LayerKind};
 use crate::export::graph::{Graph, Value};
 use crate::scalar::Scalar;
 
@@ -17,8 +18,12 @@ pub struct Add {
 }
 
 impl<T: Scalar> Layer<T> for Add {
-    fn ends_in_activation(&self) -> bool {
-        self.relu
+    fn kind(&self) -> Option<LayerKind> {
+        Some(LayerKind::Add)
+    }
+
+    fn activation(&self) -> Option<Activation> {
+        self.relu.then_some(Activation::Relu)
     }
 
     fn forward(&mut self, inputs: &[&ArrayD<T>], y: &mut ArrayD<T>, _: &mut Pass<'_, T>) {

@@ -27,7 +27,7 @@ impl<T: Scalar> Net<T> {
             };
             y.outer_iter().enumerate().map(of_sample).sum::<f64>()
         };
-        let squares: f64 = hidden.filter(|(node, _)| node.layer.ends_in_activation()).map(|(_, y)| of_node(y)).sum();
+        let squares: f64 = hidden.filter(|(node, _)| node.layer.activation().is_some()).map(|(_, y)| of_node(y)).sum();
         self.activity_penalty * squares / batch.x.shape()[0] as f64
     }
 }
@@ -40,7 +40,7 @@ pub(super) fn add_gradient<T: Scalar>(
     slope: f64,
     dy: &mut ArrayD<T>,
 ) {
-    if slope == 0.0 || !node.layer.ends_in_activation() {
+    if slope == 0.0 || node.layer.activation().is_none() {
         return;
     }
     let slope = T::of(slope);

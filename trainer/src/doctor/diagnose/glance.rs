@@ -101,21 +101,22 @@ impl Depth {
 }
 
 /// Layers whose gradients and updates can be compared with each other: the scale of a normalization stands outside
-/// the products of weights, and rows of an embedding that do not occur have no gradient.
+/// the products of weights, rows of an embedding that do not occur have no gradient, and a sum has no weights.
 pub(super) fn weighted(o: &Observation) -> impl DoubleEndedIterator<Item = &LayerHealth> {
     o.layers.iter().filter(|l| has_weights(l))
 }
 
 fn has_weights(layer: &LayerHealth) -> bool {
-    !matches!(layer.kind, LayerKind::Norm | LayerKind::Embedding)
+    !matches!(layer.kind, LayerKind::Norm | LayerKind::Embedding | LayerKind::Add)
 }
 
 /// Whether most layers have a normalization within them, behind or before them, which takes the scale of their weights
 /// out of the signal. One in front of the whole net does nothing for the layers behind the first.
 pub(super) fn normalized(o: &Observation) -> bool {
-    let norm = |i: usize| o.layers.get(i).is_some_and(|l| l.kind == LayerKind::Norm);
+    let all: Vec<&LayerHealth> = o.layers.iter().filter(|l| l.kind != LayerKind::Add).collect();
+    let norm = |i: usize| all.get(i).is_some_and(|l| l.kind == LayerKind::Norm);
     let beside = |i: usize| norm(i + 1) || i.checked_sub(1).is_some_and(norm);
-    let layers = o.layers.iter().enumerate().filter(|(_, l)| has_weights(l));
+    let layers = all.iter().enumerate().filter(|(_, l)| has_weights(l));
     let normalized = layers.clone().filter(|&(i, l)| l.normalized || beside(i)).count();
     2 * normalized > layers.count()
 }
