@@ -58,13 +58,14 @@ pub(crate) fn prescribed(verdict: &Verdict, _repairs: usize) -> Vec<Prescription
 
 /// Continues the run in the folder `folder`, which must be one of the task named `task`.
 pub fn resume(folder: &Path, task: &str, stop: &dyn Fn(u64) -> bool) -> Result<Outcome, TrainError> {
-    let (run_folder, config) = RunFolder::open::<Config>(folder)?;
+    let (run_folder, mut config) = RunFolder::open::<Config>(folder)?;
     let of = config.task.name();
     if of != task {
         let run = folder.display();
         let reason = format!("{run} is a run of `{of}`; continue it with: escarp-train {of} --resume {run}");
         return Err(TrainError::Usage { flag: "--resume", reason });
     }
+    repair::finish(&mut config, &run_folder)?;
     // One that was killed before its first checkpoint, or before the first after a repair, begins.
     let begun = run_folder.last().exists();
     let task = config.task.clone();

@@ -1,7 +1,7 @@
 //! Writing files that are whole or not there.
 
 use std::fs::DirEntry;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use crate::error::TrainError;
@@ -14,6 +14,14 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     file.write_all(bytes).map_err(TrainError::io(path))?;
     file.persist(path).map_err(|e| TrainError::io(path)(e.error))?;
     Ok(())
+}
+
+/// Removes a file, which need not be there.
+pub fn remove(path: &Path) -> Result<(), TrainError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(TrainError::io(path)(e)),
+        _ => Ok(()),
+    }
 }
 
 /// What temporary names begin with.

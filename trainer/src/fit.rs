@@ -86,8 +86,9 @@ pub fn fit(
         });
     } else {
         run.rewind(0)?;
-        fit.save(&run.last())?; // so that a run killed in its first epoch can be continued like any other
+        // A run that begins again has a healthy state of before, which must be gone when it counts as begun.
         fit.save_healthy()?;
+        fit.save(&run.last())?; // so that a run killed in its first epoch can be continued like any other
     }
     let mut events = Events::create(run.path(), fit.state.plan.step())?;
     fit.doctor = match job.settings.watch {

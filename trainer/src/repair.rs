@@ -4,6 +4,10 @@
 //! goes on from the last healthy checkpoint, if the illness had not begun before it; what concerns the beginning (weights,
 //! layers, the batches) begins again. All of it is written into `config.json`, so that an interrupted repaired run
 //! continues as any other, and what was measured before is kept beside.
+//!
+//! A repair changes two files, the settings and the state to go on from, and a run that is killed between them must not go on
+//! with a mixture, nor begin again with settings that came later. So the new settings are first written down in `repair.json`;
+//! from then on the repair counts as made, and whoever continues the run finishes it: [`finish`].
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +16,7 @@ use crate::clip::Clip;
 use crate::config::Config;
 use crate::doctor::verdict::{self, Illness, Prescription, Replacement, Verdict};
 use crate::error::TrainError;
-use crate::files::write_atomically;
+use crate::files::{remove, write_atomically};
 use crate::init::Init;
 use crate::layers::activation::Function;
 use crate::nets::LayerSpec;
@@ -70,23 +74,41 @@ pub fn treat(
     // What fell ill again after a repair was not as healthy as it looked.
     let failed = config.repairs.iter().any(|repair| repair.from_step == step);
     let goes_on = continues(&prescription) && step > 0 && step <= verdict.since_step && !failed;
-    // Whoever is killed between this and the new settings repeats either the illness or the beginning, never a mixture.
-    let (healthy, last) = (folder.healthy(), folder.last());
-    if goes_on {
-        let state = std::fs::read(&healthy).map_err(TrainError::io(&healthy))?;
-        write_atomically(&last, &state)?;
-    } else {
-        std::fs::remove_file(&last).map_err(TrainError::io(&last))?;
-    }
     changed.repairs.push(Repair {
         illness: verdict.illness,
         evidence: verdict.evidence.clone(),
         prescription,
         from_step: if goes_on { step } else { 0 },
     });
-    folder.rewrite(&changed)?;
+    folder.plan_repair(&changed)?;
+    make(&changed, folder)?;
     *config = changed;
     Ok(goes_on)
+}
+
+/// Makes the repair during which the run in `folder` was killed, if it was; `config` holds the settings that were found.
+///
+/// # Errors
+/// Files that cannot be read or written.
+pub fn finish(config: &mut Config, folder: &RunFolder) -> Result<(), TrainError> {
+    if let Some(planned) = folder.planned_repair()? {
+        make(&planned, folder)?;
+        *config = planned;
+    }
+    Ok(())
+}
+
+/// Puts the state to go on from, and the settings, in their places. May be done again from any point.
+fn make(planned: &Config, folder: &RunFolder) -> Result<(), TrainError> {
+    let (healthy, last) = (folder.healthy(), folder.last());
+    if planned.repairs.last().is_some_and(|repair| repair.from_step > 0) {
+        let state = std::fs::read(&healthy).map_err(TrainError::io(&healthy))?;
+        write_atomically(&last, &state)?;
+    } else {
+        remove(&last)?;
+    }
+    folder.rewrite(planned)?;
+    folder.repair_made()
 }
 
 /// Whether a prescription concerns only the steps to come.

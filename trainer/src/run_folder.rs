@@ -7,6 +7,7 @@
 //! | `model.onnx` | the best network so far |
 //! | `metrics.jsonl` | one JSON object for each epoch |
 //! | `healthy.ckpt`, `before-repair-N.*` | with `--repair`: where to go back to, and what was measured before |
+//! | `repair.json` | the settings of a [repair](crate::repair) that was cut short: `--resume` makes it |
 //! | `health.jsonl`, `report.html` | what the [doctor](crate::doctor) saw, and what it thinks |
 //! | `events.out.tfevents.*` | the same and more for TensorBoard |
 
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error::TrainError;
-use crate::files::{is_leftover, remove_leftovers, write_atomically};
+use crate::files::{is_leftover, remove, remove_leftovers, write_atomically};
 
 /// The exported network.
 pub const MODEL: &str = "model.onnx";
@@ -97,16 +98,21 @@ impl RunFolder {
     /// Opens a run to continue it, with its settings.
     pub fn open<C: DeserializeOwned>(folder: &Path) -> Result<(Self, C), TrainError> {
         let run = Self(folder.into());
-        let text = match std::fs::read(run.config()) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(run.no_run("no run of escarp-train here (config.json is missing)".into()));
-            }
-            Err(e) => return Err(TrainError::io(run.config())(e)),
+        let Some(config) = run.read(&run.config())? else {
+            return Err(run.no_run("no run of escarp-train here (config.json is missing)".into()));
         };
-        let config = serde_json::from_slice(&text).map_err(|e| run.no_run(format!("config.json: {e}")))?;
         remove_leftovers(folder)?;
         Ok((run, config))
+    }
+
+    /// Settings; `None` if there is no such file.
+    fn read<C: DeserializeOwned>(&self, path: &Path) -> Result<Option<C>, TrainError> {
+        let name = path.file_name().unwrap_or_default().display();
+        match std::fs::read(path) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|e| self.no_run(format!("{name}: {e}"))),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(TrainError::io(path)(e)),
+        }
     }
 
     fn no_run(&self, reason: String) -> TrainError {
@@ -139,8 +145,31 @@ impl RunFolder {
 
     /// Replaces the run's settings.
     pub fn rewrite(&self, config: &impl Serialize) -> Result<(), TrainError> {
+        self.write(&self.config(), config)
+    }
+
+    fn write(&self, path: &Path, config: &impl Serialize) -> Result<(), TrainError> {
         let text = serde_json::to_string_pretty(config).map_err(|e| self.no_run(e.to_string()))?;
-        write_atomically(&self.config(), (text + "\n").as_bytes())
+        write_atomically(path, (text + "\n").as_bytes())
+    }
+
+    fn pending(&self) -> PathBuf {
+        self.0.join("repair.json")
+    }
+
+    /// Writes down the settings that a repair will give the run.
+    pub fn plan_repair(&self, config: &impl Serialize) -> Result<(), TrainError> {
+        self.write(&self.pending(), config)
+    }
+
+    /// The settings of a repair that was cut short, if one was.
+    pub fn planned_repair<C: DeserializeOwned>(&self) -> Result<Option<C>, TrainError> {
+        self.read(&self.pending())
+    }
+
+    /// The repair is made.
+    pub fn repair_made(&self) -> Result<(), TrainError> {
+        remove(&self.pending())
     }
 
     /// Keeps what has been measured so far under names with `number`, so that a repaired run does not write over it.

@@ -13,9 +13,8 @@ use escarp_trainer::generate::{Counts, gestures, images};
 use escarp_trainer::run_folder::EpochMetrics;
 use rand::RngExt;
 
-const EPOCHS: usize = 8;
-/// In a run; two moments in three are at the end of an epoch, when files are written.
-const KILLS: u32 = 15;
+/// In a run.
+const KILLS: u32 = 24;
 
 fn program(arguments: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_escarp-train"));
@@ -36,20 +35,39 @@ fn lines(run: &Path) -> usize {
     std::fs::read(run.join("metrics.jsonl")).map_or(0, |text| text.iter().filter(|b| **b == b'\n').count())
 }
 
-/// Starts the program and kills it at moment `number`; false if it ended by itself before, as it should.
+/// What repairs have set aside so far.
+fn set_aside(run: &Path) -> Vec<String> {
+    let mut names = names(run);
+    names.retain(|name| name.starts_with("before-repair-"));
+    names
+}
+
+fn names(run: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(run) else { return Vec::new() };
+    let mut names: Vec<_> = entries.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Starts the program and kills it at moment `number`: anywhere, at the end of an epoch, when files are written, or at the
+/// next repair. False if it ended by itself before, as it should.
 fn kill(arguments: &[&str], folder: &Path, number: u32, whole: Duration) -> bool {
     let mut rng = stream(1, Purpose::Study, 0, number);
     let run = folder.join("killed");
-    let done = lines(&run);
+    let done = (lines(&run), set_aside(&run).len());
     let mut child = program(arguments, folder).spawn().unwrap();
-    if number.is_multiple_of(3) {
-        std::thread::sleep(whole.mul_f64(rng.random_range(0.0..0.5)));
-    } else {
-        // The line of metrics comes first; best.ckpt, model.onnx and last.ckpt follow.
-        while child.try_wait().unwrap().is_none() && lines(&run) <= done {
-            std::thread::sleep(Duration::from_micros(200));
+    let mut wait_for = |sign: &dyn Fn() -> bool, longest| {
+        while child.try_wait().unwrap().is_none() && !sign() {
+            std::thread::sleep(Duration::from_micros(100));
         }
-        std::thread::sleep(Duration::from_micros(rng.random_range(0..5000)));
+        std::thread::sleep(Duration::from_micros(rng.random_range(0..longest)));
+    };
+    match number % 4 {
+        0 => std::thread::sleep(whole.mul_f64(rng.random_range(0.0..0.5))),
+        // The line of metrics comes first; best.ckpt, model.onnx and last.ckpt follow.
+        1 | 2 => wait_for(&|| lines(&run) > done.0, 5000),
+        // What was measured comes first; the state to go on from and the settings follow.
+        _ => wait_for(&|| set_aside(&run).len() > done.1, 2000),
     }
     // On Unix this is SIGKILL.
     child.kill().unwrap();
@@ -68,6 +86,11 @@ struct Left {
     /// Number, steps and the bits of both losses.
     epochs: Vec<[u64; 4]>,
     health: String,
+    /// What was done and why, and what was measured before.
+    repairs: serde_json::Value,
+    before: Vec<(String, String)>,
+    /// Of all files but TensorBoard's, of which there is one for each start.
+    names: Vec<String>,
 }
 
 fn result(run: &Path) -> Left {
@@ -79,14 +102,27 @@ fn result(run: &Path) -> Left {
         let m: EpochMetrics = serde_json::from_str(line).unwrap();
         [m.epoch.into(), m.step, m.train_loss.to_bits(), m.validation_loss.unwrap().to_bits()]
     });
-    let health = std::fs::read_to_string(run.join("health.jsonl")).unwrap();
-    Left { numbers, model: std::fs::read(run.join("model.onnx")).unwrap(), epochs: epochs.collect(), health }
+    let text = |name: &str| std::fs::read_to_string(run.join(name)).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&text("config.json")).unwrap();
+    let logs = set_aside(run).into_iter().filter(|name| name.ends_with(".health.jsonl"));
+    let mut names = names(run);
+    names.retain(|name| !name.starts_with("events."));
+    Left {
+        numbers,
+        model: std::fs::read(run.join("model.onnx")).unwrap(),
+        epochs: epochs.collect(),
+        health: text("health.jsonl"),
+        repairs: config["repairs"].take(),
+        before: logs.map(|name| (name.clone(), text(&name))).collect(),
+        names,
+    }
 }
 
-fn survives(task: &str, flags: &str, folder: &Path) {
-    let epochs = EPOCHS.to_string();
+/// Kills a run and compares what it comes to with one that was left alone; the steps from which the repairs of both went on.
+fn survives(task: &str, epochs: u64, flags: &str, folder: &Path) -> Vec<u64> {
+    let count = epochs.to_string();
     let begin = |out: &'static str| {
-        let mut all = vec![task, "--data", "train", "--epochs", &epochs, "--watch", "3", "--out", out];
+        let mut all = vec![task, "--data", "train", "--epochs", &count, "--out", out];
         all.extend(flags.split(' '));
         all
     };
@@ -103,24 +139,44 @@ fn survives(task: &str, flags: &str, folder: &Path) {
     assert!(killed >= 3, "{killed} kills came in time");
     run(&resume, folder);
     let (whole, pieces) = (result(&folder.join("whole")), result(&folder.join("killed")));
-    assert_eq!(pieces.epochs.iter().map(|m| m[0]).collect::<Vec<_>>(), (1..=EPOCHS as u64).collect::<Vec<_>>());
+    assert_eq!(pieces.epochs.iter().map(|m| m[0]).collect::<Vec<_>>(), (1..=epochs).collect::<Vec<_>>());
+    assert_eq!(whole.repairs, pieces.repairs);
     assert_eq!(whole.epochs, pieces.epochs);
+    assert_eq!(whole.names, pieces.names, "half files are removed, and nothing is missing");
     assert!(whole == pieces, "weights, model or health");
-    let names =
-        std::fs::read_dir(folder.join("killed")).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
-    assert_eq!(names.filter(|name| name.starts_with(".tmp")).collect::<Vec<_>>(), [""; 0], "half files are removed");
+    let steps = |repair: &serde_json::Value| repair["from_step"].as_u64().unwrap();
+    whole.repairs.as_array().map_or(Vec::new(), |repairs| repairs.iter().map(steps).collect())
 }
 
 #[test]
 fn a_recurrent_run_survives_kills() {
     let folder = tempfile::tempdir().unwrap();
     gestures::write(folder.path(), 1, Counts { train: 12, test: 0 }).unwrap();
-    survives("motion", "--hidden 6 --batch 8 --average 0.9", folder.path());
+    survives("motion", 8, "--watch 3 --hidden 6 --batch 8 --average 0.9", folder.path());
 }
 
 #[test]
 fn a_residual_run_survives_kills() {
     let folder = tempfile::tempdir().unwrap();
     images::write(folder.path(), 1, Counts { train: 4, test: 0 }).unwrap();
-    survives("image", "--width 2 --size 16 --batch 8 --validation 0.25", folder.path());
+    survives("image", 8, "--watch 3 --width 2 --size 16 --batch 8 --validation 0.25", folder.path());
+}
+
+/// Rates that get too high while they warm up: repairs that go on from a healthy state, and such that begin again.
+#[test]
+fn a_run_under_repair_survives_kills() {
+    let folder = tempfile::tempdir().unwrap();
+    gestures::write(folder.path(), 0, Counts { train: 24, test: 0 }).unwrap();
+    let ill = "--watch 2 --batch 16 --schedule constant --warm-up 200 --lr 50 --repair";
+    for (flags, goes_on) in [
+        // The last begins again after one that had gone on with settings of its own.
+        ("--hidden 6 --optimizer sgd --no-clip", &[false, false, true, false][..]),
+        ("--hidden 16 --optimizer adamw", &[false, false, true]),
+    ] {
+        for run in ["whole", "killed"] {
+            std::fs::remove_dir_all(folder.path().join(run)).ok();
+        }
+        let steps = survives("motion", 30, &format!("{flags} {ill}"), folder.path());
+        assert_eq!(steps.iter().map(|&step| step > 0).collect::<Vec<_>>(), goes_on, "{flags}");
+    }
 }

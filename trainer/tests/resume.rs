@@ -8,6 +8,7 @@ use escarp_trainer::clip::Clip;
 use escarp_trainer::config::{BUILTIN, Config, Settings, Task};
 use escarp_trainer::data::images::Augmentation;
 use escarp_trainer::data::source::Source;
+use escarp_trainer::doctor::verdict::{Illness, Prescription, Severity, Verdict};
 use escarp_trainer::error::TrainError;
 use escarp_trainer::fit::Outcome;
 use escarp_trainer::freeze::Freeze;
@@ -15,6 +16,8 @@ use escarp_trainer::generate::{Counts, images};
 use escarp_trainer::nets::Arch;
 use escarp_trainer::optim::Rule;
 use escarp_trainer::penalty::Penalty;
+use escarp_trainer::repair::treat;
+use escarp_trainer::run_folder::RunFolder;
 use escarp_trainer::schedule::{Schedule, Shape};
 
 fn config(task: Task, data: &Path, rule: Rule, batch: usize) -> Config {
@@ -177,6 +180,58 @@ fn another_seed_gives_another_network() {
         result(&run).0
     };
     assert_ne!(with(1), with(2));
+}
+
+/// A repair takes three steps, whose order is the program's promise: state, settings, and the end of the plan.
+#[test]
+fn a_repair_that_is_cut_short_is_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let mut config = motion();
+    config.settings.repair = true;
+    // The healthy state is of step 8 of 16.
+    app::train(&config, &at("run"), &|step| step == 12).unwrap();
+    let copy = |name: &str| {
+        std::fs::remove_dir_all(at(name)).ok();
+        std::fs::create_dir(at(name)).unwrap();
+        for entry in std::fs::read_dir(at("run")).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), at(name).join(entry.file_name())).unwrap();
+        }
+        RunFolder::open::<Config>(&at(name)).unwrap()
+    };
+    let verdict = Verdict {
+        illness: Illness::SlowConvergence,
+        severity: Severity::Ill,
+        layers: Vec::new(),
+        since_step: 9,
+        evidence: "none".into(),
+        prescriptions: Vec::new(),
+    };
+    for (remedy, goes_on) in [(Prescription::LowerRate { factor: 0.1 }, true), (Prescription::WarmUp, false)] {
+        let (run, mut changed) = copy("treated");
+        assert_eq!(treat(&mut changed, &run, &verdict, &[remedy]).unwrap(), goes_on);
+        let settings = std::fs::read(at("treated/config.json")).unwrap();
+        let state = std::fs::read(at("treated/last.ckpt"));
+        assert_eq!(state.is_ok(), goes_on);
+        app::resume(&at("treated"), "motion", &|_| false).unwrap();
+        for done in 0..3 {
+            copy("cut");
+            std::fs::write(at("cut/repair.json"), &settings).unwrap();
+            match &state {
+                Ok(state) if done > 0 => std::fs::write(at("cut/last.ckpt"), state).unwrap(),
+                Err(_) if done > 0 => std::fs::remove_file(at("cut/last.ckpt")).unwrap(),
+                _ => {}
+            }
+            if done > 1 {
+                std::fs::write(at("cut/config.json"), &settings).unwrap();
+            }
+            app::resume(&at("cut"), "motion", &|_| false).unwrap();
+            assert_eq!(result(&at("cut")), result(&at("treated")), "{remedy:?} after {done} steps");
+            assert_eq!(std::fs::read(at("cut/config.json")).unwrap(), settings);
+            assert!(!at("cut/repair.json").exists());
+        }
+    }
 }
 
 #[test]
