@@ -192,8 +192,10 @@ fn normalize(layers: &mut Vec<LayerSpec>) {
     let bare =
         |pair: &[LayerSpec]| matches!(pair, [LayerSpec::Dense(_), next] if !matches!(next, LayerSpec::BatchNorm(_)));
     for layer in layers.iter_mut() {
-        if let LayerSpec::Convolution(layer) = layer {
-            layer.normalize = true;
+        match layer {
+            LayerSpec::Convolution(layer) => layer.normalize = true,
+            LayerSpec::Residual(layer) => layer.normalize = true,
+            _ => {}
         }
     }
     let to_insert: Vec<bool> = layers.windows(2).map(|pair| !branched && bare(pair)).collect();
@@ -261,6 +263,16 @@ mod tests {
         let once = net.clone();
         normalize(&mut net);
         assert_eq!(net, once);
+    }
+
+    #[test]
+    fn convolutions_are_normalized_in_residual_blocks_too() {
+        let text = r#"[{"kind": "convolution", "outputs": 4}, {"kind": "residual", "outputs": 4, "normalize": false}]"#;
+        let mut net = layers(text);
+        normalize(&mut net);
+        let wanted =
+            r#"[{"kind": "convolution", "outputs": 4, "normalize": true}, {"kind": "residual", "outputs": 4}]"#;
+        assert_eq!(net, layers(wanted));
     }
 
     #[test]

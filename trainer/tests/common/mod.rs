@@ -16,6 +16,7 @@ name = "stem"
 outputs = 8
 padding = "valid"
 activation = "hard-swish"
+init = "he-normal"
 
 [[layer]]
 kind = "convolution"
@@ -24,6 +25,7 @@ outputs = 8
 groups = 8
 normalize = true
 activation = "relu"
+init = "he-normal"
 
 [[layer]]
 kind = "convolution"
@@ -33,6 +35,7 @@ groups = 2
 padding = 2
 kernel = 5
 activation = "silu"
+init = "he-normal"
 
 [[layer]]
 kind = "branch"
@@ -45,6 +48,7 @@ outputs = 8
 kernel = 1
 padding = 0
 activation = "leaky-relu"
+init = "he-normal"
 
 [[layer]]
 kind = "add"
