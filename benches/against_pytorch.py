@@ -1,16 +1,17 @@
 """A training step of ours and of PyTorch's on this machine's processor, alternately in one run.
 
-    cargo build --workspace --example step_time
-    python3 benches/against_pytorch.py target/debug/examples/step_time [--threads 2] [--rounds 5]
+    cargo build --release -p escarp-trainer --example step_time
+    python3 benches/against_pytorch.py target/release/examples/step_time [--threads 2] [--rounds 5]
 
 The nets of `step_time`: ResNet-8 at batch 32; GRU of 128 on 100 frames of 13 and on 784 frames of 1, LSTM of 128 on
 100 frames, batch 32. A step is forward, backward and SGD with momentum. Each round runs one after the other, so that
 both meet the same noise; what counts is the median of the rounds' ratios, below 1 if ours is faster. CPU time beside
 wall time, because wall time means little on a busy machine. Memory is the peak of the whole process.
 
-Measured on 2 idle cores of an AMD EPYC on 2026-11-24, 3 rounds, PyTorch 2.15 from PyPI (wall time, peak memory): ResNet-8
-21.6 / 38.3 ms = 0.51, 51 / 738 MB; GRU on 100 frames 10.6 / 21.8 ms = 0.49, 25 / 710 MB; GRU on 784 frames 88.0 / 185.9 ms =
-0.48, 88 / 861 MB; LSTM on 100 frames 14.3 / 6.8 ms = 2.11, 27 / 719 MB.
+Measured on 2 idle cores of an AMD EPYC with AVX-512 on 2026-11-29, 3 rounds, PyTorch 2.15 from PyPI (wall time, peak
+memory): ResNet-8 19.9 / 32.2 ms = 0.66, 51 / 749 MB; GRU on 100 frames 7.4 / 26.9 ms = 0.28, 22 / 722 MB; GRU on 784 frames
+53.9 / 263 ms = 0.20, 87 / 876 MB; LSTM on 100 frames 9.5 / 12.6 ms = 0.73, 24 / 734 MB. PyTorch's times depend much on the
+machine: another one of that name took 38, 22, 186 and 6.8 ms.
 """
 
 import argparse

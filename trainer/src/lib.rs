@@ -32,5 +32,6 @@ pub mod repair;
 pub mod run_folder;
 pub mod scalar;
 pub mod schedule;
+pub mod simd;
 pub mod study;
 pub mod transfer;

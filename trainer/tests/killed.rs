@@ -129,14 +129,22 @@ fn survives(task: &str, epochs: u64, flags: &str, folder: &Path) -> Vec<u64> {
     let whole = run(&begin("whole"), folder);
     let resume = [task, "--resume", "killed"];
     let mut killed = 0;
-    for number in 0..KILLS {
-        // Before the settings are written there is nothing to continue: it begins.
-        let there = folder.join("killed/config.json").exists();
-        let arguments = if there { resume.to_vec() } else { begin("killed") };
-        killed += usize::from(kill(&arguments, folder, number, whole));
+    // On a busy machine a run may be done before it is hit: then another one is.
+    for _ in 0..10 {
+        killed = 0;
+        std::fs::remove_dir_all(folder.join("killed")).ok();
+        for number in 0..KILLS {
+            // Before the settings are written there is nothing to continue: it begins.
+            let there = folder.join("killed/config.json").exists();
+            let arguments = if there { resume.to_vec() } else { begin("killed") };
+            killed += usize::from(kill(&arguments, folder, number, whole));
+        }
+        // The first few at least, which leave most of the run to be done.
+        if killed >= 3 {
+            break;
+        }
     }
-    // The first few at least, which leave most of the run to be done.
-    assert!(killed >= 3, "{killed} kills came in time");
+    assert!(killed >= 3, "{killed} kills came in time, ten times over");
     run(&resume, folder);
     let (whole, pieces) = (result(&folder.join("whole")), result(&folder.join("killed")));
     assert_eq!(pieces.epochs.iter().map(|m| m[0]).collect::<Vec<_>>(), (1..=epochs).collect::<Vec<_>>());

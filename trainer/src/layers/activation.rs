@@ -20,6 +20,7 @@ use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
 use crate::doctor::record;
 use crate::export::graph::{Graph, Value, float};
 use crate::scalar::Scalar;
+use crate::simd::vectorized;
 
 /// Which function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,7 +115,10 @@ struct Forward<'a, T>(&'a [T], &'a mut [T]);
 impl<T: Scalar> Visit<T> for Forward<'_, T> {
     fn visit(self, f: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) {
         (self.0.par_chunks(PIECE), self.1.par_chunks_mut(PIECE)).into_par_iter().for_each(|(x, y)| {
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x));
+            vectorized(
+                #[inline(always)]
+                || y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)),
+            );
         });
     }
 }
@@ -125,7 +129,12 @@ impl<T: Scalar> Visit<T> for Backward<'_, T> {
     fn visit(self, _: impl Fn(T) -> T + Sync, derivative: impl Fn(T, T) -> T + Sync) {
         let Self(x, y, d) = self;
         (x.par_chunks(PIECE), y.par_chunks(PIECE), d.par_chunks_mut(PIECE)).into_par_iter().for_each(|(x, y, d)| {
-            d.iter_mut().zip(x).zip(y).for_each(|((d, &x), &y)| *d *= derivative(x, y));
+            vectorized(
+                #[inline(always)]
+                || {
+                    d.iter_mut().zip(x).zip(y).for_each(|((d, &x), &y)| *d *= derivative(x, y));
+                },
+            );
         });
     }
 }

@@ -23,12 +23,13 @@
 use rand::Rng;
 use tract_onnx::pb::AttributeProto;
 
-use super::recurrent::{Cell, CellWeights, Step, StepBack, Trace, add_back};
+use super::recurrent::{Cell, CellWeights, Step, StepBack, Steps, add, add_back, add_rows};
 use crate::doctor::record::LayerKind;
 use crate::export::graph::int;
 use crate::init::bias::GateBias;
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::scalar::Scalar;
+use crate::simd::{each, vectorized};
 
 /// One unit. `kept` is `q_n`, on the way back `dq_n`.
 #[derive(Clone, Debug)]
@@ -62,38 +63,48 @@ impl<T: Scalar> Cell<T> for Gru<T> {
         self.0.recur(h, rows, 0..width, product);
         let gates = gates.chunks_exact_mut(width).zip(product.chunks_exact(width));
         let states = h.chunks_exact(hidden).zip(next.chunks_exact_mut(hidden));
-        for (((g, q), qn), (h, next)) in gates.zip(kept.chunks_exact_mut(hidden)).zip(states) {
-            step_forward(g, q, qn, h, next);
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for (((g, q), qn), (h, next)) in gates.zip(kept.chunks_exact_mut(hidden)).zip(states) {
+                    step_forward(g, q, qn, h, next);
+                }
+            },
+        );
     }
 
     fn step_back(&self, step: StepBack<'_, T>) {
         let (hidden, width) = (self.0.hidden, self.0.gates);
         let StepBack { rows, gates, h, kept, d, before, turned, .. } = step;
         let row = gates.chunks_exact_mut(width).zip(kept.chunks_exact_mut(hidden));
-        for ((g, qn), (h, d)) in row.zip(h.chunks_exact(hidden).zip(d.chunks_exact_mut(hidden))) {
-            step_backward(g, qn, h, d);
-        }
+        let states = h.chunks_exact(hidden).zip(d.chunks_exact_mut(hidden));
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((g, qn), (h, d)) in row.zip(states) {
+                    step_backward(g, qn, h, d);
+                }
+            },
+        );
         if let Some(before) = before {
-            before.iter_mut().zip(&*d).for_each(|(b, &d)| *b += d);
+            add(before, d);
             let (turned_zr, turned_n) = turned.split_at(2 * hidden * hidden);
             add_back(before, Matrix::strided(gates, rows, 2 * hidden, width), turned_zr, rows, hidden);
             add_back(before, Matrix::new(kept, rows, hidden), turned_n, rows, hidden);
         }
     }
 
-    fn recurrent_gradient(&self, trace: &Trace<T>, du: &mut [T], dc: &mut [T]) {
+    fn recurrent_gradient(&self, steps: Steps<'_, T>, du: &mut [T], dc: &mut [T]) {
         let (hidden, width) = (self.0.hidden, self.0.gates);
-        let rows = trace.gates.len() / width;
-        let dq = &trace.kept[trace.kept.len() - rows * hidden..];
-        let states = Matrix::new(&trace.states, rows, hidden).t();
-        let zr = Matrix::strided(&trace.gates, rows, 2 * hidden, width);
+        let Steps { rows, states, gates, kept: dq } = steps;
+        let states = Matrix::new(states, rows, hidden).t();
+        let zr = Matrix::strided(gates, rows, 2 * hidden, width);
         matmul(MatrixMut::strided(du, hidden, 2 * hidden, width), states, zr, true);
         let n = Matrix::new(dq, rows, hidden);
         matmul(MatrixMut::strided(&mut du[2 * hidden..], hidden, hidden, width), states, n, true);
-        for (g, dq) in trace.gates.chunks_exact(width).zip(dq.chunks_exact(hidden)) {
-            dc.iter_mut().zip(g[..2 * hidden].iter().chain(dq)).for_each(|(c, &g)| *c += g);
-        }
+        let (dc_zr, dc_n) = dc.split_at_mut(2 * hidden);
+        add_rows(dc_zr, gates, width);
+        add_rows(dc_n, dq, hidden);
     }
 
     fn attributes(&self) -> Vec<AttributeProto> {
@@ -102,34 +113,45 @@ impl<T: Scalar> Cell<T> for Gru<T> {
 }
 
 /// One sequence, one step: `g` becomes `z, r, n`, `qn` keeps `q_n`, `next` is the new state.
+#[inline(always)]
 fn step_forward<T: Scalar>(g: &mut [T], q: &[T], qn: &mut [T], h: &[T], next: &mut [T]) {
-    let hidden = h.len();
-    qn.copy_from_slice(&q[2 * hidden..]);
-    let (zr, n) = g.split_at_mut(2 * hidden);
-    for (g, &q) in zr.iter_mut().zip(q) {
-        *g = (*g + q).sigmoid();
-    }
-    let (z, r) = zr.split_at(hidden);
-    for ((n, &r), &q) in n.iter_mut().zip(r).zip(&*qn) {
-        *n = (*n + r * q).fast_tanh();
-    }
-    for (((next, &z), &n), &h) in next.iter_mut().zip(z).zip(&*n).zip(h) {
-        *next = n + z * (h - n);
-    }
+    let [z, r, n] = thirds_mut(g);
+    let (q_z, q_rn) = q.split_at(h.len());
+    let (q_r, q_n) = q_rn.split_at(h.len());
+    each(
+        [q_z, q_r, q_n, h],
+        [z, r, n, qn, next],
+        #[inline(always)]
+        |[q_z, q_r, q_n, h]: [T; 4], [z, r, n, _, _]: [T; 5]| {
+            let (z, r) = ((z + q_z).sigmoid(), (r + q_r).sigmoid());
+            let n = (n + r * q_n).fast_tanh();
+            [z, r, n, q_n, n + z * (h - n)]
+        },
+    );
 }
 
 /// One sequence, one step back: `g` becomes `dz, dr, dn`, `qn` becomes `dq_n`, `d` becomes `d z`.
+#[inline(always)]
 fn step_backward<T: Scalar>(g: &mut [T], qn: &mut [T], h: &[T], d: &mut [T]) {
-    let hidden = h.len();
     let one = T::one();
-    let (z, rn) = g.split_at_mut(hidden);
+    let [z, r, n] = thirds_mut(g);
+    each(
+        [h],
+        [z, r, n, qn, d],
+        #[inline(always)]
+        |[h]: [T; 1], [z, r, n, q_n, d]: [T; 5]| {
+            let (dz, dn) = (d * (h - n) * z * (one - z), d * (one - z) * (one - n * n));
+            let dr = dn * q_n * r * (one - r);
+            [dz, dr, dn, dn * r, d * z]
+        },
+    );
+}
+
+/// The gates of one sequence.
+#[inline(always)]
+fn thirds_mut<T>(gates: &mut [T]) -> [&mut [T]; 3] {
+    let hidden = gates.len() / 3;
+    let (z, rn) = gates.split_at_mut(hidden);
     let (r, n) = rn.split_at_mut(hidden);
-    let gates = z.iter_mut().zip(r.iter_mut()).zip(n.iter_mut());
-    for (((z, r), n), ((q, &h), d)) in gates.zip(qn.iter_mut().zip(h).zip(d)) {
-        let (dz, dn) = (*d * (h - *n) * *z * (one - *z), *d * (one - *z) * (one - *n * *n));
-        let dr = dn * *q * *r * (one - *r);
-        *d *= *z;
-        *q = dn * *r;
-        (*z, *r, *n) = (dz, dr, dn);
-    }
+    [z, r, n]
 }

@@ -22,11 +22,12 @@
 
 use rand::Rng;
 
-use super::recurrent::{Cell, CellWeights, Step, StepBack, Trace, add_back};
+use super::recurrent::{Cell, CellWeights, Step, StepBack, Steps, add, add_back};
 use crate::doctor::record::LayerKind;
 use crate::init::bias::GateBias;
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::scalar::Scalar;
+use crate::simd::vectorized;
 
 /// One unit. `kept` is `s`.
 #[derive(Clone, Debug)]
@@ -60,65 +61,87 @@ impl<T: Scalar> Cell<T> for GruResetBefore<T> {
         let product = &mut product[..rows * 2 * hidden];
         self.0.recur(h, rows, 0..2 * hidden, product);
         let states = h.chunks_exact(hidden).zip(kept.chunks_exact_mut(hidden));
-        for ((a, p), (h, s)) in gates.chunks_exact_mut(width).zip(product.chunks_exact(2 * hidden)).zip(states) {
-            for (a, &p) in a[..2 * hidden].iter_mut().zip(p) {
-                *a = (*a + p).sigmoid();
-            }
-            for ((s, &r), &h) in s.iter_mut().zip(&a[hidden..]).zip(h) {
-                *s = r * h;
-            }
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((a, p), (h, s)) in gates.chunks_exact_mut(width).zip(product.chunks_exact(2 * hidden)).zip(states)
+                {
+                    for (a, &p) in a[..2 * hidden].iter_mut().zip(p) {
+                        *a = (*a + p).sigmoid();
+                    }
+                    for ((s, &r), &h) in s.iter_mut().zip(&a[hidden..]).zip(h) {
+                        *s = r * h;
+                    }
+                }
+            },
+        );
         let product = &mut product[..rows * hidden];
         self.0.recur(kept, rows, 2 * hidden..width, product);
         let states = h.chunks_exact(hidden).zip(next.chunks_exact_mut(hidden));
-        for ((a, p), (h, next)) in gates.chunks_exact_mut(width).zip(product.chunks_exact(hidden)).zip(states) {
-            let (z, n) = a.split_at_mut(2 * hidden);
-            for (n, &p) in n.iter_mut().zip(p) {
-                *n = (*n + p).fast_tanh();
-            }
-            for (((next, &z), &n), &h) in next.iter_mut().zip(&*z).zip(&*n).zip(h) {
-                *next = n + z * (h - n);
-            }
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((a, p), (h, next)) in gates.chunks_exact_mut(width).zip(product.chunks_exact(hidden)).zip(states) {
+                    let (z, n) = a.split_at_mut(2 * hidden);
+                    for (n, &p) in n.iter_mut().zip(p) {
+                        *n = (*n + p).fast_tanh();
+                    }
+                    for (((next, &z), &n), &h) in next.iter_mut().zip(&*z).zip(&*n).zip(h) {
+                        *next = n + z * (h - n);
+                    }
+                }
+            },
+        );
     }
 
     fn step_back(&self, step: StepBack<'_, T>) {
         let (hidden, width) = (self.0.hidden, self.0.gates);
         let one = T::one();
         let StepBack { rows, gates, h, d, before, turned, product: ds, .. } = step;
-        for ((a, h), d) in gates.chunks_exact_mut(width).zip(h.chunks_exact(hidden)).zip(d.chunks_exact_mut(hidden)) {
-            let (z, n) = a.split_at_mut(2 * hidden);
-            for (((z, n), &h), d) in z.iter_mut().zip(n).zip(h).zip(d) {
-                let dz = *d * (h - *n) * *z * (one - *z);
-                *n = *d * (one - *z) * (one - *n * *n);
-                *d *= *z;
-                *z = dz;
-            }
-        }
+        let states = h.chunks_exact(hidden).zip(d.chunks_exact_mut(hidden));
+        vectorized(
+            #[inline(always)]
+            || {
+                for (a, (h, d)) in gates.chunks_exact_mut(width).zip(states) {
+                    let (z, n) = a.split_at_mut(2 * hidden);
+                    for (((z, n), &h), d) in z.iter_mut().zip(n).zip(h).zip(d) {
+                        let dz = *d * (h - *n) * *z * (one - *z);
+                        *n = *d * (one - *z) * (one - *n * *n);
+                        *d *= *z;
+                        *z = dz;
+                    }
+                }
+            },
+        );
         let (turned_zr, turned_n) = turned.split_at(2 * hidden * hidden);
         let dn = Matrix::strided(&gates[2 * hidden..], rows, hidden, width);
         matmul(MatrixMut::new(ds, rows, hidden), dn, Matrix::new(turned_n, hidden, hidden), false);
         let states = h.chunks_exact(hidden).zip(d.chunks_exact_mut(hidden));
-        for ((a, ds), (h, d)) in gates.chunks_exact_mut(width).zip(ds.chunks_exact(hidden)).zip(states) {
-            for (((r, &ds), &h), d) in a[hidden..].iter_mut().zip(ds).zip(h).zip(d) {
-                *d += ds * *r;
-                *r = ds * h * *r * (one - *r);
-            }
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((a, ds), (h, d)) in gates.chunks_exact_mut(width).zip(ds.chunks_exact(hidden)).zip(states) {
+                    for (((r, &ds), &h), d) in a[hidden..].iter_mut().zip(ds).zip(h).zip(d) {
+                        *d += ds * *r;
+                        *r = ds * h * *r * (one - *r);
+                    }
+                }
+            },
+        );
         if let Some(before) = before {
-            before.iter_mut().zip(&*d).for_each(|(b, &d)| *b += d);
+            add(before, d);
             add_back(before, Matrix::strided(gates, rows, 2 * hidden, width), turned_zr, rows, hidden);
         }
     }
 
-    fn recurrent_gradient(&self, trace: &Trace<T>, du: &mut [T], _: &mut [T]) {
+    fn recurrent_gradient(&self, steps: Steps<'_, T>, du: &mut [T], _: &mut [T]) {
         let (hidden, width) = (self.0.hidden, self.0.gates);
-        let rows = trace.gates.len() / width;
-        let states = Matrix::new(&trace.states, rows, hidden).t();
-        let zr = Matrix::strided(&trace.gates, rows, 2 * hidden, width);
+        let Steps { rows, states, gates, kept } = steps;
+        let states = Matrix::new(states, rows, hidden).t();
+        let zr = Matrix::strided(gates, rows, 2 * hidden, width);
         matmul(MatrixMut::strided(du, hidden, 2 * hidden, width), states, zr, true);
-        let s = Matrix::new(&trace.kept[trace.kept.len() - rows * hidden..], rows, hidden).t();
-        let n = Matrix::strided(&trace.gates[2 * hidden..], rows, hidden, width);
+        let s = Matrix::new(kept, rows, hidden).t();
+        let n = Matrix::strided(&gates[2 * hidden..], rows, hidden, width);
         matmul(MatrixMut::strided(&mut du[2 * hidden..], hidden, hidden, width), s, n, true);
     }
 }

@@ -27,6 +27,7 @@ use crate::doctor::record::LayerKind;
 use crate::init::bias::{GateBias, Gates};
 use crate::matmul::Matrix;
 use crate::scalar::Scalar;
+use crate::simd::{each, vectorized};
 
 /// One LSTM unit. `kept` is `c`.
 #[derive(Clone, Debug)]
@@ -63,9 +64,14 @@ impl<T: Scalar> Cell<T> for Lstm<T> {
         self.0.recur(h, rows, 0..width, product);
         let rows = gates.chunks_exact_mut(width).zip(product.chunks_exact(width));
         let memory = kept_before.chunks_exact(hidden).zip(kept.chunks_exact_mut(hidden));
-        for (((a, p), (c, c_next)), next) in rows.zip(memory).zip(next.chunks_exact_mut(hidden)) {
-            forward(a, p, c, c_next, next);
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for (((a, p), (c, c_next)), next) in rows.zip(memory).zip(next.chunks_exact_mut(hidden)) {
+                    forward(a, p, c, c_next, next);
+                }
+            },
+        );
     }
 
     fn step_back(&self, step: StepBack<'_, T>) {
@@ -73,9 +79,14 @@ impl<T: Scalar> Cell<T> for Lstm<T> {
         let StepBack { rows, gates, kept_before, kept, d, d_memory, before, turned, .. } = step;
         let memory = kept_before.chunks_exact(hidden).zip(kept.chunks_exact(hidden));
         let gradients = d.chunks_exact(hidden).zip(d_memory.chunks_exact_mut(hidden));
-        for ((a, (c, c_next)), (d, e)) in gates.chunks_exact_mut(width).zip(memory).zip(gradients) {
-            backward(a, c, c_next, d, e);
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((a, (c, c_next)), (d, e)) in gates.chunks_exact_mut(width).zip(memory).zip(gradients) {
+                    backward(a, c, c_next, d, e);
+                }
+            },
+        );
         if let Some(before) = before {
             add_back(before, Matrix::new(gates, rows, width), turned, rows, hidden);
         }
@@ -83,40 +94,47 @@ impl<T: Scalar> Cell<T> for Lstm<T> {
 }
 
 /// One sequence, one step: `a` becomes `i, o, f, g`.
+#[inline(always)]
 fn forward<T: Scalar>(a: &mut [T], product: &[T], c: &[T], c_next: &mut [T], next: &mut [T]) {
-    let hidden = c.len();
-    let (sigmoids, g) = a.split_at_mut(3 * hidden);
-    for (a, &p) in sigmoids.iter_mut().zip(product) {
-        *a = (*a + p).sigmoid();
-    }
-    for (g, &p) in g.iter_mut().zip(&product[3 * hidden..]) {
-        *g = (*g + p).fast_tanh();
-    }
-    let (i, of) = sigmoids.split_at(hidden);
-    let (o, f) = of.split_at(hidden);
-    for (((c_next, &c), &f), (&i, &g)) in c_next.iter_mut().zip(c).zip(f).zip(i.iter().zip(&*g)) {
-        *c_next = f * c + i * g;
-    }
-    for ((next, &o), &c) in next.iter_mut().zip(o).zip(&*c_next) {
-        *next = o * c.fast_tanh();
-    }
+    let [i, o, f, g] = quarters_mut(a);
+    let p: [&[T]; 4] = std::array::from_fn(|gate| &product[gate * c.len()..][..c.len()]);
+    each(
+        [p[0], p[1], p[2], p[3], c],
+        [i, o, f, g, c_next, next],
+        #[inline(always)]
+        |[p_i, p_o, p_f, p_g, c]: [T; 5], [i, o, f, g, _, _]: [T; 6]| {
+            let (i, o, f) = ((i + p_i).sigmoid(), (o + p_o).sigmoid(), (f + p_f).sigmoid());
+            let g = (g + p_g).fast_tanh();
+            let c = f * c + i * g;
+            [i, o, f, g, c, o * c.fast_tanh()]
+        },
+    );
 }
 
 /// One sequence, one step back: `a` becomes `di, do, df, dg`, `e` becomes `dc`.
+#[inline(always)]
 fn backward<T: Scalar>(a: &mut [T], c: &[T], c_next: &[T], d: &[T], e: &mut [T]) {
-    let hidden = c.len();
     let one = T::one();
-    let (i, rest) = a.split_at_mut(hidden);
+    let [i, o, f, g] = quarters_mut(a);
+    each(
+        [c, c_next, d],
+        [i, o, f, g, e],
+        #[inline(always)]
+        |[c, c_next, d]: [T; 3], [i, o, f, g, e]: [T; 5]| {
+            let squashed = c_next.fast_tanh();
+            let e = e + d * o * (one - squashed * squashed);
+            let (di, df, dg) = (e * g * i * (one - i), e * c * f * (one - f), e * i * (one - g * g));
+            [di, d * squashed * o * (one - o), df, dg, e * f]
+        },
+    );
+}
+
+/// The gates of one sequence.
+#[inline(always)]
+fn quarters_mut<T>(gates: &mut [T]) -> [&mut [T]; 4] {
+    let hidden = gates.len() / 4;
+    let (i, rest) = gates.split_at_mut(hidden);
     let (o, rest) = rest.split_at_mut(hidden);
     let (f, g) = rest.split_at_mut(hidden);
-    let gates = i.iter_mut().zip(o.iter_mut()).zip(f.iter_mut().zip(g.iter_mut()));
-    let memory = c.iter().zip(c_next);
-    for ((((i, o), (f, g)), (&c, c_next)), (&d, e)) in gates.zip(memory).zip(d.iter().zip(e)) {
-        let squashed = c_next.fast_tanh();
-        *e += d * *o * (one - squashed * squashed);
-        let (di, df, dg) = (*e * *g * *i * (one - *i), *e * c * *f * (one - *f), *e * *i * (one - *g * *g));
-        *e *= *f;
-        *o = d * squashed * *o * (one - *o);
-        (*i, *f, *g) = (di, df, dg);
-    }
+    [i, o, f, g]
 }

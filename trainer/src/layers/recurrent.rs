@@ -21,9 +21,8 @@ mod weights;
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
-pub(crate) use cell::add_back;
-pub use cell::{Cell, Step, StepBack};
-pub use unroll::Trace;
+pub use cell::{Cell, Step, StepBack, Steps};
+pub(crate) use cell::{add, add_back, add_rows};
 pub use weights::CellWeights;
 
 use super::{InputGradient, Layer, Mode, Pass, numbers, numbers_mut, only, reshape};

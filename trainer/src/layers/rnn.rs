@@ -19,6 +19,7 @@ use super::recurrent::{Cell, CellWeights, Step, StepBack, add_back};
 use crate::doctor::record::LayerKind;
 use crate::matmul::Matrix;
 use crate::scalar::Scalar;
+use crate::simd::vectorized;
 
 /// A plain recurrent unit; its one gate is its next state.
 #[derive(Clone, Debug)]
@@ -48,17 +49,27 @@ impl<T: Scalar> Cell<T> for Rnn<T> {
     fn step(&self, step: Step<'_, T>) {
         let Step { rows, gates, h, next, product, .. } = step;
         self.0.recur(h, rows, 0..self.0.gates, product);
-        for ((g, &p), next) in gates.iter_mut().zip(&*product).zip(next) {
-            *g = (*g + p).fast_tanh();
-            *next = *g;
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((g, &p), next) in gates.iter_mut().zip(&*product).zip(next) {
+                    *g = (*g + p).fast_tanh();
+                    *next = *g;
+                }
+            },
+        );
     }
 
     fn step_back(&self, step: StepBack<'_, T>) {
         let StepBack { rows, gates, d, before, turned, .. } = step;
-        for (g, &d) in gates.iter_mut().zip(&*d) {
-            *g = d * (T::one() - *g * *g);
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for (g, &d) in gates.iter_mut().zip(&*d) {
+                    *g = d * (T::one() - *g * *g);
+                }
+            },
+        );
         if let Some(before) = before {
             add_back(before, Matrix::new(gates, rows, self.0.gates), turned, rows, self.0.hidden);
         }

@@ -4,11 +4,11 @@ use std::fmt::Debug;
 
 use tract_onnx::pb::AttributeProto;
 
-use super::unroll::Trace;
 use super::weights::CellWeights;
 use crate::doctor::record::LayerKind;
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::scalar::Scalar;
+use crate::simd::vectorized;
 
 /// One recurrent unit's weights and equations. The sequences that still run are the first rows of every matrix, and
 /// only they are passed in.
@@ -40,12 +40,12 @@ pub trait Cell<T: Scalar>: Debug + Send + Sync {
     /// From the gradient of the next state to those of `h` and of all that is summed at the gates.
     fn step_back(&self, step: StepBack<'_, T>);
 
-    /// Adds the gradients of `U` and `c`, when [`Cell::step_back`] has been through all steps of `trace`.
-    fn recurrent_gradient(&self, trace: &Trace<T>, du: &mut [T], _dc: &mut [T]) {
+    /// Adds what some steps contribute to the gradients of `U` and `c`, when [`Cell::step_back`] has been through them.
+    fn recurrent_gradient(&self, steps: Steps<'_, T>, du: &mut [T], _dc: &mut [T]) {
         let CellWeights { hidden, gates, .. } = *self.weights();
-        let rows = trace.gates.len() / gates;
-        let states = Matrix::new(&trace.states, rows, hidden);
-        matmul(MatrixMut::new(du, hidden, gates), states.t(), Matrix::new(&trace.gates, rows, gates), true);
+        let Steps { rows, states, gates: dg, .. } = steps;
+        let states = Matrix::new(states, rows, hidden);
+        matmul(MatrixMut::new(du, hidden, gates), states.t(), Matrix::new(dg, rows, gates), true);
     }
 
     /// What its operator has to be told beside sizes and directions.
@@ -73,6 +73,19 @@ pub struct Step<'a, T> {
     pub product: &'a mut [T],
 }
 
+/// Neighbouring steps of all sequences after the way back; `rows` are one for each step and sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps<'a, T> {
+    /// How many rows.
+    pub rows: usize,
+    /// `[rows, hidden]`, the states before the steps.
+    pub states: &'a [T],
+    /// `[rows, gates]`, what [`StepBack::gates`] was left as, 0 where a sequence has ended.
+    pub gates: &'a [T],
+    /// `[rows, hidden]`, what [`StepBack::kept`] was left as; nothing if the cell keeps nothing.
+    pub kept: &'a [T],
+}
+
 /// One step back of the same sequences.
 #[derive(Debug)]
 pub struct StepBack<'a, T> {
@@ -98,6 +111,26 @@ pub struct StepBack<'a, T> {
     pub turned: &'a [T],
     /// `[rows, hidden]`, room for a product.
     pub product: &'a mut [T],
+}
+
+/// `to += d`, number by number.
+pub(crate) fn add<T: Scalar>(to: &mut [T], d: &[T]) {
+    vectorized(
+        #[inline(always)]
+        || to.iter_mut().zip(d).for_each(|(to, &d)| *to += d),
+    );
+}
+
+/// Adds the first numbers of each row of `rows`, `[_, width]`, to `to`: row after row, each column by itself.
+pub(crate) fn add_rows<T: Scalar>(to: &mut [T], rows: &[T], width: usize) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for row in rows.chunks_exact(width) {
+                to.iter_mut().zip(row).for_each(|(to, &d)| *to += d);
+            }
+        },
+    );
 }
 
 /// `before += d U^T` for the gates `gates` of `d`, `[rows, gates.len() of width]`.

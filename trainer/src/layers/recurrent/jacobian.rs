@@ -8,7 +8,7 @@ use nalgebra::DMatrix;
 
 use super::cell::Cell;
 use super::layout::{Columns, Layout};
-use super::unroll::{self, Trace};
+use super::unroll::{self, Passing, Trace};
 use crate::scalar::Scalar;
 
 /// Singular values, the largest first, of the Jacobian of the last state by each state after the first frame, the
@@ -50,12 +50,14 @@ fn jacobians<T: Scalar, C: Cell<T>>(cell: &C, x: &[T], frames: usize, reversed: 
         to[i * hidden + i % hidden] = T::one();
     }
     let mut all = vec![DMatrix::zeros(0, 0); frames];
-    unroll::backward(cell, &cell.weights().turned(), n, &layout.active, &mut trace, &mut d, Some(&d_memory), |at| {
+    let turned = cell.weights().turned();
+    let keep = |at: Passing<'_, T>| {
         all[at.step] = DMatrix::from_fn(n, n, |i, j| {
             let of = if j < hidden { at.d } else { at.d_memory };
             of[i * hidden + j % hidden].wide()
         });
-    });
+    };
+    unroll::backward(cell, &turned, n, &layout.active, &mut trace, &mut d, Some(&d_memory), keep, |_, _| ());
     all
 }
 

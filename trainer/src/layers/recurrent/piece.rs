@@ -1,8 +1,10 @@
 //! What one thread does: one piece of the batch, in each direction, there and back.
 
+use std::ops::Range;
+
 use super::cell::Cell;
 use super::layout::{Columns, Layout};
-use super::unroll::{self, Trace};
+use super::unroll::{self, Passing, Trace};
 use super::weights::CellWeights;
 use crate::doctor::record::SATURATED;
 use crate::scalar::Scalar;
@@ -82,7 +84,10 @@ impl<T: Scalar> Piece<T> {
         let hidden = columns.count;
         spread(dy, layout, columns, every_step, direction > 0, d);
         *ends = [0.0; 2];
-        unroll::backward(cell, turned, layout.batch(), &layout.active, trace, d, None, |at| {
+        gradient.clear();
+        gradient.resize(cell.weights().size(), T::zero());
+        dx.resize(if wanted { input.len() } else { 0 }, T::zero());
+        let measure = |at: Passing<'_, T>| {
             // Sequences whose last step this is: they run, and no longer at the next.
             let after = layout.active.get(at.step + 1).copied().unwrap_or(0);
             let squares = |d: &[T]| d.iter().map(|v| v.wide() * v.wide()).sum::<f64>();
@@ -90,10 +95,12 @@ impl<T: Scalar> Piece<T> {
             if at.step == 0 {
                 ends[0] = squares(at.d);
             }
-        });
-        gradient.clear();
-        gradient.resize(cell.weights().size(), T::zero());
-        unroll::gradients(cell, input, trace, gradient, wanted.then_some(dx));
+        };
+        let batch = layout.batch();
+        let done = |steps: Range<usize>, trace: &Trace<T>| {
+            unroll::gradients(cell, input, batch, steps, trace, gradient, wanted.then_some(&mut dx[..]));
+        };
+        unroll::backward(cell, turned, batch, &layout.active, trace, d, None, measure, done);
     }
 
     /// Adds the input gradients of all directions to `to`, whose frames have `width` numbers.

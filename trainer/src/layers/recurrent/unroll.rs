@@ -1,13 +1,18 @@
 //! A cell from the first frame to the last and back.
+//!
+//! Gates are the bulk of what is remembered: of a long sequence they do not fit into a cache. So products that could be
+//! taken for all frames at once are taken for a few steps, just before or after these have been through the cell.
 
-use super::cell::{Cell, Step, StepBack};
+use std::ops::Range;
+
+use super::cell::{Cell, Step, StepBack, Steps, add, add_rows};
 use super::weights::CellWeights;
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::scalar::Scalar;
 
 /// What a piece of the batch keeps from forward to backward. Everything is time-major.
 #[derive(Clone, Debug, Default)]
-pub struct Trace<T> {
+pub(super) struct Trace<T> {
     /// Every state, `[steps + 1, batch, hidden]`; the first is zero, and that of an ended sequence stays as it was.
     pub states: Vec<T>,
     /// `[steps, batch, gates]`: values of the gates, on the way back their gradients.
@@ -18,6 +23,14 @@ pub struct Trace<T> {
     product: Vec<T>,
     /// `[batch, hidden]`.
     d_memory: Vec<T>,
+}
+
+/// Numbers of gates that products are taken for at once: a quarter of a megabyte, which a core's own cache holds.
+const AT_ONCE: usize = 1 << 16;
+
+/// Steps of `batch` sequences whose gates are [`AT_ONCE`] numbers, or one.
+fn steps_at_once(batch: usize, gates: usize) -> usize {
+    (AT_ONCE / (batch * gates).max(1)).max(1)
 }
 
 /// From `x`, `[steps, batch, inputs]`, to every state. `active` says how many sequences run at each step.
@@ -34,8 +47,13 @@ pub(super) fn forward<T: Scalar, C: Cell<T>>(cell: &C, x: &[T], batch: usize, ac
     all_gates.resize(steps * batch * gates, T::zero());
     product.resize(batch * gates, T::zero());
 
-    weights.project(x, steps * batch, all_gates);
+    let at_once = steps_at_once(batch, gates);
     for (t, &rows) in active.iter().enumerate() {
+        if t.is_multiple_of(at_once) {
+            let frames = at_once.min(steps - t) * batch;
+            let x = &x[t * batch * weights.inputs..][..frames * weights.inputs];
+            weights.project(x, frames, &mut all_gates[t * batch * gates..][..frames * gates]);
+        }
         let n = rows * hidden;
         let (before, after) = states.split_at_mut((t + 1) * step);
         let (h, next) = (&before[t * step..], &mut after[..step]);
@@ -66,9 +84,9 @@ pub(super) struct Passing<'a, T> {
     pub d_memory: &'a [T],
 }
 
-/// From `d`, `[steps, batch, hidden]`, what comes from above to every state after the first, to the gradient of all
-/// tensors, added to `gradient`. Leaves the gradients of the gates in `trace`, anything in `d`. `d_memory` is the
-/// gradient of the last memory, zero if it is `None`.
+/// From `d`, `[steps, batch, hidden]`, what comes from above to every state after the first, to the gradients of the
+/// gates, which it leaves in `trace`; anything in `d`. `d_memory` is the gradient of the last memory, zero if it is
+/// `None`. Calls `pass` before each step and `done` after some steps, the last first.
 #[allow(clippy::too_many_arguments)] // Each is one symbol of the derivation.
 pub(super) fn backward<T: Scalar, C: Cell<T>>(
     cell: &C,
@@ -79,17 +97,20 @@ pub(super) fn backward<T: Scalar, C: Cell<T>>(
     d: &mut [T],
     d_memory: Option<&[T]>,
     mut pass: impl FnMut(Passing<'_, T>),
+    mut done: impl FnMut(Range<usize>, &Trace<T>),
 ) {
     let CellWeights { hidden, gates, .. } = *cell.weights();
     let step = batch * hidden;
     let kept_step = if C::KEEPS { step } else { 0 };
-    let Trace { states, gates: all_gates, kept, product, d_memory: memory } = trace;
-    memory.resize(step, T::zero());
+    trace.d_memory.resize(step, T::zero());
     match d_memory {
-        Some(given) => memory.copy_from_slice(given),
-        None => memory.fill(T::zero()),
+        Some(given) => trace.d_memory.copy_from_slice(given),
+        None => trace.d_memory.fill(T::zero()),
     }
-    for (t, &rows) in active.iter().enumerate().rev() {
+    let mut last = active.len();
+    for t in (0..active.len()).rev() {
+        let Trace { states, gates: all_gates, kept, product, d_memory: memory } = &mut *trace;
+        let rows = active[t];
         let n = rows * hidden;
         let (earlier, now) = d.split_at_mut(t * step);
         let now = &mut now[..step];
@@ -98,7 +119,7 @@ pub(super) fn backward<T: Scalar, C: Cell<T>>(
         g[rows * gates..].fill(T::zero());
         let mut before = (t > 0).then(|| &mut earlier[(t - 1) * step..]);
         if let Some(before) = &mut before {
-            before[n..].iter_mut().zip(&now[n..]).for_each(|(b, &d)| *b += d); // h' = h
+            add(&mut before[n..], &now[n..]); // h' = h
         }
         let n_kept = n.min(kept_step);
         let (kept_before, kept) = kept.split_at_mut((t + 1) * kept_step);
@@ -114,31 +135,41 @@ pub(super) fn backward<T: Scalar, C: Cell<T>>(
             turned,
             product: &mut product[..n],
         });
+        if t.is_multiple_of(steps_at_once(batch, gates)) {
+            done(t..last, trace);
+            last = t;
+        }
     }
 }
 
-/// Adds the gradients of all tensors, and writes that of the input `x` into `dx` if it is wanted. Comes after
-/// [`backward`].
+/// Adds what `steps` contribute to the gradients of all tensors, and writes the gradients of their inputs into `dx` if it
+/// is wanted. `x` and `dx` are `[steps, batch, inputs]` of all steps. For [`backward`] to call when they are done.
 pub(super) fn gradients<T: Scalar, C: Cell<T>>(
     cell: &C,
     x: &[T],
+    batch: usize,
+    steps: Range<usize>,
     trace: &Trace<T>,
     gradient: &mut [T],
-    dx: Option<&mut Vec<T>>,
+    dx: Option<&mut [T]>,
 ) {
     let weights = cell.weights();
-    let CellWeights { inputs, gates, .. } = *weights;
-    let rows = trace.gates.len() / gates;
+    let CellWeights { inputs, hidden, gates, .. } = *weights;
+    let (first, rows) = (steps.start * batch, steps.len() * batch);
     let [dw, du, db, dc] = weights.split(gradient);
-    let dg = Matrix::new(&trace.gates, rows, gates);
-    matmul(MatrixMut::new(dw, inputs, gates), Matrix::new(x, rows, inputs).t(), dg, true);
-    for row in trace.gates.chunks_exact(gates) {
-        db.iter_mut().zip(row).for_each(|(b, &g)| *b += g);
-    }
-    cell.recurrent_gradient(trace, du, dc);
+    let of = Steps {
+        rows,
+        states: &trace.states[first * hidden..][..rows * hidden],
+        gates: &trace.gates[first * gates..][..rows * gates],
+        kept: if C::KEEPS { &trace.kept[(first + batch) * hidden..][..rows * hidden] } else { &[] },
+    };
+    let dg = Matrix::new(of.gates, rows, gates);
+    let x = Matrix::new(&x[first * inputs..][..rows * inputs], rows, inputs);
+    matmul(MatrixMut::new(dw, inputs, gates), x.t(), dg, true);
+    add_rows(db, of.gates, gates);
+    cell.recurrent_gradient(of, du, dc);
     if let Some(dx) = dx {
-        dx.resize(rows * inputs, T::zero());
         let w = Matrix::new(&weights.weight.value, inputs, gates);
-        matmul(MatrixMut::new(dx, rows, inputs), dg, w.t(), false);
+        matmul(MatrixMut::new(&mut dx[first * inputs..][..rows * inputs], rows, inputs), dg, w.t(), false);
     }
 }
