@@ -7,7 +7,8 @@ use crate::metadata::FrontEnd;
 /// The runtime's form of the same settings.
 pub fn of(front_end: &FrontEnd) -> frontend::FrontEnd<'_> {
     match front_end {
-        FrontEnd::Raw => frontend::FrontEnd::Raw,
+        // Boards have no front end for words: whoever feeds the network brings numbers.
+        FrontEnd::Raw | FrontEnd::Text { .. } => frontend::FrontEnd::Raw,
         FrontEnd::Pixels { mean, std } => frontend::FrontEnd::Pixels(PixelSettings { norm: Norm::new(mean, std) }),
         FrontEnd::LogMel { sample_rate, frame, hop, fft, low_hz, high_hz, floor, frames, mean, std } => {
             frontend::FrontEnd::LogMel(LogMelSettings {

@@ -12,7 +12,7 @@ pub const KEY: &str = "escarp";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
-    /// One name for each output, in order; empty if unknown.
+    /// One name for each output, in order, but two for [`Scores::Binary`]; empty if unknown.
     pub labels: Vec<String>,
     /// How files become the network's input.
     pub front_end: FrontEnd,
@@ -64,6 +64,8 @@ pub enum Scores {
     Plain,
     /// Logits: a softmax makes them probabilities.
     Softmax,
+    /// One number: the probability of the second of two labels.
+    Binary,
 }
 
 /// How a file becomes the network's float input, before quantization.
@@ -113,5 +115,14 @@ pub enum FrontEnd {
         mean: Vec<f32>,
         /// One for each channel.
         std: Vec<f32>,
+    },
+    /// The words of a text as whole numbers. A word is the longest run of alphanumeric characters, in lower case; its
+    /// number is its place in `vocabulary`, or 1 if it has none. The last `tokens` words count, and fewer have zeros in
+    /// front of them.
+    Text {
+        /// Words in a decision.
+        tokens: u16,
+        /// Entries 0 and 1 stand for padding and unknown words and are no words.
+        vocabulary: Vec<String>,
     },
 }

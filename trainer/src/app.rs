@@ -1,32 +1,26 @@
 //! From settings to a finished run: opens the data, prepares it, fits the network, reports.
 
+mod prepare;
+
 use std::path::Path;
 
 use escarp_converter::metadata::{FrontEnd, Metadata, Scores};
-use escarp_media::{Folder, Kind};
 
-use crate::config::{BUILTIN, Config, Settings, Task};
+use crate::config::{Config, Task};
 use crate::data::draw::{Purpose, stream};
-use crate::data::images::{Augmentation, Images};
-use crate::data::motion::Motion;
-use crate::data::sound::{Features, Sounds};
-use crate::data::source::{Listings, classes};
-use crate::data::{Samples, Split, check_classes};
+use crate::data::vocabulary::Vocabulary;
 use crate::doctor::verdict::{Prescription, Verdict};
 use crate::error::TrainError;
 use crate::export::export;
 use crate::fit::{Job, Outcome, fit};
-use crate::generate::{gestures, images};
-use crate::nets::{Arch, LayerSpec, Net, NetError, Shape};
+use crate::nets::{Arch, Net, NetError, Shape};
 use crate::progress::Progress;
 use crate::qat::Quantizer;
 use crate::ranges::spread;
 use crate::repair;
 use crate::run_folder::{MODEL, RunFolder};
 use crate::transfer;
-
-/// Of the built-in data, whatever the run's seed: its test part must stay the same.
-const BUILTIN_SEED: u64 = 0;
+use prepare::Prepared;
 
 /// What may be done about a verdict, in the order it is tried; the number counts the repairs before this one.
 pub type Remedies<'a> = &'a dyn Fn(&Verdict, usize) -> Vec<Prescription>;
@@ -95,7 +89,7 @@ fn run(
     let metadata = Metadata {
         labels: prepared.labels,
         front_end: prepared.front_end,
-        scores: Scores::Softmax,
+        scores: if prepared.arch.classes == 1 { Scores::Binary } else { Scores::Softmax },
         provenance,
         ..Metadata::default()
     };
@@ -103,6 +97,7 @@ fn run(
     let tested = prepared.test.as_deref().map_or(0, |t| t.classes().len());
     progress.line(format!("{train} training, {held_out} validation, {tested} test samples"));
     // A net that does not fit the data should leave no run folder behind either.
+    check(&prepared.arch, &config)?;
     let mut net = net(&prepared.arch, &config, resume, progress)?;
     if let Err(reason) = packs(&net, &metadata) {
         progress.line(format!("note: escarp-convert cannot pack this net yet ({reason}); model.onnx runs elsewhere"));
@@ -123,6 +118,9 @@ fn run(
         net.set_stand_in(Box::new(quantizer));
     }
     let folder = folder()?;
+    if let FrontEnd::Text { vocabulary, .. } = &metadata.front_end {
+        Vocabulary::write(&folder.vocabulary(), vocabulary)?;
+    }
     let mut resume = resume;
     loop {
         let job = Job {
@@ -147,6 +145,15 @@ fn run(
         prepared.arch.layers.clone_from(config.task.net_mut());
         net = self::net(&prepared.arch, &config, resume, progress)?;
     }
+}
+
+/// Refuses settings that make no sense for the answers of the net.
+fn check(arch: &Arch, config: &Config) -> Result<(), TrainError> {
+    if arch.classes == 1 && config.settings.label_smoothing > 0.0 {
+        let reason = "spreads probability over classes, and this net answers yes or no; leave it out".into();
+        return Err(TrainError::Usage { flag: "--label-smoothing", reason });
+    }
+    Ok(())
 }
 
 /// The net with the weights it begins with: those that the run's seed gives it, or another net's. A run that is resumed
@@ -175,164 +182,6 @@ fn packs(net: &Net, metadata: &Metadata) -> Result<(), String> {
     let read = escarp_converter::read(&onnx, &escarp_converter::Options::default());
     // Node and operator; all that is supported would fill the screen.
     read.map(|_| ()).map_err(|e| e.to_string().split("; supported").next().unwrap_or_default().to_owned())
-}
-
-/// Data ready to be trained on.
-struct Prepared {
-    arch: Arch,
-    samples: Box<dyn Samples>,
-    test: Option<Box<dyn Samples>>,
-    split: Split,
-    labels: Vec<String>,
-    front_end: FrontEnd,
-    fingerprint: u32,
-}
-
-impl Prepared {
-    fn new(config: &Config, progress: &Progress) -> Result<Self, TrainError> {
-        let Config { task, source, settings, .. } = config;
-        let builtin = source.data.as_os_str() == BUILTIN;
-        match *task {
-            Task::Image { ref net, size, augmentation } => {
-                let labels = images::LABELS.map(String::from).to_vec();
-                let data = match builtin {
-                    true => {
-                        let part = |part, count| Images::builtin(BUILTIN_SEED, part, count);
-                        let test = part(1, images::COUNTS.test);
-                        (labels, part(0, images::COUNTS.train), Some(test))
-                    }
-                    false => {
-                        let Listings { train, test } = open(config, Kind::Image, progress)?;
-                        let size = size.map(|side| [side, side]);
-                        let decode = |folder: &Folder, size| -> Result<Images, TrainError> {
-                            let (images, resized) = Images::decode(folder, size)?;
-                            let [height, width] = images.size();
-                            if resized > 0 {
-                                let all = folder.len();
-                                progress.line(format!(
-                                    "{resized} of {all} images were cropped and scaled to {width}x{height}"
-                                ));
-                            }
-                            Ok(images)
-                        };
-                        let images = decode(&train, size)?;
-                        let size = images.size();
-                        let test = test.map(|test| decode(&test, Some(size))).transpose()?;
-                        (train.classes().to_vec(), images, test)
-                    }
-                };
-                Self::images(data, net, augmentation, settings)
-            }
-            Task::Sound { rate, bands, frames, ref net, augment } => {
-                let Listings { train, test } = open(config, Kind::Sound, progress)?;
-                let (mut samples, rate) = Sounds::decode(&train, rate)?;
-                let features = Features::new(rate, bands, frames.unwrap_or_else(|| samples.usual_frames(rate)))?;
-                progress.line(format!("{rate} Hz, {} frames of {bands} mel bands", features.frames));
-                let split =
-                    Split::stratified(samples.classes(), train.classes().len(), settings.validation, settings.seed);
-                let standard = samples.statistics(&features, &split.train)?;
-                samples.prepare(&features, &standard, augment)?;
-                let test = test.map(|test| -> Result<_, TrainError> {
-                    let (mut samples, _) = Sounds::decode(&test, Some(rate))?;
-                    samples.prepare(&features, &standard, false)?;
-                    Ok(Box::new(samples) as Box<dyn Samples>)
-                });
-                let labels = train.classes().to_vec();
-                Ok(Self {
-                    arch: arch(Shape::Sequence([features.frames.into(), bands]), &labels, net),
-                    fingerprint: samples.fingerprint(),
-                    samples: Box::new(samples),
-                    test: test.transpose()?,
-                    split,
-                    labels,
-                    front_end: features.metadata(&standard),
-                })
-            }
-            Task::Motion { rate, frames, ref net, augment } => {
-                let (labels, mut samples, mut test) = match builtin {
-                    true => {
-                        let part = |part, count| Motion::builtin(BUILTIN_SEED, part, count);
-                        let labels = gestures::LABELS.map(String::from).to_vec();
-                        let test = part(1, gestures::COUNTS.test);
-                        (labels, part(0, gestures::COUNTS.train), Some(test))
-                    }
-                    false => {
-                        let Listings { train, test } = open(config, Kind::Table, progress)?;
-                        let samples = Motion::decode(&train, frames.into(), None)?;
-                        let channels = samples.shape()[1];
-                        let test = test.map(|test| Motion::decode(&test, frames.into(), Some(channels)));
-                        (train.classes().to_vec(), samples, test.transpose()?)
-                    }
-                };
-                let split = Split::stratified(samples.classes(), labels.len(), settings.validation, settings.seed);
-                let standard = samples.statistics(&split.train);
-                samples.prepare(&standard, augment);
-                if let Some(test) = &mut test {
-                    test.prepare(&standard, false);
-                }
-                let (frames, inputs) = (samples.shape()[0], samples.shape()[1]);
-                Ok(Self {
-                    arch: arch(Shape::Sequence([frames, inputs]), &labels, net),
-                    fingerprint: samples.fingerprint(),
-                    samples: Box::new(samples),
-                    test: test.map(|t| Box::new(t) as Box<dyn Samples>),
-                    split,
-                    labels,
-                    front_end: FrontEnd::Sensor { rate, frames: frames as u16, mean: standard.mean, std: standard.std },
-                })
-            }
-        }
-    }
-
-    fn images(
-        (labels, mut samples, mut test): (Vec<String>, Images, Option<Images>),
-        net: &[LayerSpec],
-        augmentation: Option<Augmentation>,
-        settings: &Settings,
-    ) -> Result<Self, TrainError> {
-        let split = Split::stratified(samples.classes(), labels.len(), settings.validation, settings.seed);
-        let standard = samples.statistics(&split.train);
-        samples.prepare(&standard, augmentation);
-        if let Some(test) = &mut test {
-            test.prepare(&standard, None);
-        }
-        let [height, columns] = samples.size();
-        Ok(Self {
-            arch: arch(Shape::Map([height, columns, 3]), &labels, net),
-            fingerprint: samples.fingerprint(),
-            samples: Box::new(samples),
-            test: test.map(|t| Box::new(t) as Box<dyn Samples>),
-            split,
-            labels,
-            front_end: FrontEnd::Pixels { mean: standard.mean, std: standard.std },
-        })
-    }
-}
-
-fn arch(input: Shape, labels: &[String], net: &[LayerSpec]) -> Arch {
-    Arch { input, classes: labels.len(), layers: net.to_vec() }
-}
-
-/// Lists the files and checks the classes before anything is decoded.
-fn open(config: &Config, kind: Kind, progress: &Progress) -> Result<Listings, TrainError> {
-    let listings = config.source.open(kind)?;
-    let Listings { train, test } = &listings;
-    let data = config.source.data.display().to_string();
-    check_classes(&data, train.classes(), &classes(train))?;
-    progress.line(format!("reading {} files of {} classes from {data}", train.len(), train.classes().len()));
-    if train.ignored() > 0 {
-        progress.line(format!("{} other files in {data} were passed over", train.ignored()));
-    }
-    if let Some(test) = test {
-        let mut present = vec![false; train.classes().len()];
-        classes(test).iter().for_each(|&c| present[usize::from(c)] = true);
-        let absent = train.classes().iter().zip(present).filter(|(_, present)| !present);
-        let absent: Vec<&str> = absent.map(|(label, _)| label.as_str()).collect();
-        if !absent.is_empty() {
-            progress.line(format!("no test samples of class {}", absent.join(", ")));
-        }
-    }
-    Ok(listings)
 }
 
 /// Prints the final table, or how to go on.

@@ -27,7 +27,7 @@ use settings::settings;
 use tools::Tools;
 use transfer::Transfer;
 
-/// Trains small networks for Arm boards: ResNets on images, GRUs on sound and on sensor data.
+/// Trains small networks for Arm boards: ResNets on images, GRUs on sound and on sensor data; and LSTMs on texts.
 ///
 /// The result is a run folder with model.onnx for escarp-convert, checkpoints, metrics.jsonl and
 /// TensorBoard events. Ctrl-C saves the state; --resume RUN continues exactly where it stopped.
@@ -47,6 +47,8 @@ enum Command {
     Sound(SoundArgs),
     /// A GRU on windows of sensor samples: CSV files, one column for each axis.
     Motion(MotionArgs),
+    /// An LSTM on texts in UTF-8, one folder of .txt files for each class.
+    Text(TextArgs),
     /// Writes the built-in data as files: OUT/train/CLASS/NNNN and OUT/test/CLASS/NNNN.
     Generate(GenerateArgs),
     /// Says what is wrong with a training run, by its gradients, and what to do; also of runs in PyTorch or Keras.
@@ -118,6 +120,23 @@ struct MotionArgs {
 }
 
 #[derive(Args)]
+struct TextArgs {
+    /// Folder or tar with one folder of texts for each class, or `builtin` for the generated reviews.
+    #[arg(long, value_name = "DIR|TAR|builtin", required_unless_present = "resume")]
+    data: Option<PathBuf>,
+    /// Entries of the vocabulary: the most frequent words of the training texts, padding and unknown words.
+    #[arg(long, default_value_t = 10_000)]
+    words: usize,
+    /// Words that are looked at, the last of longer texts; without it what holds 19 of 20 training texts, 256 at most.
+    #[arg(long)]
+    tokens: Option<u16>,
+    #[command(flatten)]
+    recurrent: RecurrentFlags,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
 struct Common {
     /// A second folder or tar of the same layout to test on when training is over.
     #[arg(long, value_name = "DIR|TAR")]
@@ -146,13 +165,13 @@ struct Common {
     /// Let the doctor repair an ill run: back to the last healthy state, the first cure that applies, and on; at most 5 times.
     #[arg(long)]
     repair: bool,
-    /// Train on the samples as they are.
+    /// Train on the samples as they are; texts always are.
     #[arg(long)]
     no_augment: bool,
     /// The same seed, data and flags give the same network, to the bit.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Run folder; without it runs/image, runs/sound or runs/motion.
+    /// Run folder; without it runs/image, runs/sound, runs/motion or runs/text.
     #[arg(long, value_name = "RUN")]
     out: Option<PathBuf>,
     /// Continue an interrupted run; its settings are read from the folder, other flags than --threads are refused.
@@ -230,6 +249,8 @@ pub enum Generated {
     Images,
     /// Gestures of an accelerometer, CSV.
     Motion,
+    /// Reviews of films, good or bad.
+    Text,
 }
 
 /// What the user wants.
@@ -323,6 +344,10 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
             let net = recurrent.sequence(48)?;
             let task = Task::Motion { rate, frames, net, augment: !common.no_augment };
             (common, task, data)
+        }
+        Command::Text(TextArgs { data, words, tokens, recurrent, common }) => {
+            let (net, binary) = recurrent.tokens()?;
+            (common, Task::Text { words, tokens, net, binary }, data.unwrap_or_default())
         }
     };
     let threads = common.threads;

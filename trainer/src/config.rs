@@ -71,13 +71,26 @@ pub enum Task {
         /// Whether training windows vary.
         augment: bool,
     },
+    /// Texts as the numbers of their words.
+    Text {
+        /// Entries of the vocabulary, at most.
+        words: usize,
+        /// Words that are looked at.
+        tokens: Option<u16>,
+        /// The network.
+        net: Vec<LayerSpec>,
+        /// Whether it was drawn for one number, yes or no: of two classes the second.
+        binary: bool,
+    },
 }
 
 impl Task {
     /// The network's layers.
     pub fn net_mut(&mut self) -> &mut Vec<LayerSpec> {
         match self {
-            Self::Image { net, .. } | Self::Sound { net, .. } | Self::Motion { net, .. } => net,
+            Self::Image { net, .. } | Self::Sound { net, .. } | Self::Motion { net, .. } | Self::Text { net, .. } => {
+                net
+            }
         }
     }
 
@@ -87,13 +100,16 @@ impl Task {
             Self::Image { .. } => "image",
             Self::Sound { .. } => "sound",
             Self::Motion { .. } => "motion",
+            Self::Text { .. } => "text",
         }
     }
 
     /// The network.
     pub fn net(&self) -> &[LayerSpec] {
         match self {
-            Self::Image { net, .. } | Self::Sound { net, .. } | Self::Motion { net, .. } => net,
+            Self::Image { net, .. } | Self::Sound { net, .. } | Self::Motion { net, .. } | Self::Text { net, .. } => {
+                net
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use crate::error::TrainError;
 use draw::{Purpose, shuffle, stream};
 
+pub mod answers;
 pub mod draw;
 pub mod images;
 pub mod mixup;
@@ -18,6 +19,8 @@ pub mod pattern;
 pub mod sound;
 pub mod source;
 pub mod standard;
+pub mod text;
+pub mod vocabulary;
 
 /// Samples of one shape with their classes.
 pub trait Samples: Sync {

@@ -1,8 +1,9 @@
 //! Accuracy and loss on samples as they are.
 
+use crate::data::answers::Answers;
 use crate::data::{Samples, batch};
 use crate::error::TrainError;
-use crate::loss::{Targets, loss};
+use crate::loss::loss;
 use crate::nets::Net;
 
 /// Samples prepared and evaluated together.
@@ -11,7 +12,7 @@ const CHUNK: usize = 64;
 /// What a network makes of some samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Evaluation {
-    /// Samples whose largest output is their class.
+    /// Samples whose class the net tells: its largest output, or whether its one output is above zero.
     pub correct: usize,
     /// Samples.
     pub total: usize,
@@ -31,7 +32,8 @@ pub fn evaluate(net: &mut Net, samples: &dyn Samples, indices: &[u32]) -> Result
     let (mut correct, mut sum) = (0, 0.0);
     for indices in indices.chunks(CHUNK) {
         let (inputs, classes) = batch(samples, indices, None);
-        let chunk = loss(net.predict(&inputs)?.view(), Targets::Classes(&classes), 0.0);
+        let answers = Answers::new(classes, net.arch().classes);
+        let chunk = loss(net.predict(&inputs)?.view(), answers.targets(), 0.0);
         correct += chunk.correct;
         sum += chunk.loss * chunk.samples as f64;
     }

@@ -3,12 +3,13 @@
 //! Images go in as PyTorch has them, `[batch, channels, height, width]`, sequences as `[batch, frames, inputs]`, tokens
 //! as 64-bit integers, `[batch, frames]`;
 //! `batch` is a symbol. Out come `logits`, `[batch, classes]` or, of a net that answers every frame,
-//! `[batch, frames, classes]`. Batch normalization is folded into the convolutions: in
+//! `[batch, frames, classes]`, or of a net of one output, if the metadata call its scores binary, `probability`,
+//! `[batch, 1]`. Batch normalization is folded into the convolutions: in
 //! evaluation it *is* a scale and a shift of each channel, `w' = w s`, `b' = t`, and the file is smaller without it.
 
 pub mod graph;
 
-use escarp_converter::metadata::{KEY, Metadata};
+use escarp_converter::metadata::{KEY, Metadata, Scores};
 use prost::Message;
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -20,7 +21,7 @@ use graph::{Graph, Value};
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// Not one name for each output.
-    #[error("export: {labels} labels for {classes} outputs; give none or one for each")]
+    #[error("export: {labels} labels for {classes} outputs; give none, one for each, or two for one that is binary")]
     Labels {
         /// How many names came.
         labels: usize,
@@ -38,8 +39,11 @@ pub enum ExportError {
     Metadata(#[from] serde_json::Error),
 }
 
-/// What the graph's output is called.
+/// What the graph calls what the net gives.
 const OUTPUT: &str = "logits";
+
+/// What it calls the sigmoid of that, of a net that answers yes or no.
+const PROBABILITY: &str = "probability";
 
 /// How the file calls the tensor with the numbers of the net's input and of what each node gives, in this order.
 pub fn names(net: &Net) -> Vec<String> {
@@ -72,23 +76,29 @@ fn nodes(net: &Net, graph: &mut Graph) -> (pb::ValueInfoProto, Vec<Value>, Value
 /// # Errors
 /// [`ExportError`]; nothing is written anywhere.
 pub fn export(net: &Net, metadata: &Metadata) -> Result<Vec<u8>, ExportError> {
-    let classes = net.arch().classes;
-    if !metadata.labels.is_empty() && metadata.labels.len() != classes {
+    let (classes, binary) = (net.arch().classes, metadata.scores == Scores::Binary);
+    let named = if binary { 2 * classes } else { classes };
+    if !metadata.labels.is_empty() && metadata.labels.len() != named {
         return Err(ExportError::Labels { labels: metadata.labels.len(), classes });
     }
     let mut graph = Graph::default();
     let (input, _, last) = nodes(net, &mut graph);
+    graph.rename(&last, OUTPUT);
+    let mut last = Value { name: OUTPUT.into(), ..last };
+    if binary {
+        last = graph.node("Sigmoid", PROBABILITY, &[last], vec![]);
+    }
     let mut output = vec![classes];
     if let Shape::Sequence([frames, _]) = net.output() {
         output.insert(0, frames);
     }
-    let output = graph::value(OUTPUT, &output, DataType::Float);
+    let output = graph::value(&last.name, &output, DataType::Float);
     let model = pb::ModelProto {
         ir_version: 8,
         opset_import: vec![pb::OperatorSetIdProto { domain: String::new(), version: 17 }],
         producer_name: "escarp-train".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
-        graph: Some(graph.finish(input, &last, output)?),
+        graph: Some(graph.finish(input, output)?),
         metadata_props: vec![pb::StringStringEntryProto { key: KEY.into(), value: serde_json::to_string(metadata)? }],
         ..Default::default()
     };

@@ -3,6 +3,7 @@
 mod state;
 mod step;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use escarp_converter::metadata::Metadata;
@@ -139,7 +140,7 @@ struct Fit<'a> {
 
 impl<'a> Fit<'a> {
     fn new(job: &'a Job, mut net: Net, run: &'a RunFolder) -> Self {
-        let (settings, classes) = (job.settings, net.arch().classes);
+        let settings = job.settings;
         // The last, smaller batch is left out: its statistics would be noisier than the others'. Which samples
         // that hits changes with every epoch.
         let steps_in_epoch = (job.split.train.len() / settings.batch).max(1);
@@ -163,7 +164,7 @@ impl<'a> Fit<'a> {
             net,
             optimizer: Optimizer::new(settings.rule.clone()),
             doctor: None,
-            baseline: entropy(job, classes),
+            baseline: entropy(job),
             state,
             started: Instant::now(),
             elapsed_before: 0,
@@ -356,12 +357,12 @@ impl<'a> Fit<'a> {
 }
 
 /// Entropy of the training classes' frequencies: the loss of the best answer that does not look at the sample.
-fn entropy(job: &Job, classes: usize) -> f64 {
-    let mut counts = vec![0usize; classes];
+fn entropy(job: &Job) -> f64 {
+    let mut counts = BTreeMap::<u16, usize>::new();
     for &index in &job.split.train {
-        counts[usize::from(job.samples.classes()[index as usize])] += 1;
+        *counts.entry(job.samples.classes()[index as usize]).or_default() += 1;
     }
     let total = job.split.train.len().max(1) as f64;
     let share = |&n: &usize| n as f64 / total;
-    -counts.iter().filter(|n| **n > 0).map(|n| share(n) * share(n).ln()).sum::<f64>()
+    -counts.values().map(|n| share(n) * share(n).ln()).sum::<f64>()
 }

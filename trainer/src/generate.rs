@@ -1,4 +1,4 @@
-//! Built-in data: drawn images and simulated gestures, so that everything can be tried and tested
+//! Built-in data: drawn images, simulated gestures and reviews by a small grammar, so that everything can be tried and tested
 //! without a download.
 //!
 //! The tasks are made so that a bad network fails: what has to be recognised is a shape or a
@@ -18,6 +18,7 @@ pub mod gestures;
 pub mod images;
 #[cfg(test)]
 mod linear;
+pub mod reviews;
 
 /// Training and test parts of a generated data set: a number of samples for each class.
 #[derive(Clone, Copy, Debug)]

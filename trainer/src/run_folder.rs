@@ -5,6 +5,7 @@
 //! | `config.json` | all settings; `--resume` reads them |
 //! | `last.ckpt`, `best.ckpt` | [checkpoints](crate::checkpoint): the latest state, the one kept by its validation accuracy |
 //! | `model.onnx` | the best network so far |
+//! | `vocabulary.txt` | of texts: the words, one a line; the line, counted from 0, is the number that stands for it |
 //! | `metrics.jsonl` | one JSON object for each epoch |
 //! | `healthy.ckpt`, `before-repair-N.*` | with `--repair`: where to go back to, and what was measured before |
 //! | `repair.json` | the settings of a [repair](crate::repair) that was cut short: `--resume` makes it |
@@ -186,6 +187,11 @@ impl RunFolder {
     /// The exported network.
     pub fn model(&self) -> PathBuf {
         self.0.join(MODEL)
+    }
+
+    /// The words that have numbers.
+    pub fn vocabulary(&self) -> PathBuf {
+        self.0.join("vocabulary.txt")
     }
 
     fn metrics(&self) -> PathBuf {

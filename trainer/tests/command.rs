@@ -1,29 +1,13 @@
 //! The program itself: exit codes, messages, Ctrl-C.
 
+mod program;
+
 use std::io::Read;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use escarp_trainer::generate::{Counts, gestures, images};
-
-fn program(arguments: &[&str], folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_escarp-train"));
-    command.args(arguments).current_dir(folder);
-    command
-}
-
-/// Runs to the end; the exit code must be `code`.
-fn run(arguments: &[&str], folder: &Path, code: i32) -> String {
-    let Output { status, stdout, stderr } = program(arguments, folder).output().unwrap();
-    let text = String::from_utf8([stdout, stderr].concat()).unwrap();
-    assert_eq!(status.code(), Some(code), "{arguments:?}: {text}");
-    text
-}
-
-fn says(text: &str, wanted: &[&str]) {
-    wanted.iter().for_each(|w| assert!(text.contains(w), "`{w}` in: {text}"));
-}
+use program::{program, run, says};
 
 #[test]
 fn wrong_usage_ends_with_2() {

@@ -12,8 +12,9 @@ use escarp_trainer::doctor::verdict::{Illness, Prescription, Severity, Verdict};
 use escarp_trainer::error::TrainError;
 use escarp_trainer::fit::Outcome;
 use escarp_trainer::freeze::Freeze;
-use escarp_trainer::generate::{Counts, images};
+use escarp_trainer::generate::{Counts, images, reviews};
 use escarp_trainer::nets::Arch;
+use escarp_trainer::nets::presets::Preset;
 use escarp_trainer::optim::Rule;
 use escarp_trainer::penalty::Penalty;
 use escarp_trainer::repair::treat;
@@ -110,6 +111,22 @@ fn a_residual_run_goes_on_exactly() {
     images::write(data.path(), 1, Counts { train: 6, test: 0 }).unwrap();
     // 40 training pictures: 5 steps an epoch.
     compare(&pictures(&data.path().join("train")), &[2, 7]);
+}
+
+#[test]
+fn a_run_on_texts_goes_on_exactly() {
+    let data = tempfile::tempdir().unwrap();
+    reviews::write(data.path(), 1, Counts { train: 30, test: 0 }).unwrap();
+    let mut net = Preset::find("sentiment-lstm").unwrap().net();
+    net.set_hidden(6);
+    // Of two classes one output, of more one for each.
+    for binary in [true, false] {
+        let task = Task::Text { words: 60, tokens: Some(12), net: net.layers.clone(), binary };
+        let mut config = config(task, &data.path().join("train"), Rule::adam_w(0.01), 8);
+        config.settings.label_smoothing = if binary { 0.0 } else { 0.1 };
+        // 54 training texts: 6 steps an epoch.
+        compare(&config, &[2, 7]);
+    }
 }
 
 /// Every optimizer, way of clipping and schedule, with everything else of the toolbox switched on.

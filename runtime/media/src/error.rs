@@ -48,6 +48,14 @@ pub enum Error {
         /// What is wrong there and what is allowed.
         reason: String,
     },
+    /// Not a text.
+    #[error("text: byte {byte}: {reason}")]
+    Text {
+        /// Counted from 0.
+        byte: usize,
+        /// What is wrong there and what is allowed.
+        reason: &'static str,
+    },
     /// Not an NPY array that can be read.
     #[error("NPY: {0}")]
     Npy(String),

@@ -23,6 +23,8 @@ const MAX_FILE: u64 = 1 << 28;
 /// * `LABEL_any.wav`, `LABEL_any.csv`: all in one folder, the label in front of the first `_`;
 /// * files in one folder without labels.
 ///
+/// Beside class folders of texts, one named `unsup` is passed over: so IMDB's reviews keep theirs of no class.
+///
 /// Classes are numbered in alphabetical (byte) order, samples stand in the order of their paths. Links, devices, hidden
 /// names (`.x`, `__MACOSX`) and files of another kind are passed over and counted.
 #[derive(Debug)]

@@ -107,7 +107,7 @@ impl<'a> InputReader<'a> {
                 let array = Npy::decode(bytes)?;
                 self.array(&array)
             }
-            None => self.bytes(bytes),
+            Some(Kind::Text) | None => self.bytes(bytes),
         }
     }
 
@@ -270,6 +270,7 @@ fn sniff(name: &str, bytes: &[u8]) -> Option<Kind> {
         [0xff, 0xd8, 0xff, ..] | [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some(Kind::Image),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Some(Kind::Sound),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Kind::Array),
-        _ => Kind::of(name),
+        // No network that is read for takes words: a text's bytes are what its name does not say.
+        _ => Kind::of(name).filter(|kind| *kind != Kind::Text),
     }
 }

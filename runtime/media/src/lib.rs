@@ -5,7 +5,7 @@
 //! multiply-add), and whoever reads a file reads it through this crate.
 //!
 //! ```text
-//! Folder (directory, tar) -> Sample { name, label, bytes } -> Image | Pcm | Csv | Npy -> network input
+//! Folder (directory, tar) -> Sample { name, label, bytes } -> Image | Pcm | Csv | Npy | Text -> network input
 //! ```
 //!
 //! Input is hostile: sizes are capped before memory is taken, and every error says which file, and inside it where.
@@ -19,6 +19,7 @@ mod input;
 mod listing;
 mod npy;
 mod resample;
+mod text;
 mod wav;
 
 pub use csv::Csv;
@@ -29,4 +30,5 @@ pub use input::{InputReader, InputShape};
 pub use listing::Kind;
 pub use npy::{Npy, NpyData};
 pub use resample::resample;
+pub use text::Text;
 pub use wav::{MAX_RATE, Pcm};

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Error;
 
+/// The folder in which IMDB's reviews keep, beside their classes, texts of none.
+const UNLABELLED_TEXTS: &str = "unsup";
+
 /// What a file holds, by its name's extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -15,6 +18,8 @@ pub enum Kind {
     Table,
     /// `.npy`
     Array,
+    /// `.txt`
+    Text,
 }
 
 impl Kind {
@@ -23,7 +28,7 @@ impl Kind {
     pub fn of(name: &str) -> Option<Kind> {
         let (_, extension) = name.rsplit_once('.')?;
         let is = |list: &[&str]| list.iter().any(|e| extension.eq_ignore_ascii_case(e));
-        [Kind::Image, Kind::Sound, Kind::Table, Kind::Array].into_iter().find(|kind| is(kind.extensions()))
+        [Kind::Image, Kind::Sound, Kind::Table, Kind::Array, Kind::Text].into_iter().find(|kind| is(kind.extensions()))
     }
 
     /// The extensions of a kind, without the dot.
@@ -34,6 +39,7 @@ impl Kind {
             Kind::Sound => &["wav"],
             Kind::Table => &["csv"],
             Kind::Array => &["npy"],
+            Kind::Text => &["txt"],
         }
     }
 }
@@ -134,6 +140,10 @@ impl<T> Tree<T> {
     fn by_folder(&mut self, base: &str, folders: Vec<String>, kind: Kind) -> Result<Arranged<T>, Error> {
         let mut samples = Vec::new();
         let mut classes = Vec::new();
+        let (folders, unlabelled): (Vec<String>, Vec<String>) = folders
+            .into_iter()
+            .partition(|folder| kind != Kind::Text || folder.rsplit('/').next() != Some(UNLABELLED_TEXTS));
+        self.ignored += unlabelled.iter().map(|folder| self.count(folder)).sum::<usize>();
         for (label, folder) in folders.into_iter().enumerate() {
             let nested = self.files.iter().find(|(d, f)| d.starts_with(&format!("{folder}/")) && !f.is_empty());
             if let Some((inner, _)) = nested {

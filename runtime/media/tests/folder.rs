@@ -92,6 +92,18 @@ fn labels_in_names_are_for_sound_and_tables() {
     assert_eq!((samples[1].1, classes.len()), (None, 0));
 }
 
+/// The layout of IMDB's reviews: lists of links lie beside the classes, and texts of no class in a folder of their own.
+#[test]
+fn reviews_of_no_class_are_passed_over() {
+    let names =
+        ["train/pos/0_9.txt", "train/neg/0_3.txt", "train/neg/1_1.txt", "train/unsup/0_0.txt", "train/urls_pos.txt"];
+    let (samples, classes, ignored) = list(&names, Kind::Text).unwrap();
+    let wanted = [("train/neg/0_3.txt", Some(0)), ("train/neg/1_1.txt", Some(0)), ("train/pos/0_9.txt", Some(1))];
+    assert_eq!((samples, ignored), (own(&wanted), 2));
+    assert_eq!(classes, ["neg", "pos"]);
+    assert_eq!(list(&["unsup/1.wav", "other/1.wav"], Kind::Sound).unwrap().1.len(), 2, "a class of any other kind");
+}
+
 #[test]
 fn one_class_alone_is_a_class() {
     let (samples, classes, _) = list(&["airplane/0.jpg"], Kind::Image).unwrap();

@@ -26,7 +26,7 @@ pub(super) struct NetFlag {
 pub(super) struct RecurrentFlags {
     #[command(flatten)]
     net: NetFlag,
-    /// Numbers in a recurrent layer's state; without it 128 for sound, 48 for motion.
+    /// Numbers in a recurrent layer's state; without it 128 for sound, 48 for motion, the preset's own for text.
     #[arg(long)]
     hidden: Option<usize>,
     /// Recurrent layers on top of each other.
@@ -69,22 +69,42 @@ impl NetFlag {
 }
 
 impl RecurrentFlags {
-    /// The layers of `--net` or, without it, of the GRU with states of `hidden` numbers.
+    /// The layers of `--net` or, without it, of the GRU; presets with states of `hidden` numbers.
     pub fn sequence(&self, hidden: usize) -> Result<Vec<LayerSpec>, TrainError> {
-        let (mut net, preset) = self.net.read("gru")?;
-        expect(&net, "sequences", |shape| matches!(shape, Shape::Sequence(_)))?;
-        within("--hidden", self.hidden.unwrap_or(hidden), HIDDEN)?;
-        within("--layers", self.layers.unwrap_or(1), LAYERS)?;
-        for (flag, typed) in [("--hidden", self.hidden.is_some()), ("--layers", self.layers.is_some())] {
-            of_presets(flag, preset || !typed)?;
+        let sequence = |shape| matches!(shape, Shape::Sequence(_));
+        self.read("gru", Some(hidden), "sequences", sequence).map(|net| net.layers)
+    }
+
+    /// The layers of `--net` or, without it, of the LSTM for sentiments, and whether they were drawn for one number.
+    pub fn tokens(&self) -> Result<(Vec<LayerSpec>, bool), TrainError> {
+        let net =
+            self.read("sentiment-lstm", None, "texts, which are tokens", |shape| matches!(shape, Shape::Tokens(_)))?;
+        Ok((net.layers, net.classes == Some(1)))
+    }
+
+    /// The net, changed by the flags; `hidden` is what a preset gets without one.
+    fn read(
+        &self,
+        default: &str,
+        hidden: Option<usize>,
+        data: &str,
+        fits: impl Fn(Shape) -> bool,
+    ) -> Result<NetFile, TrainError> {
+        let (mut net, preset) = self.net.read(default)?;
+        expect(&net, data, fits)?;
+        for (flag, typed, allowed) in [("--hidden", self.hidden, HIDDEN), ("--layers", self.layers, LAYERS)] {
+            if let Some(value) = typed {
+                within(flag, value, allowed)?;
+                of_presets(flag, preset)?;
+            }
         }
-        if preset {
-            net.set_hidden(self.hidden.unwrap_or(hidden));
+        if let (true, Some(hidden)) = (preset, self.hidden.or(hidden)) {
+            net.set_hidden(hidden);
         }
         if let Some(layers) = self.layers {
             net.stack(layers);
         }
-        Ok(net.layers)
+        Ok(net)
     }
 }
 

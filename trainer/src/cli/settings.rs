@@ -5,6 +5,7 @@ use super::transfer::Pace;
 use super::{Common, fits, usage, within};
 use crate::config::{Settings, Task};
 use crate::data::sound::{BANDS, RATES};
+use crate::data::text::WORDS;
 use crate::error::TrainError;
 use crate::nets::LayerSpec;
 
@@ -22,6 +23,10 @@ pub(super) fn settings(common: &Common, task: &Task) -> Result<Settings, TrainEr
         Task::Motion { .. } => {
             let optimizer = OptimizerName::AdamW;
             (50, 32, Recipe { optimizer, rate: 1e-2, decay: 1e-2, smoothing: 0.05, clip: 1.0 })
+        }
+        Task::Text { .. } => {
+            let optimizer = OptimizerName::AdamW;
+            (10, 32, Recipe { optimizer, rate: 4e-3, decay: 1e-2, smoothing: 0.0, clip: 1.0 })
         }
     };
     let tools = &common.tools;
@@ -69,6 +74,16 @@ pub(super) fn settings(common: &Common, task: &Task) -> Result<Settings, TrainEr
         Task::Motion { rate, frames, .. } => {
             fits("--rate", rate > 0.0 && rate <= 1e6, "above 0 and at most 1000000")?;
             within("--frames", frames, 2..=u16::MAX)?;
+        }
+        Task::Text { words, tokens, .. } => {
+            within("--words", words, WORDS)?;
+            within("--tokens", tokens.unwrap_or(1), 1..=u16::MAX)?;
+            if settings.mixup.is_some() {
+                return Err(usage("--mixup", "mixes numbers that measure something; texts are the numbers of words"));
+            }
+            if settings.qat {
+                return Err(usage("--qat", "is for what escarp-convert packs; it packs no nets that take texts"));
+            }
         }
     }
     Ok(settings)

@@ -52,7 +52,7 @@ fn toolbox_md_tells_every_flag_and_the_recipes() {
     let flags: Vec<String> = tools.filter_map(|a| a.get_long().map(|long| format!("`--{long}"))).collect();
     assert!(flags.len() > 20, "{flags:?}");
     flags.iter().for_each(|flag| assert!(text.contains(flag), "{flag}` is not in toolbox.md"));
-    for name in ["image --data x", "sound --data x", "motion"] {
+    for name in ["image --data x", "sound --data x", "motion", "text --data x"] {
         let s = settings(&format!("escarp-train {name}"));
         let (rule, decay) = match s.rule {
             Rule::Sgd { weight_decay, .. } => ("sgd", weight_decay),
@@ -168,6 +168,13 @@ fn senseless_values_are_refused_by_flag() {
         ("sound --data x --rate 4000000000", "--rate"),
         ("sound --data x --bands 1000000000000", "--bands"),
         ("sound --data x --frames 0", "--frames"),
+        ("text --data x --words 2", "--words"),
+        ("text --data x --tokens 0", "--tokens"),
+        ("text --data x --hidden 0", "--hidden"),
+        ("text --data x --mixup 0.2", "--mixup"),
+        ("text --data x --init-from y --qat", "--qat"),
+        ("text --data x --net gru", "--net"),
+        ("text --data builtin --exclude x", "--data builtin"),
         ("generate images --out x --train 0", "--train"),
     ] {
         let error = read(&format!("escarp-train {flags}")).unwrap_err();

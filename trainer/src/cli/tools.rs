@@ -30,7 +30,7 @@ pub(super) struct Tools {
     /// Steps in which the learning rate rises linearly to that of the schedule.
     #[arg(long, value_name = "STEPS", default_value_t = 0)]
     warm_up: u64,
-    /// Optimizer; without it sgd for images, adamw for sound and motion. Another one than that brings its usual --lr
+    /// Optimizer; without it sgd for images, adamw for sound, motion and text. Another one than that brings its usual --lr
     /// (sgd 0.01, others 0.001) and --weight-decay (adamw 0.01, others 0).
     #[arg(long, value_enum)]
     optimizer: Option<OptimizerName>,

@@ -31,6 +31,8 @@ pub enum Purpose {
     Dropout = 9,
     /// An input at which Jacobians are taken.
     Jacobian = 10,
+    /// Generated reviews.
+    Reviews = 11,
 }
 
 /// The stream for one sample or batch (`index`) of one epoch.

@@ -148,21 +148,24 @@ impl Graph {
         }
     }
 
-    /// The whole graph with `last` as its output under the name `output`, unless a tensor is not finite.
+    /// Calls a value of the graph `name` from now on.
+    pub(super) fn rename(&mut self, value: &Value, name: &str) {
+        let uses = self.nodes.iter_mut().flat_map(|n| n.input.iter_mut().chain(&mut n.output));
+        uses.filter(|used| **used == value.name).for_each(|used| name.clone_into(used));
+    }
+
+    /// The whole graph with the output `output`, unless a tensor is not finite.
     ///
     /// # Errors
     /// [`ExportError::NotFinite`] names the tensor.
     pub(super) fn finish(
-        mut self,
+        self,
         input: pb::ValueInfoProto,
-        last: &Value,
         output: pb::ValueInfoProto,
     ) -> Result<pb::GraphProto, ExportError> {
         if let Some(tensor) = self.ill {
             return Err(ExportError::NotFinite { tensor });
         }
-        let uses = self.nodes.iter_mut().flat_map(|n| n.input.iter_mut().chain(&mut n.output));
-        uses.filter(|name| **name == last.name).for_each(|name| name.clone_from(&output.name));
         Ok(pb::GraphProto {
             name: "escarp".into(),
             node: self.nodes,

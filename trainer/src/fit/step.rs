@@ -1,6 +1,7 @@
 //! One step: a batch, its gradients, the optimizer, and now and then a look by the doctor.
 
 use super::Fit;
+use crate::data::answers::Answers;
 use crate::data::draw::{Purpose, stream};
 use crate::data::mixup::mix;
 use crate::data::{Augment, batch};
@@ -33,9 +34,10 @@ impl Fit<'_> {
             let mut rng = stream(settings.seed, Purpose::Mixup, self.state.epoch, self.state.batch as u32);
             mix(&mut inputs, &classes, alpha, &mut rng)
         });
+        let answers = Answers::new(classes, self.net.arch().classes);
         let targets = match &mixed {
-            None => Targets::Classes(&classes),
-            Some(mixed) => Targets::Mixed { first: &classes, second: &mixed.second, share: mixed.share },
+            None => answers.targets(),
+            Some(mixed) => Targets::Mixed { first: answers.classes(), second: &mixed.second, share: mixed.share },
         };
         let step = self.state.plan.step();
         self.rate =

@@ -24,7 +24,7 @@ pub fn stays_below(limit: f64, train: &dyn Samples, test: &dyn Samples, classes:
 }
 
 /// Per cent right of `train` and of `test`.
-fn accuracies(train: &dyn Samples, test: &dyn Samples, classes: usize) -> (f64, f64) {
+pub fn accuracies(train: &dyn Samples, test: &dyn Samples, classes: usize) -> (f64, f64) {
     const EPOCHS: usize = 20;
     let rng = &mut ChaCha8Rng::seed_from_u64(0);
     let layers = vec![LayerSpec::Dense(Dense::default())];

@@ -1,0 +1,92 @@
+//! From settings to data ready to be trained on: one file for each kind of data.
+
+mod image;
+mod motion;
+mod sound;
+mod text;
+
+use escarp_converter::metadata::FrontEnd;
+use escarp_media::Kind;
+
+use crate::config::{BUILTIN, Config, Task};
+use crate::data::source::{Listings, classes};
+use crate::data::{Samples, Split, check_classes};
+use crate::error::TrainError;
+use crate::nets::{Arch, LayerSpec, Shape};
+use crate::progress::Progress;
+
+/// Of the built-in data, whatever the run's seed: its test part must stay the same.
+const BUILTIN_SEED: u64 = 0;
+
+/// Data ready to be trained on.
+pub(super) struct Prepared {
+    pub arch: Arch,
+    pub samples: Box<dyn Samples>,
+    pub test: Option<Box<dyn Samples>>,
+    pub split: Split,
+    /// Names of the classes.
+    pub labels: Vec<String>,
+    pub front_end: FrontEnd,
+    pub fingerprint: u32,
+}
+
+impl Prepared {
+    pub(super) fn new(config: &Config, progress: &Progress) -> Result<Self, TrainError> {
+        match config.task {
+            Task::Image { ref net, size, augmentation } => image::prepare(config, net, size, augmentation, progress),
+            Task::Sound { rate, bands, frames, ref net, augment } => {
+                sound::prepare(config, net, sound::Format { rate, bands, frames }, augment, progress)
+            }
+            Task::Motion { rate, frames, ref net, augment } => {
+                motion::prepare(config, net, rate, frames, augment, progress)
+            }
+            Task::Text { words, tokens, ref net, binary } => {
+                text::prepare(config, net, words, tokens, binary, progress)
+            }
+        }
+    }
+}
+
+fn is_builtin(config: &Config) -> bool {
+    config.source.data.as_os_str() == BUILTIN
+}
+
+fn arch(input: Shape, labels: &[String], net: &[LayerSpec]) -> Arch {
+    Arch { input, classes: labels.len(), layers: net.to_vec() }
+}
+
+fn boxed<'a>(samples: impl Samples + 'a) -> Box<dyn Samples + 'a> {
+    Box::new(samples)
+}
+
+/// Holds out a share of each class.
+fn stratified(samples: &dyn Samples, labels: &[String], config: &Config) -> Split {
+    Split::stratified(samples.classes(), labels.len(), config.settings.validation, config.settings.seed)
+}
+
+/// Lists the files and checks the classes before anything is decoded.
+fn open(config: &Config, kind: Kind, progress: &Progress) -> Result<Listings, TrainError> {
+    let listings = config.source.open(kind)?;
+    let Listings { train, test } = &listings;
+    let data = config.source.data.display().to_string();
+    check_classes(&data, train.classes(), &classes(train))?;
+    progress.line(format!("reading {} files of {} classes from {data}", train.len(), train.classes().len()));
+    if train.ignored() > 0 {
+        progress.line(format!("{} other files in {data} were passed over", train.ignored()));
+    }
+    if let Some(test) = test {
+        say_absent(train.classes(), &classes(test), progress);
+    }
+    Ok(listings)
+}
+
+/// Names the classes that no test sample is of.
+fn say_absent(labels: &[String], tested: &[u16], progress: &Progress) {
+    let mut present = vec![false; labels.len()];
+    tested.iter().for_each(|&c| present[usize::from(c)] = true);
+    let absent = labels.iter().zip(present).filter(|(_, present)| !present);
+    let absent: Vec<&str> = absent.map(|(label, _)| label.as_str()).collect();
+    if !absent.is_empty() {
+        progress.line(format!("no test samples of class {}", absent.join(", ")));
+    }
+}
