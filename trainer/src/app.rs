@@ -7,6 +7,7 @@ use std::path::Path;
 use escarp_converter::metadata::{FrontEnd, Metadata, Scores};
 
 use crate::config::{Config, Task};
+use crate::data::Unit;
 use crate::data::draw::{Purpose, stream};
 use crate::data::vocabulary::Vocabulary;
 use crate::doctor::verdict::{Prescription, Verdict};
@@ -94,11 +95,15 @@ fn run(
         ..Metadata::default()
     };
     let (train, held_out) = (prepared.split.train.len(), prepared.split.validation.len());
-    let tested = prepared.test.as_deref().map_or(0, |t| t.classes().len());
+    let tested = prepared.test.as_deref().map_or(0, |t| t.count());
     progress.line(format!("{train} training, {held_out} validation, {tested} test samples"));
+    let unit = prepared.samples.unit();
+    if unit == Unit::Frames {
+        progress.line("every frame has a class: accuracy and loss are of frames");
+    }
     // A net that does not fit the data should leave no run folder behind either.
-    check(&prepared.arch, &config)?;
-    let mut net = net(&prepared.arch, &config, resume, progress)?;
+    check(&prepared.arch, unit, &config)?;
+    let mut net = net(&prepared.arch, unit, &config, resume, progress)?;
     if let Err(reason) = packs(&net, &metadata) {
         progress.line(format!("note: escarp-convert cannot pack this net yet ({reason}); model.onnx runs elsewhere"));
     }
@@ -143,26 +148,43 @@ fn run(
             progress.line(format!("repair {number} of {illness}, from {from}: {}", repair.prescription.sentence()));
         }
         prepared.arch.layers.clone_from(config.task.net_mut());
-        net = self::net(&prepared.arch, &config, resume, progress)?;
+        net = self::net(&prepared.arch, unit, &config, resume, progress)?;
     }
 }
 
 /// Refuses settings that make no sense for the answers of the net.
-fn check(arch: &Arch, config: &Config) -> Result<(), TrainError> {
-    if arch.classes == 1 && config.settings.label_smoothing > 0.0 {
-        let reason = "spreads probability over classes, and this net answers yes or no; leave it out".into();
-        return Err(TrainError::Usage { flag: "--label-smoothing", reason });
+fn check(arch: &Arch, unit: Unit, config: &Config) -> Result<(), TrainError> {
+    let (settings, frames) = (&config.settings, unit == Unit::Frames);
+    let refused = [
+        (
+            "--label-smoothing",
+            arch.classes == 1 && settings.label_smoothing > 0.0,
+            "spreads probability over classes, and this net answers yes or no; leave it out",
+        ),
+        (
+            "--mixup",
+            frames && settings.mixup.is_some(),
+            "mixes samples of one class each, and here every frame has its own; leave it out",
+        ),
+        (
+            "--qat",
+            frames && settings.qat,
+            "trains nets that answer once for a sample, and this one answers every frame; leave it out",
+        ),
+    ];
+    match refused.into_iter().find(|(_, refused, _)| *refused) {
+        Some((flag, _, reason)) => Err(TrainError::Usage { flag, reason: reason.into() }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The net with the weights it begins with: those that the run's seed gives it, or another net's. A run that is resumed
 /// loads its own.
-fn net(arch: &Arch, config: &Config, resume: bool, progress: &Progress) -> Result<Net, TrainError> {
+fn net(arch: &Arch, unit: Unit, config: &Config, resume: bool, progress: &Progress) -> Result<Net, TrainError> {
     let settings = &config.settings;
     let mut net = Net::new(arch, &mut stream(settings.seed, Purpose::Weights, 0, 0))?;
     net.set_activity_penalty(settings.penalty.activity);
-    if !matches!(net.output(), Shape::Vector(_)) {
+    if matches!(net.output(), Shape::Vector(_)) != (unit == Unit::Samples) {
         let (output, task) = (net.output(), config.task.name());
         let reason = format!("gives {output}; {task} trains nets that give one vector for a sample");
         return Err(TrainError::Usage { flag: "--net", reason });
@@ -176,12 +198,18 @@ fn net(arch: &Arch, config: &Config, resume: bool, progress: &Progress) -> Resul
     Ok(net)
 }
 
+/// A reason of so many bytes is told whole.
+const LONGEST_NOTE: usize = 200;
+
 /// Whether the converter will take such a net: better known before hours of training than after.
 fn packs(net: &Net, metadata: &Metadata) -> Result<(), String> {
     let onnx = export(net, metadata).map_err(|e| e.to_string())?;
     let read = escarp_converter::read(&onnx, &escarp_converter::Options::default());
-    // Node and operator; all that is supported would fill the screen.
-    read.map(|_| ()).map_err(|e| e.to_string().split("; supported").next().unwrap_or_default().to_owned())
+    read.map(|_| ()).map_err(|e| match e.to_string() {
+        // Node and operator; all operators that are supported would fill the screen.
+        long if long.len() > LONGEST_NOTE => long.split("; supported").next().unwrap_or_default().to_owned(),
+        whole => whole,
+    })
 }
 
 /// Prints the final table, or how to go on.
@@ -198,7 +226,10 @@ fn report(outcome: &Outcome, folder: &Path, task: &Task) {
             println!("network of epoch {epoch}  accuracy  right/total     loss");
             for (set, evaluation) in [("validation", validation), ("test", test)] {
                 if let Some(e) = evaluation {
-                    let right = format!("{}/{}", e.correct, e.total);
+                    let right = match e.unit {
+                        Unit::Samples => format!("{}/{}", e.correct, e.total),
+                        Unit::Frames => format!("{}/{} frames", e.correct, e.total),
+                    };
                     println!("  {set:<16} {:>8.2} %  {right:>11}  {:>7.4}", 100.0 * e.accuracy(), e.loss);
                 }
             }

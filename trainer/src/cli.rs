@@ -45,11 +45,11 @@ enum Command {
     Image(ImageArgs),
     /// A GRU on WAV clips, one folder for each class or files named LABEL_anything.wav.
     Sound(SoundArgs),
-    /// A GRU on windows of sensor samples: CSV files, one column for each axis.
+    /// A GRU on windows of sensor samples: CSV files, one column for each axis; or a net that tells the class of every frame.
     Motion(MotionArgs),
     /// An LSTM on texts in UTF-8, one folder of .txt files for each class.
     Text(TextArgs),
-    /// Writes the built-in data as files: OUT/train/CLASS/NNNN and OUT/test/CLASS/NNNN.
+    /// Writes the built-in data as files: OUT/train/CLASS/NNNN and OUT/test/CLASS/NNNN, tagged recordings without CLASS.
     Generate(GenerateArgs),
     /// Says what is wrong with a training run, by its gradients, and what to do; also of runs in PyTorch or Keras.
     Doctor(DoctorArgs),
@@ -104,13 +104,18 @@ struct SoundArgs {
 
 #[derive(Args)]
 struct MotionArgs {
-    /// Folder or tar of CSV recordings, or `builtin` for the generated gestures.
+    /// Folder or tar of CSV recordings, or `builtin` for the generated gestures. For a net that answers every frame, such as
+    /// --net gru-tagger, the files need no classes, but a column with the class of every row.
     #[arg(long, value_name = "DIR|TAR|builtin", default_value = BUILTIN)]
     data: PathBuf,
     /// Samples a second, to be stated in the model; nothing is resampled.
     #[arg(long, default_value_t = gestures::RATE)]
     rate: f32,
-    /// Samples in a window; longer recordings are cut into overlapping windows.
+    /// Column with the class of every row, by its name in the first line; it is no channel. Without it `label`.
+    #[arg(long, value_name = "NAME")]
+    label_column: Option<String>,
+    /// Samples in a window; longer recordings are cut into overlapping windows, or, for a net that answers every frame,
+    /// into pieces one after the other.
     #[arg(long, default_value_t = gestures::FRAMES as u16)]
     frames: u16,
     #[command(flatten)]
@@ -194,10 +199,10 @@ struct GenerateArgs {
     /// Folder to write train/ and test/ into.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Training samples of each class.
+    /// Training samples of each class, or tagged recordings in all.
     #[arg(long)]
     train: Option<u32>,
-    /// Test samples of each class.
+    /// Test samples of each class, or tagged recordings in all.
     #[arg(long)]
     test: Option<u32>,
     /// Another seed draws other samples; `--data builtin` uses 0.
@@ -251,6 +256,8 @@ pub enum Generated {
     Motion,
     /// Reviews of films, good or bad.
     Text,
+    /// Recordings of several gestures, CSV with a class in every row.
+    TaggedMotion,
 }
 
 /// What the user wants.
@@ -317,6 +324,7 @@ pub fn parse() -> Result<Request, TrainError> {
 fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
     let cli = Cli::from_arg_matches(matches).unwrap_or_else(|e| e.exit());
     let flags = matches.subcommand().map(|(_, flags)| flags);
+    let mut label_column = None;
     let (common, mut task, data) = match cli.command {
         Command::Generate(GenerateArgs { what, out, train, test, seed }) => {
             if train == Some(0) {
@@ -340,7 +348,8 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
             let task = Task::Sound { rate, bands, frames, net, augment: !common.no_augment };
             (common, task, data.unwrap_or_default())
         }
-        Command::Motion(MotionArgs { data, rate, frames, recurrent, common }) => {
+        Command::Motion(MotionArgs { data, rate, label_column: column, frames, recurrent, common }) => {
+            label_column = column;
             let net = recurrent.sequence(48)?;
             let task = Task::Motion { rate, frames, net, augment: !common.no_augment };
             (common, task, data)
@@ -370,10 +379,12 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
         task.net_mut().iter_mut().for_each(LayerSpec::settle);
     }
     let settings = settings(&common, &task)?;
-    let source = Source { data, test: common.test, exclude: common.exclude, test_match: common.test_match };
+    let source =
+        Source { data, test: common.test, exclude: common.exclude, test_match: common.test_match, label_column };
     if source.data.as_os_str() == BUILTIN {
         if source != (Source { data: BUILTIN.into(), ..Source::default() }) {
-            let reason = "brings its own test data; leave out --test, --test-match and --exclude";
+            let reason =
+                "brings its own test data and classes; leave out --test, --test-match, --exclude and --label-column";
             return Err(usage("--data builtin", reason));
         }
         if let Some(flag) = typed.find(|id| matches!(*id, "rate" | "frames" | "size")) {

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::error::TrainError;
+use crate::loss::IGNORED;
 use draw::{Purpose, shuffle, stream};
 
 pub mod answers;
@@ -19,19 +20,68 @@ pub mod pattern;
 pub mod sound;
 pub mod source;
 pub mod standard;
+pub mod tagged;
 pub mod text;
 pub mod vocabulary;
 
+/// In the place of a class: of a frame behind the end of its sample.
+pub const NO_CLASS: u16 = u16::MAX;
+
+/// What has a class, and so what accuracy and loss are counted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unit {
+    /// Each sample.
+    #[default]
+    Samples,
+    /// Each frame of each sample.
+    Frames,
+}
+
+impl std::fmt::Display for Unit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Samples => "samples",
+            Self::Frames => "frames",
+        })
+    }
+}
+
 /// Samples of one shape with their classes.
 pub trait Samples: Sync {
-    /// The class of each sample.
+    /// The class of each sample. Where every frame has one, those of all frames of all samples, sample after sample;
+    /// [`NO_CLASS`] behind a sample's end.
     fn classes(&self) -> &[u16];
+
+    /// How many frames of each sample count, at least one, where every frame has a class; `None` where each sample has
+    /// one.
+    fn lengths(&self) -> Option<&[usize]> {
+        None
+    }
 
     /// Shape of one sample: `[height, width, channels]` or `[frames, features]`.
     fn shape(&self) -> &[usize];
 
     /// Writes the network's input for a sample, augmented if there are random numbers to do it with.
     fn write(&self, index: usize, augment: Option<&mut ChaCha8Rng>, out: &mut [f32]);
+
+    /// What has a class.
+    fn unit(&self) -> Unit {
+        if self.lengths().is_some() { Unit::Frames } else { Unit::Samples }
+    }
+
+    /// How many samples there are.
+    fn count(&self) -> usize {
+        self.lengths().map_or(self.classes().len(), <[usize]>::len)
+    }
+
+    /// The class of a sample, or those of its frames that count.
+    fn classes_of(&self, index: u32) -> &[u16] {
+        let index = index as usize;
+        match self.lengths() {
+            None => &self.classes()[index..=index],
+            Some(lengths) => &self.classes()[index * self.shape()[0]..][..lengths[index]],
+        }
+    }
 }
 
 /// Whether a batch is augmented, and by which random numbers.
@@ -43,7 +93,8 @@ pub struct Augment {
     pub epoch: u32,
 }
 
-/// Stacks samples to `[batch, ..shape]`, with their classes; each sample by one thread.
+/// Stacks samples to `[batch, ..shape]`, each by one thread, with their classes: one for each sample, or one for each frame,
+/// [`IGNORED`] behind a sample's end.
 pub fn batch(samples: &dyn Samples, indices: &[u32], augment: Option<Augment>) -> (ArrayD<f32>, Vec<usize>) {
     let length: usize = samples.shape().iter().product();
     let mut values = vec![0f32; indices.len() * length];
@@ -52,8 +103,16 @@ pub fn batch(samples: &dyn Samples, indices: &[u32], augment: Option<Augment>) -
         samples.write(index as usize, rng.as_mut(), out);
     });
     let shape: Vec<usize> = std::iter::once(indices.len()).chain(samples.shape().iter().copied()).collect();
-    let classes = indices.iter().map(|&i| usize::from(samples.classes()[i as usize])).collect();
+    let targets = samples.lengths().map_or(1, |_| samples.shape()[0]);
+    let class = |class: &u16| if *class == NO_CLASS { IGNORED } else { usize::from(*class) };
+    let classes = indices.iter().flat_map(|&i| samples.classes()[i as usize * targets..][..targets].iter().map(class));
+    let classes = classes.collect();
     (ArrayD::from_shape_vec(shape, values).expect("as many values as the shape says"), classes)
+}
+
+/// How many frames of each sample of a batch count, where every frame has a class.
+pub fn lengths(samples: &dyn Samples, indices: &[u32]) -> Option<Vec<usize>> {
+    samples.lengths().map(|all| indices.iter().map(|&i| all[i as usize]).collect())
 }
 
 /// Sample numbers for training and for validation.
@@ -74,8 +133,7 @@ impl Split {
             let mut members: Vec<u32> =
                 (0..).zip(classes).filter(|&(_, &c)| usize::from(c) == class).map(|(i, _)| i).collect();
             shuffle(&mut members, &mut stream(seed, Purpose::Split, 0, class as u32));
-            let wanted = (members.len() as f64 * fraction).round() as usize;
-            let held = wanted.max(usize::from(fraction > 0.0)).min(members.len().saturating_sub(1));
+            let held = held_out(members.len(), fraction);
             split.train.extend(members.split_off(held));
             split.validation.append(&mut members);
         }
@@ -83,17 +141,29 @@ impl Split {
         split.validation.sort_unstable();
         split
     }
+
+    /// Holds out `fraction` of the groups in the same way, so that no two samples of one group are apart; `groups` has
+    /// that of each sample, numbered from 0. What was recorded together is alike: it would tell on what was learned by
+    /// heart.
+    pub fn grouped(groups: &[u32], fraction: f64, seed: u64) -> Self {
+        let mut order: Vec<u32> = (0..groups.iter().max().map_or(0, |last| last + 1)).collect();
+        shuffle(&mut order, &mut stream(seed, Purpose::Split, 0, 0));
+        let mut held = vec![false; order.len()];
+        order.iter().take(held_out(order.len(), fraction)).for_each(|&group| held[group as usize] = true);
+        let (validation, train) = (0..groups.len() as u32).partition(|&i| held[groups[i as usize] as usize]);
+        Self { train, validation }
+    }
+}
+
+/// How many of `count` make up `fraction`: at least one if the fraction is above 0, but never all.
+fn held_out(count: usize, fraction: f64) -> usize {
+    let wanted = (count as f64 * fraction).round() as usize;
+    wanted.max(usize::from(fraction > 0.0)).min(count.saturating_sub(1))
 }
 
 /// Training needs at least two classes, and samples of each.
 pub fn check_classes(data: &str, labels: &[String], classes: &[u16]) -> Result<(), TrainError> {
-    if labels.len() < 2 {
-        let found = labels.first().map_or("none".to_owned(), |l| format!("only `{l}`"));
-        return Err(TrainError::data(data, format!("two or more classes are needed to train; found {found}")));
-    }
-    if labels.len() > usize::from(u16::MAX) {
-        return Err(TrainError::data(data, format!("{} classes; at most {} are supported", labels.len(), u16::MAX)));
-    }
+    check_labels(data, labels)?;
     let mut counts = vec![0usize; labels.len()];
     classes.iter().for_each(|&c| counts[usize::from(c)] += 1);
     match counts.iter().position(|&n| n < 2) {
@@ -103,6 +173,18 @@ pub fn check_classes(data: &str, labels: &[String], classes: &[u16]) -> Result<(
         }
         None => Ok(()),
     }
+}
+
+/// Two classes at least, and no more than can be numbered.
+pub fn check_labels(data: &str, labels: &[String]) -> Result<(), TrainError> {
+    if labels.len() < 2 {
+        let found = labels.first().map_or("none".to_owned(), |l| format!("only `{l}`"));
+        return Err(TrainError::data(data, format!("two or more classes are needed to train; found {found}")));
+    }
+    if labels.len() > usize::from(u16::MAX) {
+        return Err(TrainError::data(data, format!("{} classes; at most {} are supported", labels.len(), u16::MAX)));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -122,6 +204,19 @@ mod tests {
         assert_ne!(split, Split::stratified(&classes, 2, 0.1, 8));
         assert!(Split::stratified(&classes, 2, 0.0, 7).validation.is_empty());
         assert_eq!(Split::stratified(&[0, 0, 1], 2, 0.5, 7).train.len(), 2, "never a class without training samples");
+    }
+
+    #[test]
+    fn what_was_recorded_together_stays_together() {
+        let groups: Vec<u32> = (0..10).flat_map(|recording| vec![recording; 1 + recording as usize % 4]).collect();
+        let split = Split::grouped(&groups, 0.3, 7);
+        let of = |part: &[u32]| part.iter().map(|&i| groups[i as usize]).collect::<std::collections::BTreeSet<u32>>();
+        let (train, validation) = (of(&split.train), of(&split.validation));
+        assert_eq!((train.len(), validation.len(), train.intersection(&validation).count()), (7, 3, 0));
+        assert_eq!(split.train.len() + split.validation.len(), groups.len());
+        assert_ne!(split, Split::grouped(&groups, 0.3, 8));
+        assert!(Split::grouped(&groups, 0.0, 7).validation.is_empty());
+        assert_eq!(Split::grouped(&[0, 0], 0.5, 7).train, [0, 1], "never all");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Accuracy and loss on samples as they are.
 
 use crate::data::answers::Answers;
-use crate::data::{Samples, batch};
+use crate::data::{Samples, Unit, batch, lengths};
 use crate::error::TrainError;
 use crate::loss::loss;
-use crate::nets::Net;
+use crate::nets::{Batch, Net};
 
 /// Samples prepared and evaluated together.
 const CHUNK: usize = 64;
@@ -12,10 +12,12 @@ const CHUNK: usize = 64;
 /// What a network makes of some samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Evaluation {
-    /// Samples whose class the net tells: its largest output, or whether its one output is above zero.
+    /// Samples, or frames, whose class the net tells: its largest output, or whether its one output is above zero.
     pub correct: usize,
-    /// Samples.
+    /// Samples, or frames that count.
     pub total: usize,
+    /// Which of them.
+    pub unit: Unit,
     /// Mean cross-entropy.
     pub loss: f64,
 }
@@ -29,13 +31,16 @@ impl Evaluation {
 
 /// Evaluates the chosen samples.
 pub fn evaluate(net: &mut Net, samples: &dyn Samples, indices: &[u32]) -> Result<Evaluation, TrainError> {
-    let (mut correct, mut sum) = (0, 0.0);
+    let (mut correct, mut total, mut sum) = (0, 0, 0.0);
     for indices in indices.chunks(CHUNK) {
         let (inputs, classes) = batch(samples, indices, None);
         let answers = Answers::new(classes, net.arch().classes);
-        let chunk = loss(net.predict(&inputs)?.view(), answers.targets(), 0.0);
+        let lengths = lengths(samples, indices);
+        let outputs = net.predict(Batch { x: &inputs, lengths: lengths.as_deref() })?;
+        let chunk = loss(outputs.view(), answers.targets(), 0.0);
         correct += chunk.correct;
+        total += chunk.samples;
         sum += chunk.loss * chunk.samples as f64;
     }
-    Ok(Evaluation { correct, total: indices.len(), loss: sum / indices.len().max(1) as f64 })
+    Ok(Evaluation { correct, total, unit: samples.unit(), loss: sum / total.max(1) as f64 })
 }

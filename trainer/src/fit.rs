@@ -11,7 +11,7 @@ use escarp_converter::metadata::Metadata;
 use crate::average::Average;
 use crate::config::Settings;
 use crate::data::draw::epoch_order;
-use crate::data::{Samples, Split};
+use crate::data::{Samples, Split, Unit};
 use crate::doctor::live::Live;
 use crate::doctor::verdict::{Severity, Verdict};
 use crate::error::TrainError;
@@ -22,7 +22,7 @@ use crate::files::write_atomically;
 use crate::nets::Net;
 use crate::optim::Optimizer;
 use crate::plan::Plan;
-use crate::progress::{Now, Progress};
+use crate::progress::{Now, Progress, share};
 use crate::ranges::{activations, spread};
 use crate::run_folder::{EpochMetrics, RunFolder};
 use state::{Best, State, Sums, no_worse};
@@ -246,6 +246,11 @@ impl<'a> Fit<'a> {
         Ok(None)
     }
 
+    /// Every step has as many.
+    fn samples_in_step(&self) -> usize {
+        self.job.settings.batch.min(self.job.split.train.len())
+    }
+
     fn now(&self, gradient_norm: f64) -> Now {
         let sums = &self.state.sums;
         let seconds = (self.elapsed() - sums.began.min(self.elapsed())) as f64 / 1e3;
@@ -254,7 +259,8 @@ impl<'a> Fit<'a> {
             loss: f64::from_bits(sums.loss) / sums.steps.max(1) as f64,
             accuracy: sums.correct as f64 / sums.seen.max(1) as f64,
             gradient_norm,
-            samples_per_second: sums.seen as f64 / seconds.max(1e-3),
+            unit: self.job.samples.unit(),
+            samples_per_second: (sums.steps as usize * self.samples_in_step()) as f64 / seconds.max(1e-3),
             seconds_left: pace * self.state.plan.left() as f64,
         }
     }
@@ -290,7 +296,7 @@ impl<'a> Fit<'a> {
         // Without validation samples every epoch is kept, the last in the end.
         let correct = validation.map_or(0, |v| v.correct);
         let peak = self.state.best.map_or(correct, |best| best.peak.max(correct));
-        let best = no_worse(correct, peak, held_out.len());
+        let best = no_worse(correct, peak, validation.map_or(0, |v| v.total));
         let epoch = if best { self.state.epoch } else { self.state.best.map_or(0, |best| best.epoch) };
         self.state.best = Some(Best { epoch, peak });
         if best {
@@ -299,9 +305,9 @@ impl<'a> Fit<'a> {
         }
         let measured = validation.map_or(String::new(), |v| {
             format!(
-                ", validation loss {:.3} acc {:.1} %{}",
+                ", validation loss {:.3} acc {}{}",
                 v.loss,
-                100.0 * v.accuracy(),
+                share(v.accuracy(), v.unit),
                 if best { " (kept)" } else { "" }
             )
         });
@@ -322,7 +328,7 @@ impl<'a> Fit<'a> {
         };
         let validation = on(job.samples, &job.split.validation)?;
         let test = match job.test {
-            Some(samples) => on(samples, &(0..samples.classes().len() as u32).collect::<Vec<_>>())?,
+            Some(samples) => on(samples, &(0..samples.count() as u32).collect::<Vec<_>>())?,
             None => None,
         };
         self.averaged(|fit| fit.write_model(validation, test))?;
@@ -348,7 +354,11 @@ impl<'a> Fit<'a> {
         note("epoch", self.state.epoch.to_string());
         for (key, evaluation) in [("validation accuracy", validation), ("test accuracy", test)] {
             if let Some(e) = evaluation {
-                note(key, format!("{:.2} % ({} of {})", 100.0 * e.accuracy(), e.correct, e.total));
+                let of = match e.unit {
+                    Unit::Samples => e.total.to_string(),
+                    Unit::Frames => format!("{} frames", e.total),
+                };
+                note(key, format!("{:.2} % ({} of {of})", 100.0 * e.accuracy(), e.correct));
             }
         }
         metadata.activations = activations(&mut self.net, self.job.samples, &spread(&self.job.split.train))?;
@@ -359,10 +369,10 @@ impl<'a> Fit<'a> {
 /// Entropy of the training classes' frequencies: the loss of the best answer that does not look at the sample.
 fn entropy(job: &Job) -> f64 {
     let mut counts = BTreeMap::<u16, usize>::new();
-    for &index in &job.split.train {
-        *counts.entry(job.samples.classes()[index as usize]).or_default() += 1;
+    for &class in job.split.train.iter().flat_map(|&index| job.samples.classes_of(index)) {
+        *counts.entry(class).or_default() += 1;
     }
-    let total = job.split.train.len().max(1) as f64;
+    let total = counts.values().sum::<usize>().max(1) as f64;
     let share = |&n: &usize| n as f64 / total;
     -counts.values().map(|n| share(n) * share(n).ln()).sum::<f64>()
 }

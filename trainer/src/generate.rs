@@ -18,6 +18,7 @@ pub mod gestures;
 pub mod images;
 #[cfg(test)]
 mod linear;
+pub mod recordings;
 pub mod reviews;
 
 /// Training and test parts of a generated data set: a number of samples for each class.
@@ -39,6 +40,20 @@ fn write_folders(
     counts: Counts,
     content: impl Fn(u32, usize, u32) -> Result<Vec<u8>, TrainError>,
 ) -> Result<(), TrainError> {
+    let classes = labels.len() as u32;
+    let all = Counts { train: classes.saturating_mul(counts.train), test: classes.saturating_mul(counts.test) };
+    write_parts(folder, all, |part, number| {
+        let (class, index) = ((number % classes) as usize, number / classes);
+        Ok((format!("{}/{index:04}.{extension}", labels[class]), content(part, class, index)?))
+    })
+}
+
+/// The same without classes: name and content of each file made by `file(part, index)`.
+fn write_parts(
+    folder: &Path,
+    counts: Counts,
+    file: impl Fn(u32, u32) -> Result<(String, Vec<u8>), TrainError>,
+) -> Result<(), TrainError> {
     let parts = [("train", counts.train), ("test", counts.test)];
     for (part, _) in parts {
         let part = folder.join(part);
@@ -50,13 +65,14 @@ fn write_folders(
         }
     }
     for (number, (part, count)) in (0..).zip(parts) {
-        for (class, label) in labels.iter().enumerate() {
-            let folder = folder.join(part).join(label);
-            std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
-            for index in 0..count {
-                let bytes = content(number, class, index)?;
-                write_atomically(&folder.join(format!("{index:04}.{extension}")), &bytes)?;
-            }
+        let folder = folder.join(part);
+        std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
+        for index in 0..count {
+            let (name, bytes) = file(number, index)?;
+            let path = folder.join(name);
+            let parent = path.parent().unwrap_or(&folder);
+            std::fs::create_dir_all(parent).map_err(TrainError::io(parent))?;
+            write_atomically(&path, &bytes)?;
         }
     }
     Ok(())

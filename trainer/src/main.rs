@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use escarp_trainer::app;
 use escarp_trainer::cli::{self, Generated, Request};
 use escarp_trainer::error::TrainError;
-use escarp_trainer::generate::{Counts, gestures, images, reviews};
+use escarp_trainer::generate::{Counts, gestures, images, recordings, reviews};
 use escarp_trainer::study::command::Order;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -34,6 +34,7 @@ fn run() -> Result<(), TrainError> {
                 Generated::Images => images::write(&out, seed, counts(images::COUNTS)),
                 Generated::Motion => gestures::write(&out, seed, counts(gestures::COUNTS)),
                 Generated::Text => reviews::write(&out, seed, counts(reviews::COUNTS)),
+                Generated::TaggedMotion => recordings::write(&out, seed, counts(recordings::COUNTS)),
             }
         }
         Request::Doctor(order) => order.run(),

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::data::Unit;
+
 /// Seconds between two plain lines within an epoch.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -15,6 +17,8 @@ pub struct Now {
     pub loss: f64,
     /// Training accuracy of the epoch so far, 0 to 1.
     pub accuracy: f64,
+    /// Of what.
+    pub unit: Unit,
     /// Norm of all gradients of this step, before clipping.
     pub gradient_norm: f64,
     /// Training samples a second.
@@ -118,11 +122,20 @@ impl Default for Progress {
 
 impl std::fmt::Display for Now {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { loss, accuracy, gradient_norm, samples_per_second, seconds_left } = self;
-        let accuracy = 100.0 * accuracy;
+        let Self { loss, accuracy, unit, gradient_norm, samples_per_second, seconds_left } = self;
+        let accuracy = share(*accuracy, *unit);
         let left = clock(*seconds_left);
-        write!(f, "loss {loss:.3} acc {accuracy:.1} % |g| {gradient_norm:.2} {samples_per_second:.0}/s {left} left")
+        write!(f, "loss {loss:.3} acc {accuracy} |g| {gradient_norm:.2} {samples_per_second:.0}/s {left} left")
     }
+}
+
+/// `93.1 %`, or `93.1 % of frames`; of samples, 0 to 1, needs no word.
+pub fn share(share: f64, unit: Unit) -> String {
+    let of = match unit {
+        Unit::Samples => "",
+        Unit::Frames => " of frames",
+    };
+    format!("{:.1} %{of}", 100.0 * share)
 }
 
 /// `1:02:03` or `2:03`.

@@ -1,15 +1,15 @@
 //! What the tensors of a trained net hold, for the converter: their range, and channels that are out of proportion.
 //!
-//! Measured in evaluation, on training samples as they are: what the exported file will compute, not what batch
+//! Measured in evaluation, on training samples as they are, up to the end of each: what the exported file will compute, not what batch
 //! statistics, noise and augmentation made of it during training.
 
 use escarp_converter::metadata::Activation;
 use escarp_converter::ranges::outliers;
 
-use crate::data::{Samples, batch};
+use crate::data::{Samples, batch, lengths};
 use crate::export::names;
 use crate::layers::numbers;
-use crate::nets::{Net, NetError, Shape};
+use crate::nets::{Batch, Net, NetError, Shape};
 
 /// Samples looked at, spread evenly over the training samples: as many as the converter calibrates on.
 const SAMPLES: usize = 500;
@@ -34,13 +34,20 @@ pub fn activations(net: &mut Net, samples: &dyn Samples, indices: &[u32]) -> Res
     let mut finite = vec![true; names.len()];
     for indices in indices.chunks(CHUNK) {
         let (x, _) = batch(samples, indices, None);
-        net.observe(&x, |at, values| {
+        let lengths = lengths(samples, indices);
+        // A chunk is one part of what the net runs at once, so rows are counted from its first sample.
+        net.observe(Batch { x: &x, lengths: lengths.as_deref() }, |at, values| {
             let width = *values.shape().last().expect("a batch of something");
             // The extremes skip NaN, so ask for it.
             finite[at] &= numbers(values).iter().all(|v| v.is_finite());
             let ranges = &mut channels[at];
             ranges.resize(width, (f32::INFINITY, f32::NEG_INFINITY));
-            for pixel in numbers(values).chunks_exact(width) {
+            let counts = |row: usize| match (&lengths, values.shape()) {
+                (Some(lengths), &[_, frames, _]) => row % frames < lengths[row / frames],
+                _ => true,
+            };
+            let rows = numbers(values).chunks_exact(width).enumerate();
+            for (_, pixel) in rows.filter(|(row, _)| counts(*row)) {
                 for ((min, max), &v) in ranges.iter_mut().zip(pixel) {
                     (*min, *max) = (v.min(*min), v.max(*max));
                 }

@@ -129,6 +129,17 @@ fn a_run_on_texts_goes_on_exactly() {
     }
 }
 
+#[test]
+fn a_run_that_answers_every_frame_goes_on_exactly() {
+    let mut config = motion();
+    let mut net = Preset::find("lstm-tagger").unwrap().net();
+    net.set_hidden(6);
+    *config.task.net_mut() = net.layers;
+    config.settings.average = Some(0.9);
+    // More than 1000 pieces of recordings: 4 steps an epoch.
+    compare(&config, &[0, 3, 6]);
+}
+
 /// Every optimizer, way of clipping and schedule, with everything else of the toolbox switched on.
 #[test]
 fn a_run_with_the_whole_toolbox_goes_on_exactly() {

@@ -31,7 +31,7 @@ impl InputShape {
 /// |---|---|---|---|---|
 /// | JPEG, PNG | scaled and cropped by [`Image::cover`], one channel by [`Image::to_gray`], normalized | - | - | - |
 /// | WAV | - | resampled, [`LogMel::clip`] | - | - |
-/// | CSV | - | - | the first `frames` rows, normalized | all values as they are |
+/// | CSV but for a column `label` | - | - | the first `frames` rows, normalized | all values as they are |
 /// | NPY | `u8`: pixels; other types: values as they are | `i16`: PCM at the front end's rate; other types: values as they are | values as they are | values as they are |
 /// | other bytes | pixels `[height][width][channels]` | 16-bit little-endian PCM of any length | `f32` samples `[frames][channels]`, normalized | `f32` values, or int8 as the network takes it |
 ///

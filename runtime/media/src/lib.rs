@@ -22,7 +22,7 @@ mod resample;
 mod text;
 mod wav;
 
-pub use csv::Csv;
+pub use csv::{Csv, RowLabel, RowLabels};
 pub use error::{Error, read_file};
 pub use folder::{Entry, Folder, Sample};
 pub use image::{Image, MAX_PIXELS};

@@ -72,6 +72,8 @@ fn tables() {
     let reader = InputReader::new(SENSOR, shape).unwrap();
     let want = [0.0, 1.0, 1.0, 2.0];
     assert_eq!(reader.floats("x.csv", b"a,b\n1,6\n3,10\n99,99\n").unwrap(), want);
+    // What a net that answers every frame learned from can be asked about: the classes are no channel.
+    assert_eq!(reader.floats("x.csv", b"a,label,b\n1,up,6\n3,up,10\n").unwrap(), want);
     let bytes: Vec<u8> = [1f32, 6.0, 3.0, 10.0].iter().flat_map(|v| v.to_le_bytes()).collect();
     assert_eq!(reader.floats("-", &bytes).unwrap(), want);
     let raw = InputReader::new(FrontEnd::Raw, VECTOR).unwrap();

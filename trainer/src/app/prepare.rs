@@ -6,7 +6,7 @@ mod sound;
 mod text;
 
 use escarp_converter::metadata::FrontEnd;
-use escarp_media::Kind;
+use escarp_media::{Folder, Kind};
 
 use crate::config::{BUILTIN, Config, Task};
 use crate::data::source::{Listings, classes};
@@ -38,7 +38,7 @@ impl Prepared {
                 sound::prepare(config, net, sound::Format { rate, bands, frames }, augment, progress)
             }
             Task::Motion { rate, frames, ref net, augment } => {
-                motion::prepare(config, net, rate, frames, augment, progress)
+                motion::prepare(config, net, motion::Window { rate, frames }, augment, progress)
             }
             Task::Text { words, tokens, ref net, binary } => {
                 text::prepare(config, net, words, tokens, binary, progress)
@@ -71,13 +71,17 @@ fn open(config: &Config, kind: Kind, progress: &Progress) -> Result<Listings, Tr
     let data = config.source.data.display().to_string();
     check_classes(&data, train.classes(), &classes(train))?;
     progress.line(format!("reading {} files of {} classes from {data}", train.len(), train.classes().len()));
-    if train.ignored() > 0 {
-        progress.line(format!("{} other files in {data} were passed over", train.ignored()));
-    }
+    say_ignored(train, &data, progress);
     if let Some(test) = test {
         say_absent(train.classes(), &classes(test), progress);
     }
     Ok(listings)
+}
+
+fn say_ignored(folder: &Folder, data: &str, progress: &Progress) {
+    if folder.ignored() > 0 {
+        progress.line(format!("{} other files in {data} were passed over", folder.ignored()));
+    }
 }
 
 /// Names the classes that no test sample is of.

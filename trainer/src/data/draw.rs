@@ -33,6 +33,8 @@ pub enum Purpose {
     Jacobian = 10,
     /// Generated reviews.
     Reviews = 11,
+    /// Generated recordings of several gestures.
+    Recordings = 12,
 }
 
 /// The stream for one sample or batch (`index`) of one epoch.

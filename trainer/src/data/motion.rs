@@ -1,5 +1,7 @@
 //! Windows of sensor samples from CSV recordings or the generator, and their augmentation.
 
+use std::ops::Range;
+
 use escarp_media::{Csv, Folder};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -9,6 +11,11 @@ use super::standard::Standard;
 use super::{Samples, source};
 use crate::error::TrainError;
 use crate::generate::gestures;
+
+/// How much stronger or weaker a movement becomes by augmentation.
+pub(super) const STRENGTHS: Range<f32> = 0.85..1.15;
+/// White noise that augmentation adds, as a share of each channel's spread.
+pub(super) const NOISE: Range<f32> = 0.0..0.05;
 
 /// Windows of one length.
 pub struct Motion {
@@ -23,21 +30,15 @@ pub struct Motion {
 
 impl Motion {
     /// Reads recordings and cuts them into windows of `frames` samples, each half a window after the
-    /// last; a recording shorter than one window is an error. `channels`: what the training data has.
-    pub fn decode(folder: &Folder, frames: usize, channels: Option<usize>) -> Result<Self, TrainError> {
-        let recordings: Vec<Csv> = (0..folder.len())
-            .into_par_iter()
-            .map(|index| {
-                let sample = folder.read(index)?;
-                Ok(Csv::decode(&sample.bytes).map_err(|e| e.in_file(folder.locate(index)))?)
-            })
-            .collect::<Result<_, TrainError>>()?;
-        let channels = channels.unwrap_or(recordings[0].channels);
+    /// last; a recording shorter than one window is an error, and so is a class for every row in the column `column`.
+    /// `channels`: what the training data has.
+    pub fn decode(folder: &Folder, column: &str, frames: usize, channels: Option<usize>) -> Result<Self, TrainError> {
+        let recordings = read(folder, column, channels)?;
+        let channels = recordings.first().map_or(0, |csv| csv.channels);
         let (mut values, mut classes) = (Vec::new(), Vec::new());
         for (index, (recording, class)) in recordings.iter().zip(source::classes(folder)).enumerate() {
-            if recording.channels != channels {
-                let reason = format!("{} columns; the others have {channels}", recording.channels);
-                return Err(TrainError::data(folder.locate(index), reason));
+            if recording.labels.is_some() {
+                return Err(rows_have_classes(folder, column, index));
             }
             if recording.rows() < frames {
                 let reason = format!("{} rows; a window is {frames} (--frames)", recording.rows());
@@ -109,8 +110,8 @@ impl Samples for Motion {
         };
         let speed = rng.random_range(0.85..1.15f32);
         let start = frames as f32 * rng.random_range(-0.1..0.1f32);
-        let gain = rng.random_range(0.85..1.15f32);
-        let noise = rng.random_range(0.0..0.05f32);
+        let gain = rng.random_range(STRENGTHS);
+        let noise = rng.random_range(NOISE);
         for (frame, row) in out.chunks_exact_mut(channels).enumerate() {
             let at = (start + speed * frame as f32).clamp(0.0, (frames - 1) as f32);
             let (low, share) = (at as usize, at.fract());
@@ -121,8 +122,49 @@ impl Samples for Motion {
             }
         }
         self.standard.apply(out);
-        out.iter_mut().for_each(|v| *v += noise * rng.random_range(-1.7..1.7f32));
+        add_noise(out, noise, rng);
     }
+}
+
+/// The error of a recording with a class for every row where one for each window is wanted.
+pub fn rows_have_classes(folder: &Folder, column: &str, index: usize) -> TrainError {
+    let reason = format!(
+        "its rows have classes (column `{column}`), and this net tells one class of a window; for a class of every frame \
+         take a net such as --net gru-tagger, or else leave the column out"
+    );
+    TrainError::data(folder.locate(index), reason)
+}
+
+/// Reads recordings of as many channels each: `channels` or, if none are given, those of the first.
+///
+/// # Errors
+/// A file that is no CSV, with the line, or has other channels.
+pub(super) fn read(folder: &Folder, column: &str, channels: Option<usize>) -> Result<Vec<Csv>, TrainError> {
+    let recordings: Vec<Csv> =
+        (0..folder.len()).into_par_iter().map(|index| read_one(folder, column, index)).collect::<Result<_, _>>()?;
+    let wanted = channels.or(recordings.first().map(|csv| csv.channels));
+    match recordings.iter().position(|csv| Some(csv.channels) != wanted) {
+        None => Ok(recordings),
+        Some(index) => {
+            let (found, wanted) = (recordings[index].channels, wanted.unwrap_or(0));
+            let reason = format!("{found} columns; the others have {wanted}");
+            Err(TrainError::data(folder.locate(index), reason))
+        }
+    }
+}
+
+/// Reads recording `index` of a listing; its column `column` may have a class for every row.
+///
+/// # Errors
+/// A file that is no CSV, with the line.
+pub fn read_one(folder: &Folder, column: &str, index: usize) -> Result<Csv, TrainError> {
+    let sample = folder.read(index)?;
+    Ok(Csv::decode_labelled(&sample.bytes, column).map_err(|e| e.in_file(folder.locate(index)))?)
+}
+
+/// Adds white noise of about this deviation.
+pub(super) fn add_noise(values: &mut [f32], noise: f32, rng: &mut ChaCha8Rng) {
+    values.iter_mut().for_each(|v| *v += noise * rng.random_range(-1.7..1.7f32));
 }
 
 #[cfg(test)]
@@ -148,7 +190,7 @@ mod tests {
     #[test]
     fn recordings_are_cut_into_overlapping_windows() {
         let (_folder, listing) = recordings(&[("a/1.csv", rows(8)), ("b/1.csv", rows(17))]);
-        let motion = Motion::decode(&listing, 8, None).unwrap();
+        let motion = Motion::decode(&listing, Csv::LABEL, 8, None).unwrap();
         assert_eq!(motion.classes(), [0, 1, 1, 1]);
         let mut window = [0.0; 24];
         motion.write(2, None, &mut window);
@@ -159,7 +201,7 @@ mod tests {
     fn bad_recordings_are_named_with_their_line() {
         let error = |files: &[(&str, String)]| {
             let (_folder, listing) = recordings(files);
-            Motion::decode(&listing, 8, None).err().unwrap().to_string()
+            Motion::decode(&listing, Csv::LABEL, 8, None).err().unwrap().to_string()
         };
         let nan = error(&[("a/1.csv", rows(8)), ("b/1.csv", "1,2,3\n1,NaN,3\n".into())]);
         assert!(nan.contains("b/1.csv") && nan.contains("line 2"), "{nan}");
@@ -167,5 +209,7 @@ mod tests {
         assert!(short.contains("b/1.csv") && short.contains("7 rows; a window is 8"), "{short}");
         let narrow = error(&[("a/1.csv", rows(8)), ("b/1.csv", "1\n".repeat(8))]);
         assert!(narrow.contains("1 columns; the others have 3"), "{narrow}");
+        let labelled = error(&[("a/1.csv", rows(8)), ("b/1.csv", "x,y,z,label\n1,2,3,up\n".into())]);
+        assert!(labelled.contains("b/1.csv") && labelled.contains("--net gru-tagger"), "{labelled}");
     }
 }

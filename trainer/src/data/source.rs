@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use escarp_media::{Folder, Kind};
+use escarp_media::{Csv, Folder, Kind};
 use serde::{Deserialize, Serialize};
 
 use super::pattern::Pattern;
@@ -20,6 +20,9 @@ pub struct Source {
     pub exclude: Vec<String>,
     /// Patterns of files in `data` to test on instead of training on them.
     pub test_match: Vec<String>,
+    /// Column of CSV files that has a class for every row; absent: [`Csv::LABEL`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
 }
 
 /// Listings of the training and the test samples, classes numbered alike.
@@ -31,16 +34,28 @@ pub struct Listings {
 }
 
 impl Source {
-    /// Lists the files; reads none.
+    /// The column of CSV files that may have a class for every row.
+    pub fn label_column(&self) -> &str {
+        self.label_column.as_deref().unwrap_or(Csv::LABEL)
+    }
+
+    /// Lists files of which each has a class; reads none.
     pub fn open(&self, kind: Kind) -> Result<Listings, TrainError> {
-        let exclude = patterns("--exclude", &self.exclude)?;
-        let held_out = patterns("--test-match", &self.test_match)?;
-        let mut train = Folder::open(&self.data, kind)?;
+        let Listings { train, test } = self.list(kind)?;
         if train.classes().is_empty() {
             let reason = "its files have no labels: put each class in a folder of its own, or name sound and CSV \
                           files LABEL_anything";
             return Err(TrainError::data(self.data.display(), reason));
         }
+        let test = test.map(|test| test.with_classes(train.classes())).transpose()?;
+        Ok(Listings { train, test })
+    }
+
+    /// Lists files, whatever folders and names say of classes.
+    pub fn list(&self, kind: Kind) -> Result<Listings, TrainError> {
+        let exclude = patterns("--exclude", &self.exclude)?;
+        let held_out = patterns("--test-match", &self.test_match)?;
+        let mut train = Folder::open(&self.data, kind)?;
         for (flag, pattern) in
             exclude.iter().map(|p| ("--exclude", p)).chain(held_out.iter().map(|p| ("--test-match", p)))
         {
@@ -52,7 +67,7 @@ impl Source {
         let matches = |patterns: &[Pattern], name: &str| patterns.iter().any(|p| p.matches(name));
         let test = match &self.test {
             Some(path) => {
-                let mut test = Folder::open(path, kind)?.with_classes(train.classes())?;
+                let mut test = Folder::open(path, kind)?;
                 test.retain(|e| !matches(&exclude, &e.name));
                 Some(test)
             }

@@ -4,7 +4,7 @@ use super::Fit;
 use crate::data::answers::Answers;
 use crate::data::draw::{Purpose, stream};
 use crate::data::mixup::mix;
-use crate::data::{Augment, batch};
+use crate::data::{Augment, batch, lengths};
 use crate::doctor::live::Live;
 use crate::doctor::measure::Measure;
 use crate::doctor::record::Observation;
@@ -12,12 +12,10 @@ use crate::error::TrainError;
 use crate::events::Events;
 use crate::layers::Noise;
 use crate::loss::Targets;
-use crate::nets::{StepStats, Watch};
+use crate::nets::{Batch, StepStats, Watch};
 use crate::parameter::{first_non_finite, gradient_norm};
 use crate::progress::Progress;
 use crate::schedule::Moment;
-
-use ndarray::ArrayD;
 
 impl Fit<'_> {
     /// One step on a batch; returns the norm of its gradients.
@@ -34,6 +32,8 @@ impl Fit<'_> {
             let mut rng = stream(settings.seed, Purpose::Mixup, self.state.epoch, self.state.batch as u32);
             mix(&mut inputs, &classes, alpha, &mut rng)
         });
+        let lengths = lengths(self.job.samples, indices);
+        let inputs = Batch { x: &inputs, lengths: lengths.as_deref() };
         let answers = Answers::new(classes, self.net.arch().classes);
         let targets = match &mixed {
             None => answers.targets(),
@@ -43,11 +43,11 @@ impl Fit<'_> {
         self.rate =
             settings.schedule.rate(settings.rate, Moment::new(step, self.state.epoch, self.state.plan.position()));
         let mut measure = self.doctor.as_ref().filter(|d| d.due(step)).map(|_| Measure::default());
-        let stats = self.gradients(&inputs, targets, measure.as_mut())?;
+        let stats = self.gradients(inputs, targets, measure.as_mut())?;
         if !stats.loss.is_finite() || !stats.gradient_norm.is_finite() {
             if self.doctor.is_some() && measure.is_none() {
                 // Once more, so that the doctor sees where it began.
-                self.gradients(&inputs, targets, Some(measure.insert(Measure::default())))?;
+                self.gradients(inputs, targets, Some(measure.insert(Measure::default())))?;
             }
             if let Some(mut measure) = measure {
                 measure.before(&self.net.trainable());
@@ -77,7 +77,7 @@ impl Fit<'_> {
     /// Gradients of the loss with its penalties.
     fn gradients(
         &mut self,
-        inputs: &ArrayD<f32>,
+        inputs: Batch<'_>,
         targets: Targets<'_>,
         measure: Option<&mut Measure>,
     ) -> Result<StepStats, TrainError> {
@@ -102,6 +102,7 @@ impl Fit<'_> {
         events: &mut Events,
         progress: &mut Progress,
     ) -> Result<(), TrainError> {
+        let samples = self.samples_in_step();
         let Some(doctor) = &mut self.doctor else { return Ok(()) };
         let plan = &self.state.plan;
         let observation = Observation {
@@ -109,7 +110,7 @@ impl Fit<'_> {
             epoch: Some(self.state.epoch + 1),
             // With a budget of minutes nobody knows.
             planned_steps: self.job.settings.minutes.is_none().then(|| plan.step() + plan.left()),
-            batch: Some(stats.samples as u32),
+            batch: Some(samples as u32),
             baseline_loss: Some(self.baseline),
             loss: Some(stats.loss),
             accuracy: Some(stats.correct as f64 / stats.samples.max(1) as f64),

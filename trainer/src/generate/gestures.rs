@@ -67,14 +67,14 @@ fn csv(window: &[f32]) -> String {
 }
 
 /// How the device lies in the hand: first the heading about the vertical, then a tilt.
-struct Held {
+pub(super) struct Held {
     heading: (f32, f32),
     tilt: (f32, f32),
     about: (f32, f32),
 }
 
 impl Held {
-    fn new(rng: &mut ChaCha8Rng) -> Self {
+    pub(super) fn new(rng: &mut ChaCha8Rng) -> Self {
         Self {
             heading: libm::sincosf(rng.random_range(0.0..TAU)),
             tilt: libm::sincosf(rng.random_range(0.0..0.61)),
@@ -83,7 +83,7 @@ impl Held {
     }
 
     /// World coordinates to the device's.
-    fn turned(&self, v: Vector) -> Vector {
+    pub(super) fn turned(&self, v: Vector) -> Vector {
         let plane = |(s, c): (f32, f32), [x, y, z]: Vector| [c * x - s * y, s * x + c * y, z];
         let back = |(s, c): (f32, f32)| (-s, c);
         let [x, y, z] = plane(self.about, plane(self.heading, v));
@@ -93,7 +93,7 @@ impl Held {
 }
 
 /// The random numbers of one movement.
-struct Movement {
+pub(super) struct Movement {
     /// Seconds from the window's start; where a tap or a turn happens.
     onset: f32,
     /// Radians at the window's start.
@@ -107,7 +107,7 @@ struct Movement {
 }
 
 impl Movement {
-    fn new(rng: &mut ChaCha8Rng) -> Self {
+    pub(super) fn new(rng: &mut ChaCha8Rng) -> Self {
         Self {
             onset: rng.random_range(0.15..0.65),
             phase: rng.random_range(0.0..TAU),
@@ -118,7 +118,7 @@ impl Movement {
     }
 
     /// Acceleration at `t` seconds in world coordinates, gravity (1 g along z) included.
-    fn at(&self, label: &str, t: f32) -> Vector {
+    pub(super) fn at(&self, label: &str, t: f32) -> Vector {
         let a = self.strength;
         let turns = |slow: f32, fast: f32| TAU * (slow + self.speed * (fast - slow)) * t + self.phase;
         match label {

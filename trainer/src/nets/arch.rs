@@ -2,8 +2,11 @@
 
 use std::ops::RangeInclusive;
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::build::layers;
 use super::presets::Preset;
 use super::{LayerSpec, NetError, NetFile, Shape};
 
@@ -55,6 +58,16 @@ impl Arch {
     /// Shape of a batch of `batch` inputs.
     pub fn input_shape(&self, batch: usize) -> Vec<usize> {
         self.input.with_batch(batch)
+    }
+
+    /// Whether the last layer gives something for each frame of a sequence. The layers are built and thrown away.
+    ///
+    /// # Errors
+    /// [`NetError`] of layers that do not fit each other.
+    pub fn answers_every_frame(&self) -> Result<bool, NetError> {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let builder = layers::<f32>(self, &mut rng)?;
+        Ok(matches!(builder.at.shape, Shape::Sequence(_)))
     }
 
     /// Refuses inputs and classes that cannot be built.

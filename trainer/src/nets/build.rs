@@ -15,6 +15,23 @@ const MOST_WEIGHTS: usize = 1 << 28;
 
 /// The nodes of `arch` in the order in which they run, and the shape that the last gives: the net's outputs.
 pub(super) fn build<T: Scalar>(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<(Vec<Node<T>>, Shape), NetError> {
+    let builder = layers(arch, rng)?;
+    let Place { shape, name, .. } = builder.at;
+    if matches!(shape, Shape::Map(_) | Shape::Tokens(_)) || shape.channels() != arch.classes {
+        let takes = format!("the loss takes a vector of {} numbers, or one for each frame", arch.classes);
+        return Err(NetError::Fit { takes, below: name, shape });
+    }
+    for value in 1..builder.nodes.len() {
+        if builder.nodes.iter().all(|node| !node.inputs.contains(&value)) {
+            let layer = builder.nodes[value - 1].name.clone();
+            return Err(NetError::Layer { layer, reason: "no layer takes what it gives".into() });
+        }
+    }
+    Ok((builder.nodes, shape))
+}
+
+/// All layers of `arch`, whatever the last gives.
+pub(super) fn layers<'r, T: Scalar>(arch: &Arch, rng: &'r mut ChaCha8Rng) -> Result<Builder<'r, T>, NetError> {
     arch.check()?;
     let at = Place { value: 0, shape: arch.input, name: "the input".into() };
     let places = HashMap::from([("input".to_owned(), at.clone())]);
@@ -34,18 +51,7 @@ pub(super) fn build<T: Scalar>(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<(Vec
     if builder.nodes.is_empty() {
         return Err(NetError::NoLayers);
     }
-    let Place { shape, name, .. } = builder.at;
-    if matches!(shape, Shape::Map(_) | Shape::Tokens(_)) || shape.channels() != arch.classes {
-        let takes = format!("the loss takes a vector of {} numbers, or one for each frame", arch.classes);
-        return Err(NetError::Fit { takes, below: name, shape });
-    }
-    for value in 1..builder.nodes.len() {
-        if builder.nodes.iter().all(|node| !node.inputs.contains(&value)) {
-            let layer = builder.nodes[value - 1].name.clone();
-            return Err(NetError::Layer { layer, reason: "no layer takes what it gives".into() });
-        }
-    }
-    Ok((builder.nodes, shape))
+    Ok(builder)
 }
 
 /// A value of the graph.
