@@ -10,7 +10,7 @@ const PADDING: &str = "<padding>";
 /// What stands for every word that is not in the vocabulary.
 const UNKNOWN: &str = "<unknown>";
 
-/// The number of [`UNKNOWN`]; that of [`PADDING`] is 0.
+/// The number of all words that have none of their own; that of padding is 0.
 pub const UNKNOWN_ID: u32 = 1;
 /// The number of the most frequent word.
 pub const FIRST_ID: u32 = 2;

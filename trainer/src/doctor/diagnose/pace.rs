@@ -91,6 +91,10 @@ impl Doctor {
             false => vec![Prescription::StandardizeInputs, Prescription::AdaptiveOptimizer, raise],
         };
         let latest = self.latest()?;
+        // Tokens have no mean to subtract.
+        if latest.layers.iter().any(|l| l.kind == LayerKind::Embedding) {
+            cures.retain(|cure| *cure != Prescription::StandardizeInputs);
+        }
         let recurrent = latest.layers.iter().any(|l| l.kind.recurrent());
         if latest.layers.iter().any(|l| l.kind == LayerKind::Rnn) {
             cures.insert(0, Prescription::GatedCell);
