@@ -57,7 +57,7 @@ pub enum TrainError {
     /// The loss or the gradient left the finite numbers.
     #[error(
         "training diverged at epoch {epoch}, step {step}: loss {loss:.4e}, gradient norm {norm:.4e}{place}; \
-         try a lower --lr (now {rate}) or a lower --clip; last.ckpt holds the state before this epoch{cures}"
+         try a lower --lr (now {rate}){clip}; last.ckpt holds the state before this epoch{cures}"
     )]
     Diverged {
         /// Counted from 1.
@@ -70,16 +70,18 @@ pub enum TrainError {
         norm: f64,
         /// The first parameter whose gradient is not finite, as `, first in NAME`, or nothing.
         place: String,
-        /// Learning rate of the step.
+        /// The highest learning rate.
         rate: f32,
+        /// That clipping is an option too, or nothing.
+        clip: &'static str,
         /// What the doctor prescribes, each on a line of its own.
         cures: String,
     },
     /// A run that no repair has helped.
-    #[error(
-        "{illness}: {evidence}; {repairs} repairs were made and nothing is left to try that a program can do{cures}"
-    )]
+    #[error("{illness}: {evidence}; {repairs} repairs were made, and {end}{cures}")]
     Incurable {
+        /// Why there is no other.
+        end: &'static str,
         /// What is wrong.
         illness: &'static str,
         /// What was seen.

@@ -19,10 +19,11 @@ pub struct Events {
 }
 
 impl Events {
-    /// Starts a new event file in `folder`. TensorBoard reads all files of a folder as one run;
-    /// with `step` above zero it is told to forget what an interrupted run wrote beyond that step.
+    /// Starts a new event file in `folder`. TensorBoard reads all files of a folder as one run; where there is one
+    /// already, it is told to forget what was written beyond `step`: by an interrupted run, or before a repair.
     pub fn create(folder: &Path, step: u64) -> Result<Self, TrainError> {
         let now = wall_time();
+        let before = events_in(folder);
         let (path, file) = (0..1000)
             .map(|n| folder.join(format!("events.out.tfevents.{:010}.escarp.{n}", now as u64)))
             .find_map(|path| match File::create_new(&path) {
@@ -35,7 +36,7 @@ impl Events {
         let mut version = event(now, 0);
         bytes_field(&mut version, 3, b"brain.Event:2");
         events.record(&version)?;
-        if step > 0 {
+        if before {
             let mut restart = event(now, step);
             bytes_field(&mut restart, 7, &[0x08, 1]); // SessionLog { status: START }
             events.record(&restart)?;
@@ -61,6 +62,12 @@ impl Events {
     fn record(&mut self, message: &[u8]) -> Result<(), TrainError> {
         self.file.write_all(&framed(message)).map_err(TrainError::io(&self.path))
     }
+}
+
+/// Whether there are events of the same run. A folder that cannot be read is told of when the file is written.
+fn events_in(folder: &Path) -> bool {
+    let events = |entry: std::fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b"events.out.tfevents.");
+    std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(events))
 }
 
 fn wall_time() -> f64 {
@@ -128,6 +135,8 @@ mod tests {
     #[test]
     fn a_file_is_a_chain_of_framed_records() {
         let folder = tempfile::tempdir().unwrap();
+        // Of a run that begins, with nothing to forget: the version alone.
+        let first = std::fs::read(Events::create(folder.path(), 0).unwrap().path).unwrap();
         let mut events = Events::create(folder.path(), 300).unwrap();
         events.scalars(300, &[("loss/train", 0.5), ("accuracy", 1.0)]).unwrap();
         let bytes = std::fs::read(&events.path).unwrap();
@@ -142,6 +151,7 @@ mod tests {
             rest = &rest[16 + length..];
         }
         assert_eq!(messages.len(), 3);
+        assert_eq!(first.len(), 16 + messages[0].len());
         assert!(messages[0].ends_with(b"brain.Event:2"));
         assert_eq!(messages[1][9..], [0x10, 0xac, 0x02, 0x3a, 2, 8, 1]);
         let value = [&[0x0a, 17, 0x0a, 10][..], b"loss/train", &[0x15], &0.5f32.to_le_bytes()].concat();

@@ -230,13 +230,14 @@ impl<'a> Fit<'a> {
                 return Ok(Some(End::Asked));
             }
             let indices = order[self.state.batch * settings.batch..].iter().take(settings.batch);
-            let norm = self.step(&indices.copied().collect::<Vec<_>>(), events, progress)?;
+            let stats = self.step(&indices.copied().collect::<Vec<_>>(), events, progress)?;
+            let norm = stats.gradient_norm;
             let now = self.now(norm);
             progress.step(self.state.batch as u64, now);
             let step = self.state.plan.step();
             if step.is_multiple_of(EVENT_STEPS) {
                 let rate = f64::from(self.rate);
-                let values = [("step/loss", now.loss), ("step/gradient_norm", norm), ("step/learning_rate", rate)];
+                let values = [("step/loss", stats.loss), ("step/gradient_norm", norm), ("step/learning_rate", rate)];
                 events.scalars(step, &values)?;
             }
             if self.ill().is_some() {
@@ -275,6 +276,10 @@ impl<'a> Fit<'a> {
             true => None,
             false => Some(self.averaged(|fit| evaluate(&mut fit.net, fit.job.samples, held_out))?),
         };
+        // Neither kept nor called healthy.
+        if let Some(lost) = validation.filter(|v| !v.loss.is_finite()) {
+            return Err(self.lost_on_validation(lost.loss, events, progress)?);
+        }
         self.state.validation_loss = validation.map(|v| v.loss.to_bits());
         self.state.epoch += 1;
         self.state.batch = 0;

@@ -9,6 +9,8 @@
 //! with a mixture, nor begin again with settings that came later. So the new settings are first written down in `repair.json`;
 //! from then on the repair counts as made, and whoever continues the run finishes it: [`finish`].
 
+use std::mem::discriminant;
+
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
@@ -56,18 +58,19 @@ pub fn treat(
     verdict: &Verdict,
     remedies: &[Prescription],
 ) -> Result<bool, TrainError> {
-    let incurable = || TrainError::Incurable {
+    let incurable = |end| TrainError::Incurable {
+        end,
         illness: verdict.illness.name(),
         evidence: verdict.evidence.clone(),
         repairs: config.repairs.len(),
         cures: verdict.prescriptions.iter().map(|p| format!("\n  {}", p.sentence())).collect(),
     };
     if config.repairs.len() >= MOST {
-        return Err(incurable());
+        return Err(incurable("that is the most there may be"));
     }
     let mut changed = config.clone();
-    let applied = remedies.iter().find(|p| apply(&mut changed, p));
-    let prescription = *applied.ok_or_else(incurable)?;
+    let applied = in_order(remedies, verdict.illness, &config.repairs).into_iter().find(|p| apply(&mut changed, p));
+    let prescription = applied.ok_or_else(|| incurable("nothing is left to try that a program can do"))?;
     folder.set_aside(config.repairs.len() + 1)?;
     let healthy = Checkpoint::<serde_json::Value>::load(&folder.healthy())?;
     let step = healthy.header["plan"]["step"].as_u64().unwrap_or(0);
@@ -84,6 +87,22 @@ pub fn treat(
     make(&changed, folder)?;
     *config = changed;
     Ok(goes_on)
+}
+
+/// The remedies in the order in which they are to be tried: as they come, but behind those that were not, what was tried
+/// against this illness before and has not helped. Rates are changed twice before that: the right one may be further away.
+fn in_order(remedies: &[Prescription], illness: Illness, repairs: &[Repair]) -> Vec<Prescription> {
+    let tried = |remedy: &Prescription| {
+        let same = |made: &&Repair| made.illness == illness && discriminant(&made.prescription) == discriminant(remedy);
+        repairs.iter().filter(same).count()
+    };
+    let spent = |remedy: &Prescription| match remedy {
+        Prescription::LowerRate { .. } | Prescription::RaiseRate { .. } => tried(remedy) / 2,
+        _ => tried(remedy),
+    };
+    let mut all = remedies.to_vec();
+    all.sort_by_key(spent); // stable
+    all
 }
 
 /// Makes the repair during which the run in `folder` was killed, if it was; `config` holds the settings that were found.
@@ -157,6 +176,8 @@ fn apply(config: &mut Config, prescription: &Prescription) -> bool {
                 }
             }
         }
+        // What begins with a trained net's weights has no others to begin with.
+        Prescription::Reinitialize { .. } if settings.init_from.is_some() => {}
         Prescription::Reinitialize { init } => {
             let (head, layers) =
                 config.task.net_mut().split_last_mut().map_or((None, &mut [][..]), |(l, r)| (Some(l), r));
@@ -245,7 +266,7 @@ fn reinitialize(layer: &mut LayerSpec, to: &Init) {
 
 #[cfg(test)]
 mod tests {
-    use super::{LayerSpec, Replacement, normalize, reinitialize, replace};
+    use super::{Illness, LayerSpec, Prescription, Repair, Replacement, in_order, normalize, reinitialize, replace};
     use crate::init::Init;
 
     fn layers(text: &str) -> Vec<LayerSpec> {
@@ -286,6 +307,23 @@ mod tests {
         };
         assert_eq!(replaced(Replacement::Relu), layers(&text.replace("tanh", "relu")));
         assert_eq!(replaced(Replacement::LeakyRelu), layers(&text.replace("\"relu\"", "\"leaky-relu\"")));
+    }
+
+    #[test]
+    fn what_has_not_helped_comes_last() {
+        let lower = Prescription::LowerRate { factor: 0.3 };
+        let [clip, warm, gates] =
+            [Prescription::ClipGlobalNorm { limit: 1.0 }, Prescription::WarmUp, Prescription::GatedCell];
+        let made = |illness, prescription| Repair { illness, evidence: String::new(), prescription, from_step: 0 };
+        let order = |repairs: &[Repair]| in_order(&[clip, lower, warm, gates], Illness::Exploding, repairs);
+        let mut repairs = vec![made(Illness::Vanishing, clip)];
+        assert_eq!(order(&repairs), [clip, lower, warm, gates]);
+        repairs.push(made(Illness::Exploding, Prescription::ClipGlobalNorm { limit: 0.5 }));
+        assert_eq!(order(&repairs)[0], lower);
+        repairs.push(made(Illness::Exploding, lower));
+        assert_eq!(order(&repairs)[0], lower);
+        repairs.push(made(Illness::Exploding, lower));
+        assert_eq!(order(&repairs), [warm, gates, clip, lower]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod vanishing;
 
 use glance::{BlowUp, Glance};
 use progress::{LEAST_LOSSES, Progress, median};
-pub use start::initial_weights;
+pub use start::{initial_weights, warning};
 pub(super) use text::number;
 
 /// Observations that a sign is looked for in.
@@ -79,7 +79,7 @@ impl Doctor {
         self.first.get_or_insert_with(|| observation.clone());
         self.baseline = observation.baseline_loss.filter(|b| b.is_finite() && *b > 0.0).or(self.baseline);
         self.planned = observation.planned_steps.or(self.planned);
-        self.blow_up = BlowUp::of(observation);
+        self.blow_up = BlowUp::of(observation, self.recent.back());
         if self.blow_up.is_some() {
             return;
         }
@@ -110,7 +110,11 @@ impl Doctor {
         let progress = self.progress();
         let root = self.explosion(progress).or_else(|| {
             let progress = progress?;
-            self.poor_start(&progress)
+            // Weights that a step renews are not what they began as, nor are units that it spoils.
+            let long = self.update_while_calm().is_some_and(|update| update >= self.limits.large_update);
+            let spoilt = if long { self.rate_too_high(&progress) } else { None };
+            spoilt
+                .or_else(|| self.poor_start(&progress))
                 .or_else(|| self.saturation(&progress))
                 .or_else(|| self.dying_relu(&progress))
                 .or_else(|| self.vanishing(&progress))
@@ -167,7 +171,8 @@ impl Doctor {
         let in_vain = self.in_vain(&progress);
         let too_slow = in_vain && self.patience_is_over() && !progress.learned;
         let faint = || self.since(|g| g.vanishing(&self.limits)).is_some();
-        let crippled = !progress.learned_much && self.patience_is_over() && faint();
+        let rages = || self.since(|g| !g.clipped && g.exploding(&self.limits)).is_some();
+        let crippled = !progress.learned_much && self.patience_is_over() && (faint() || rages());
         Some(Progress { in_vain, too_slow, crippled, ..progress })
     }
 

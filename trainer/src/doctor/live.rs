@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::command::Diagnosis;
-use super::diagnose::{Doctor, initial_weights};
+use super::diagnose::Doctor;
 use super::log::{self, HealthLog};
 use super::record::Observation;
 use super::report;
 use super::strip::{Style, strip};
 use super::thresholds::Thresholds;
-use super::verdict::Verdict;
+use super::verdict::{Illness, Verdict};
 use crate::error::TrainError;
 use crate::events::Events;
 use crate::files::write_atomically;
@@ -25,8 +25,10 @@ pub struct Live {
     folder: PathBuf,
     log: HealthLog,
     doctor: Doctor,
-    /// What is wrong now, and has been said: a verdict is news once.
+    /// What is wrong now.
     verdicts: Vec<Verdict>,
+    /// What has been said: a verdict is news once, also one that goes and comes again.
+    said: Vec<Illness>,
 }
 
 impl Live {
@@ -39,7 +41,8 @@ impl Live {
         let earlier = if anything(folder) { log::read(folder)? } else { Vec::new() };
         let doctor = Doctor::of(Thresholds::default(), &earlier);
         let verdicts = doctor.verdicts();
-        Ok(Self { every, folder: folder.into(), log: HealthLog::open(folder)?, doctor, verdicts })
+        let said = verdicts.iter().map(|verdict| verdict.illness).collect();
+        Ok(Self { every, folder: folder.into(), log: HealthLog::open(folder)?, doctor, verdicts, said })
     }
 
     /// Whether the step after `step` others is to be observed.
@@ -62,16 +65,12 @@ impl Live {
         let scalars: Vec<(&str, f64)> = scalars.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
         events.scalars(observation.step, &scalars)?;
         self.doctor.observe(&observation);
-        if observation.step == 0
-            && let Some(verdict) = initial_weights(&observation, &Thresholds::default())
-        {
-            progress.line(sentence(&verdict));
-        }
         progress.health(strip(&observation, Style::of(progress.is_terminal())));
         let verdicts = self.doctor.verdicts();
         for verdict in &verdicts {
-            if self.verdicts.iter().all(|v| v.illness != verdict.illness) {
+            if !self.said.contains(&verdict.illness) {
                 progress.line(sentence(verdict));
+                self.said.push(verdict.illness);
             }
         }
         self.verdicts = verdicts;
@@ -103,7 +102,7 @@ fn anything(folder: &Path) -> bool {
 }
 
 /// A verdict in a line or two.
-fn sentence(verdict: &Verdict) -> String {
+pub(crate) fn sentence(verdict: &Verdict) -> String {
     let cure = verdict.prescriptions.first().map_or(String::new(), |p| format!(" {}", p.sentence()));
     format!(
         "doctor: {} since step {}: {}.{cure}",

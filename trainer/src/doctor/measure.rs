@@ -113,6 +113,11 @@ impl Measure {
         }
     }
 
+    /// The layers' health before the step, when [`Measure::before`] has looked.
+    pub fn layers(&self) -> &[LayerHealth] {
+        &self.layers
+    }
+
     /// The layers' health, with what the optimizer's step has changed.
     pub fn after(self, parameters: &[Parameter<'_>]) -> Vec<LayerHealth> {
         let Self { mut layers, before, .. } = self;

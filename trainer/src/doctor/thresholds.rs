@@ -85,8 +85,11 @@ thresholds! {
         "Initial weights too large, without gains: largest weight of at least half of the layers, above this.",
         "AutoTrainer's code";
     signal_growth = 100.0,
-        "Initial weights too large, without gains: deviation of a layer's output over that of the first layer's, above this.",
+        "Initial weights too large, whatever the gains: deviation of a layer's output over that of the first layer's, above this.",
         "ours: a factor of 1.6 in each of ten layers";
+    swollen = 10.0,
+        "Learning rate too high, or in a recurrent net exploding: a layer's weights when numbers were lost, over those at the observation before, above this.",
+        "ours: no step of usual length does that to weights";
     large_update = 0.1,
         "Learning rate too high: median over the layers of the update-to-weight ratio, at least this.",
         "ours; about 1e-3 is usual (CS231n notes), a hundred times that renews the weights in ten steps";
@@ -112,7 +115,7 @@ thresholds! {
         "Learning: the loss is below the baseline by at least this share. A run that learns is not ill.",
         "ours; AutoTrainer asks for an accuracy of 0.7, which depends on the task";
     learned_crippled = 0.3,
-        "The same, while the gradient vanishes in depth: a last layer on its own learns something too.",
+        "The same, while the gradient vanishes in depth, or explodes and is not clipped: a last layer on its own learns something too.",
         "ours: sigmoid nets whose first layers stand still came 15 % below the baseline";
     learned_unsure = 0.5,
         "The same where neither baseline loss nor accuracy is known: below the first losses.",

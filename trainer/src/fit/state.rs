@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Fit;
 use crate::average::Average;
 use crate::checkpoint::Checkpoint;
+use crate::doctor::thresholds::Thresholds;
 use crate::error::TrainError;
 use crate::nets::Arch;
 use crate::plan::Plan;
@@ -80,7 +81,11 @@ impl Fit<'_> {
 
     /// Keeps a state to which a repair may go back, if the run is to be repaired and is well.
     pub(super) fn save_healthy(&mut self) -> Result<(), TrainError> {
-        let well = self.doctor.as_ref().is_none_or(|d| d.verdicts().is_empty());
+        let Sums { loss, steps, .. } = self.state.sums;
+        // What has just begun to explode has no verdict yet; before the first step there is no loss.
+        let loss = f64::from_bits(loss) / steps.max(1) as f64;
+        let sound = loss <= Thresholds::default().diverged * self.baseline;
+        let well = sound && self.doctor.as_ref().is_none_or(|d| d.verdicts().is_empty());
         if self.job.settings.repair && well { self.save(&self.run.healthy()) } else { Ok(()) }
     }
 

@@ -1,13 +1,16 @@
 //! One step: a batch, its gradients, the optimizer, and now and then a look by the doctor.
 
 use super::Fit;
+use crate::clip::Clip;
 use crate::data::answers::Answers;
 use crate::data::draw::{Purpose, stream};
 use crate::data::mixup::mix;
 use crate::data::{Augment, batch, lengths};
-use crate::doctor::live::Live;
+use crate::doctor::diagnose::warning;
+use crate::doctor::live::{Live, sentence};
 use crate::doctor::measure::Measure;
-use crate::doctor::record::Observation;
+use crate::doctor::record::{LayerHealth, Observation};
+use crate::doctor::thresholds::Thresholds;
 use crate::error::TrainError;
 use crate::events::Events;
 use crate::layers::Noise;
@@ -18,13 +21,13 @@ use crate::progress::Progress;
 use crate::schedule::Moment;
 
 impl Fit<'_> {
-    /// One step on a batch; returns the norm of its gradients.
+    /// One step on a batch.
     pub(super) fn step(
         &mut self,
         indices: &[u32],
         events: &mut Events,
         progress: &mut Progress,
-    ) -> Result<f64, TrainError> {
+    ) -> Result<StepStats, TrainError> {
         let settings = self.job.settings;
         let augment = Augment { seed: settings.seed, epoch: self.state.epoch };
         let (mut inputs, classes) = batch(self.job.samples, indices, Some(augment));
@@ -42,7 +45,9 @@ impl Fit<'_> {
         let step = self.state.plan.step();
         self.rate =
             settings.schedule.rate(settings.rate, Moment::new(step, self.state.epoch, self.state.plan.position()));
-        let mut measure = self.doctor.as_ref().filter(|d| d.due(step)).map(|_| Measure::default());
+        let due = self.doctor.as_ref().is_some_and(|doctor| doctor.due(step));
+        // The first step is looked at though no doctor may watch: weights that are too large are said before they are used.
+        let mut measure = (due || step == 0).then(Measure::default);
         let stats = self.gradients(inputs, targets, measure.as_mut())?;
         if !stats.loss.is_finite() || !stats.gradient_norm.is_finite() {
             if self.doctor.is_some() && measure.is_none() {
@@ -59,6 +64,11 @@ impl Fit<'_> {
         if let Some(measure) = &mut measure {
             measure.before(&parameters);
         }
+        if let (0, Some(measure)) = (step, &measure) {
+            let first = self.observation(measure.layers().to_vec(), &stats, false);
+            warning(&first, &Thresholds::default()).iter().for_each(|v| progress.line(sentence(v)));
+            parameters = self.net.trainable();
+        }
         settings.clip.apply(&mut parameters);
         // Rounding may make a norm a little smaller that was not clipped.
         let clipped = measure.is_some() && gradient_norm(&parameters) < 0.999 * stats.gradient_norm;
@@ -71,7 +81,7 @@ impl Fit<'_> {
             self.observe(measure, &stats, clipped, events, progress)?;
         }
         self.count(&stats);
-        Ok(stats.gradient_norm)
+        Ok(stats)
     }
 
     /// Gradients of the loss with its penalties.
@@ -102,15 +112,20 @@ impl Fit<'_> {
         events: &mut Events,
         progress: &mut Progress,
     ) -> Result<(), TrainError> {
-        let samples = self.samples_in_step();
-        let Some(doctor) = &mut self.doctor else { return Ok(()) };
+        let layers = measure.after(&self.net.trainable());
+        let observation = self.observation(layers, stats, clipped);
+        self.doctor.as_mut().map_or(Ok(()), |doctor| doctor.take(&observation, events, progress))
+    }
+
+    /// What the step that is being taken, or has just been, shows.
+    fn observation(&self, layers: Vec<LayerHealth>, stats: &StepStats, clipped: bool) -> Observation {
         let plan = &self.state.plan;
-        let observation = Observation {
+        Observation {
             step: plan.step(),
             epoch: Some(self.state.epoch + 1),
             // With a budget of minutes nobody knows.
             planned_steps: self.job.settings.minutes.is_none().then(|| plan.step() + plan.left()),
-            batch: Some(samples as u32),
+            batch: Some(self.samples_in_step() as u32),
             baseline_loss: Some(self.baseline),
             loss: Some(stats.loss),
             accuracy: Some(stats.correct as f64 / stats.samples.max(1) as f64),
@@ -118,9 +133,29 @@ impl Fit<'_> {
             gradient_norm: Some(stats.gradient_norm),
             clipped,
             validation_loss: self.state.validation_loss.map(f64::from_bits),
-            layers: measure.after(&self.net.trainable()),
-        };
-        doctor.take(&observation, events, progress)
+            layers,
+        }
+    }
+
+    /// The error of a run whose loss on the validation samples is not finite though that of its steps still is. The doctor
+    /// is shown the net on some training samples.
+    pub(super) fn lost_on_validation(
+        &mut self,
+        loss: f64,
+        events: &mut Events,
+        progress: &mut Progress,
+    ) -> Result<TrainError, TrainError> {
+        let indices: Vec<u32> = self.job.split.train.iter().copied().take(self.samples_in_step()).collect();
+        let (inputs, classes) = batch(self.job.samples, &indices, None);
+        let lengths = lengths(self.job.samples, &indices);
+        let inputs = Batch { x: &inputs, lengths: lengths.as_deref() };
+        let answers = Answers::new(classes, self.net.arch().classes);
+        let mut measure = Measure::default();
+        let stats = self.gradients(inputs, answers.targets(), Some(&mut measure))?;
+        measure.before(&self.net.trainable());
+        self.state.validation_loss = Some(loss.to_bits());
+        self.observe(measure, &stats, false, events, progress)?;
+        Ok(self.diverged(&StepStats { loss, ..stats }))
     }
 
     fn diverged(&mut self, stats: &StepStats) -> TrainError {
@@ -132,7 +167,8 @@ impl Fit<'_> {
             loss: stats.loss,
             norm: stats.gradient_norm,
             place: first_non_finite(&self.net.parameters()).map_or(String::new(), |name| format!(", first in {name}")),
-            rate: self.rate,
+            rate: self.job.settings.rate,
+            clip: if self.job.settings.clip == Clip::None { "" } else { " or a lower --clip" },
             cures: cures.map(|p| format!("\n  {}", p.sentence())).collect(),
         }
     }

@@ -27,25 +27,27 @@ impl Doctor {
             prescriptions,
         };
         let first = self.first.as_ref()?;
-        if let Some(start) = initial_weights(first, &self.limits) {
+        let update = self.update_while_calm();
+        let long = update.is_some_and(|update| update >= self.limits.large_update);
+        if let Some(start) = initial_weights(first, &self.limits).filter(|_| !long) {
             let evidence = format!("{}; {}", sign.evidence, start.evidence);
             return Some(Verdict { layers: start.layers, ..verdict(start.illness, evidence, start.prescriptions) });
         }
         let recurrent = first.layers.iter().any(|l| l.kind.recurrent());
-        let update = self.update_while_calm();
         // Where a step's length is not known: the gradient of a net without recurrence explodes through its layers,
-        // from the first observation on, or because of the rate.
+        // from the first observation on, or because of the rate. Nor do its weights swell by anything but long steps.
         let blamed = match update {
-            Some(update) => update >= self.limits.large_update,
+            _ if sign.swollen && !recurrent => true,
+            Some(_) => long,
             None => sign.grew && !recurrent && self.seen.iter().any(|g| g.depth.is_some()),
         };
         let from_the_start = self.seen.first().is_some_and(|g| g.exploding(&self.limits));
         if blamed && !from_the_start {
             let mut evidence = sign.evidence.clone();
-            if let Some(update) = update {
+            if let Some(update) = update.filter(|_| long) {
                 evidence += "; before that, while gradients were of usual size, a step changed the weights by ";
                 evidence += &format!("{} of their norm", number(update));
-            } else {
+            } else if !sign.swollen {
                 evidence += "; at first no layer's gradient was of unusual size";
             }
             let lower = Prescription::LowerRate { factor: 0.1 };
@@ -76,7 +78,7 @@ impl Doctor {
             let evidence = format!("the loss diverged: {}", progress.text());
             let since = self.since(|g| g.loss.is_some_and(|l| l > self.limits.worse * progress.start));
             let since = since.or(self.seen.last().map(|g| g.step))?;
-            return Some(Sign { evidence, since, layers: Vec::new(), grew: true });
+            return Some(Sign { evidence, since, layers: Vec::new(), grew: true, swollen: false });
         }
         if let Some(since) = exploding.filter(|_| stuck) {
             return self.steady_sign(since);
@@ -87,7 +89,8 @@ impl Doctor {
             let norm = first.gradient_norm.map_or(String::new(), |n| format!(", its norm {} in all", number(n)));
             let evidence = format!("the gradient was exploded in the first observation{norm}");
             let layers = self.first.as_ref().and_then(|o| weighted(o).next()).map(|l| l.name.clone());
-            return Some(Sign { evidence, since: first.step, layers: layers.into_iter().collect(), grew: true });
+            let layers = layers.into_iter().collect();
+            return Some(Sign { evidence, since: first.step, layers, grew: true, swollen: false });
         }
         spikes
     }
@@ -113,7 +116,7 @@ impl Doctor {
                 format!("the gradient by the first state is {} times that by the last", number(ratio))
             }
         };
-        Some(Sign { evidence, since, layers: layers.into_iter().take(1).collect(), grew: true })
+        Some(Sign { evidence, since, layers: layers.into_iter().take(1).collect(), grew: true, swollen: false })
     }
 
     fn spike_sign(&self) -> Option<Sign> {
@@ -130,7 +133,7 @@ impl Doctor {
             number(self.usual_norm()),
             last.step
         );
-        Some(Sign { evidence, since: first.step, layers: Vec::new(), grew: true })
+        Some(Sign { evidence, since: first.step, layers: Vec::new(), grew: true, swollen: false })
     }
 
     /// `since` is when explosion began before the numbers were lost, if it was seen.
@@ -157,10 +160,17 @@ impl Doctor {
         } else if risen {
             evidence += "; the loss had risen before";
         }
+        let growth = blow_up.swollen.filter(|growth| *growth > self.limits.swollen);
+        if let (Some(growth), Some(last)) = (growth, self.seen.last()) {
+            let times =
+                if growth.is_finite() { format!("{} times", number(growth)) } else { "beyond all bounds".into() };
+            evidence += &format!("; weights had grown {times} since step {}", last.step);
+        }
         let mut layers: Vec<String> = Vec::new();
         layers.extend(blow_up.place.as_ref().map(|(layer, _)| layer.clone()));
-        let grew = grown || risen || infinite || since.is_some();
-        Sign { evidence, since: since.unwrap_or(blow_up.step), layers, grew }
+        let swollen = growth.is_some();
+        let grew = grown || risen || infinite || swollen || since.is_some();
+        Sign { evidence, since: since.unwrap_or(blow_up.step), layers, grew, swollen }
     }
 
     /// A limit for clipping: what was usual, or first, before it exploded; at most what recipes clip at.
@@ -177,7 +187,7 @@ impl Doctor {
 
     /// Median update ratio of the observations before gradients grew tenfold: explosion itself makes any rate too
     /// high, so it is asked before it.
-    fn update_while_calm(&self) -> Option<f64> {
+    pub(super) fn update_while_calm(&self) -> Option<f64> {
         let norms = self.seen.iter().filter_map(|g| g.gradient_norm);
         let calm = norms.take(3).fold(0.0, f64::max) * self.limits.spike_start;
         let before = self.seen.iter().take_while(|g| g.gradient_norm.is_none_or(|n| n <= calm));
@@ -192,4 +202,6 @@ struct Sign {
     layers: Vec<String>,
     /// It grew before, or is not lost at all: an explosion. Otherwise numbers were lost out of the blue.
     grew: bool,
+    /// The weights grew with it between two observations.
+    swollen: bool,
 }

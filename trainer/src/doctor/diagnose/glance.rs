@@ -25,6 +25,8 @@ pub(super) struct Glance {
     pub saturated: Option<f64>,
     /// The gradient norm is far above all before; filled in by the doctor, who knows them.
     pub spike: bool,
+    /// The gradient was clipped, so that its size did no harm.
+    pub clipped: bool,
 }
 
 /// The gradient's way from the last layer with weights to the first.
@@ -56,6 +58,7 @@ impl Glance {
             }),
             saturated: largest(&mut hidden_saturated(o).map(|(_, share)| share)),
             spike: false,
+            clipped: o.clipped,
         }
     }
 
@@ -68,7 +71,7 @@ impl Glance {
     }
 
     pub fn exploding(&self, limits: &Thresholds) -> bool {
-        self.depth.is_some_and(|d| d.ratio > limits.exploding_ratio && d.first > limits.exploding_first)
+        self.depth.is_some_and(|d| d.explodes(limits))
             || self.time.is_some_and(|[most, _]| most > limits.exploding_ratio)
     }
 
@@ -90,6 +93,10 @@ impl Glance {
 }
 
 impl Depth {
+    pub fn explodes(&self, limits: &Thresholds) -> bool {
+        self.ratio > limits.exploding_ratio && self.first > limits.exploding_first
+    }
+
     /// `None` for fewer than two layers, and where the last layer has no gradient at all: then nothing is on its
     /// way that could vanish.
     fn of(o: &Observation) -> Option<Self> {
@@ -145,10 +152,13 @@ pub(super) struct BlowUp {
     /// The layer and what of it, if one is named.
     pub place: Option<(String, NonFinite)>,
     pub loss: Option<f64>,
+    /// Largest growth of a layer's weights since `before`: their norm over their norm then.
+    pub swollen: Option<f64>,
 }
 
 impl BlowUp {
-    pub fn of(o: &Observation) -> Option<Self> {
+    /// `before` is the latest observation in which all was finite.
+    pub fn of(o: &Observation, before: Option<&Observation>) -> Option<Self> {
         let ill = |x: Option<f64>| x.is_some_and(|x| !x.is_finite());
         let what = |l: &LayerHealth| match l.non_finite {
             Some(what) => Some(what),
@@ -166,7 +176,10 @@ impl BlowUp {
             NonFinite::Gradients => (2, 0, Reverse(i)),
         });
         let place = place.map(|(_, layer, what)| (layer.name.clone(), what));
-        let found = place.is_some() || ill(o.loss) || ill(o.gradient_norm);
-        found.then_some(Self { step: o.step, place, loss: o.loss })
+        let found = place.is_some() || ill(o.loss) || ill(o.gradient_norm) || ill(o.validation_loss);
+        let norm_before = |name: &str| before?.layers.iter().find(|l| l.name == name)?.weight_norm.filter(|n| *n > 0.0);
+        let growth = o.layers.iter().filter_map(|l| Some(l.weight_norm? / norm_before(&l.name)?));
+        let swollen = growth.filter(|g| !g.is_nan()).max_by(f64::total_cmp);
+        found.then_some(Self { step: o.step, place, loss: o.loss, swollen })
     }
 }

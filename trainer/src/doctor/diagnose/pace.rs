@@ -19,6 +19,9 @@ const USUAL_UPDATE: f64 = 1e-3;
 /// Layers with weights from which on a net that does not learn is given normalization.
 const DEEP: usize = 4;
 
+/// A loss of so many times that of a guess is not on a plateau, but on its way down, or astray.
+const FAR_ABOVE: f64 = 1.1;
+
 /// Observations before a run without a plan may be called slow.
 const LEAST_UNPLANNED: usize = 30;
 
@@ -67,7 +70,13 @@ impl Doctor {
         let Some(last) = self.seen.last() else { return false };
         let done = last.step.max(1) as f64;
         let left = self.seen.len() as f64 * self.planned.map_or(1.0, |planned| (planned as f64 - done).max(0.0) / done);
-        progress.now - progress.steepest * left >= (1.0 - self.limits.learned) * progress.base
+        let wanted = (1.0 - self.limits.learned) * progress.base;
+        // From far above it comes down by factors: the first fall is the greatest by far, and no measure for the last.
+        let expected = match progress.now > FAR_ABOVE * progress.base {
+            true => progress.now * progress.factor.powf(left),
+            false => progress.now - progress.steepest * left,
+        };
+        expected >= wanted
     }
 
     /// Slow without a reason that the gradients show.

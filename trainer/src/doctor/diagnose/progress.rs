@@ -32,6 +32,8 @@ pub(super) struct Progress {
     pub too_slow: bool,
     /// The most that it may fall with each observation: the fall of late, and two standard errors of it.
     pub steepest: f64,
+    /// The same as a factor from one observation to the next, at most 1.
+    pub factor: f64,
     /// The late losses are above the first ones and above a guess, by a factor and beyond the noise.
     pub worse: bool,
     /// At least 3 of the last 8 losses are many times the first ones.
@@ -65,6 +67,7 @@ impl Progress {
         let noise = error(before).hypot(error(after));
         let declining = fall > (3.0 * noise).max(0.01 * mean(before).abs());
         let steepest = (fall + 2.0 * noise).max(0.0) / third as f64;
+        let factor = (mean(after) / (mean(before) + 2.0 * noise)).clamp(0.0, 1.0).powf(1.0 / third as f64);
         let high = losses[n.saturating_sub(8)..].iter().filter(|&&l| l > limits.diverged * start.max(base)).count();
         Some(Self {
             start,
@@ -78,6 +81,7 @@ impl Progress {
             in_vain: false,
             too_slow: false,
             steepest,
+            factor,
             worse,
             diverged: high >= 3,
         })

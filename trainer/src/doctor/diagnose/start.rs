@@ -1,18 +1,19 @@
 //! Initial weights that are too large.
 
 use super::Doctor;
-use super::glance::{hidden_saturated, normalized, weighted};
+use super::glance::{Glance, hidden_saturated, normalized, weighted};
 use super::progress::Progress;
 use super::text::{list, number};
 use crate::doctor::record::{Activation, LayerHealth, Observation};
 use crate::doctor::thresholds::Thresholds;
 use crate::doctor::verdict::{Illness, Init, Prescription, Severity, Verdict};
 
-/// Judges the first observation by itself: what a run should be warned of before its first step.
+/// Judges the first observation by itself.
 ///
 /// Layers at the scale of He or Glorot keep the variance of a signal; a gain of `g` multiplies the deviation by up
-/// to `g` in each layer and that of the gradient on its way back too. Without gains, the largest weights and
-/// what became of the signal have to do.
+/// to `g` in each layer and that of the gradient on its way back too. Without gains, the largest weights have to do.
+/// Whatever the weights look like, what became of the first batch's signal tells too: one huge layer
+/// is enough, and so are sums of many good ones that nothing normalizes.
 pub fn initial_weights(first: &Observation, limits: &Thresholds) -> Option<Verdict> {
     if normalized(first) {
         return None; // normalization takes the scale of the weights out again
@@ -30,28 +31,34 @@ pub fn initial_weights(first: &Observation, limits: &Thresholds) -> Option<Verdi
     let (gains_large, by_gain, gains) = large(|l| l.weight_gain, limits.large_gain);
     let (weights_large, by_weight, _) = large(|l| l.largest_weight, limits.large_weight);
     let growth = growth(&layers);
-    let (evidence, concerned) = if gains > 0 {
-        if !gains_large {
-            return None;
-        }
+    let names = || layers.iter().map(|l| l.name.clone()).collect::<Vec<_>>();
+    let (evidence, concerned) = if gains_large {
         let gain = number(most(|l| l.weight_gain));
         (format!("the weights of {} began with gains up to {gain}, where He's is 1.41", list(&by_gain)), by_gain)
-    } else if weights_large {
+    } else if gains == 0 && weights_large {
         let weight = number(most(|l| l.largest_weight));
         (format!("the largest weights of {} began at up to {weight}", list(&by_weight)), by_weight)
     } else if growth > limits.signal_growth {
-        let names = layers.iter().map(|l| l.name.clone()).collect();
-        (
-            format!(
-                "the signal's deviation began {} times as large in the net as behind its first layer",
-                number(growth)
-            ),
-            names,
-        )
+        let times = number(growth);
+        (format!("the signal's deviation began {times} times as large in the net as behind its first layer"), names())
     } else {
         return None;
     };
-    let mut evidence = evidence;
+    Some(too_large(first, evidence, concerned, limits))
+}
+
+/// What a run is to be warned of before its first step: [`initial_weights`], or weights of usual size through which the
+/// gradient grows all the same. In a run that goes on so, that is the illness itself.
+pub fn warning(first: &Observation, limits: &Thresholds) -> Option<Verdict> {
+    initial_weights(first, limits).or_else(|| {
+        let depth = Glance::of(first, limits).depth.filter(|d| d.explodes(limits) && !normalized(first))?;
+        let times = number(depth.ratio);
+        let evidence = format!("the gradient of the first layer began {times} times as large as that of the last");
+        Some(too_large(first, evidence, weighted(first).map(|l| l.name.clone()).collect(), limits))
+    })
+}
+
+fn too_large(first: &Observation, mut evidence: String, layers: Vec<String>, limits: &Thresholds) -> Verdict {
     let saturated = hidden_saturated(first).map(|(_, share)| share).fold(0.0, f64::max);
     if saturated >= limits.saturated {
         evidence += &format!("; {:.0} % of a layer's outputs were saturated at once", 100.0 * saturated);
@@ -62,14 +69,14 @@ pub fn initial_weights(first: &Observation, limits: &Thresholds) -> Option<Verdi
         evidence += &format!("; the first loss was {}, a guess without looking has {}", number(loss), number(baseline));
     }
     let init = init_for(first);
-    Some(Verdict {
+    Verdict {
         illness: Illness::InitialWeightsTooLarge,
         severity: Severity::Warning,
-        layers: concerned,
+        layers,
         since_step: first.step,
         evidence,
         prescriptions: vec![Prescription::Reinitialize { init }, Prescription::AddNorm, Prescription::WarmUp],
-    })
+    }
 }
 
 /// By how much the deviation of the output grows from the first layer on. Saturating outputs cannot show it.

@@ -42,6 +42,7 @@ impl Doctor {
         );
         let saturating = latest.layers.iter().any(|l| l.activation.is_some_and(Activation::saturates));
         let recurrent = latest.layers.iter().any(|l| l.kind.recurrent());
+        let sigmoids = !recurrent && latest.layers.iter().any(|l| l.activation == Some(Activation::Sigmoid));
         let mut cures = Vec::new();
         if saturating && !recurrent {
             cures.push(Prescription::ReplaceActivation { to: Replacement::Relu });
@@ -50,6 +51,8 @@ impl Doctor {
         let gain = self.first.as_ref().and_then(|o| median(weighted(o).filter_map(|l| l.weight_gain)));
         let reinitialize = Prescription::Reinitialize { init: init_for(latest) };
         match gain {
+            // A sigmoid's slope is a quarter at most: no weights of usual size make up for that in depth.
+            Some(gain) if gain < self.limits.small_gain && sigmoids => cures.push(reinitialize),
             Some(gain) if gain < self.limits.small_gain => cures.insert(0, reinitialize),
             Some(_) => {}
             None => cures.push(reinitialize),
