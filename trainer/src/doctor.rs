@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod diagnose;
+pub mod episode;
 pub mod jacobians;
 pub mod live;
 pub mod log;

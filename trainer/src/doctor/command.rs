@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::diagnose::Doctor;
+use super::episode::Episode;
 use super::jacobians::Jacobians;
 use super::log;
 use super::record::Observation;
@@ -23,6 +24,8 @@ pub struct Diagnosis {
     pub observations: Vec<Observation>,
     /// What is wrong.
     pub verdicts: Vec<Verdict>,
+    /// What was wrong before, and is no longer.
+    pub earlier: Vec<Episode>,
     /// One sentence on the run as a whole.
     pub summary: String,
     /// `None` if there is too little to tell by.
@@ -35,7 +38,8 @@ impl Diagnosis {
         let doctor = Doctor::of(Thresholds::default(), &observations);
         let verdicts = doctor.verdicts();
         let healthy = (!verdicts.is_empty() || doctor.can_tell()).then_some(verdicts.is_empty());
-        Self { observations, summary: doctor.summary(), verdicts, healthy }
+        let earlier = Episode::all(&observations);
+        Self { observations, earlier, summary: doctor.summary(), verdicts, healthy }
     }
 
     /// `healthy`, `cannot tell yet`, or nothing where the verdicts speak.
@@ -67,6 +71,9 @@ impl Diagnosis {
                 let _ = writeln!(out, "  {}: {}", if i == 0 { "do" } else { "or" }, prescription.sentence());
             }
         }
+        for episode in &self.earlier {
+            let _ = writeln!(out, "earlier: {}", episode.text());
+        }
         let last = self.observations.last().map(|o| strip(o, style)).unwrap_or_default();
         if !last.is_empty() {
             out += &format!("last step, {last}\n");
@@ -85,6 +92,9 @@ impl Diagnosis {
         let verdicts: Vec<_> = verdicts.collect();
         let observations = self.observations.len();
         let mut value = json!({ "healthy": self.healthy, "summary": self.summary, "observations": observations, "verdicts": verdicts });
+        let earlier =
+            self.earlier.iter().map(|e| json!({ "illness": e.illness, "from_step": e.from, "to_step": e.to }));
+        value["earlier"] = earlier.collect();
         if let Some(jacobians) = jacobians {
             value["jacobians"] = json!(jacobians);
         }

@@ -6,6 +6,7 @@ use escarp_converter::report::{STYLE, escape};
 
 use super::command::Diagnosis;
 use super::diagnose::number;
+use super::episode::Episode;
 use super::record::{LayerKind, Observation};
 use super::verdict::{Severity, Verdict};
 
@@ -26,6 +27,7 @@ pub fn html(diagnosis: &Diagnosis, title: &str) -> String {
          <header><p class=\"brand\">escarp · gradient doctor</p><h1>{title}</h1></header>\n"
     );
     page += &verdicts(diagnosis);
+    page += &earlier(&diagnosis.earlier);
     page += &cards(seen);
     page += &heat::section(
         seen,
@@ -54,6 +56,14 @@ fn verdicts(diagnosis: &Diagnosis) -> String {
         return format!("<section class=\"verdict {class}\"><h2>{headline}</h2><p>{summary}</p></section>\n");
     }
     diagnosis.verdicts.iter().map(verdict).collect()
+}
+
+fn earlier(episodes: &[Episode]) -> String {
+    if episodes.is_empty() {
+        return String::new();
+    }
+    let all: Vec<String> = episodes.iter().map(Episode::text).collect();
+    format!("<p>Earlier, and no longer: {}.</p>\n", escape(&all.join("; ")))
 }
 
 fn verdict(verdict: &Verdict) -> String {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::synthetic::healthy;
+use crate::synthetic::{Synthetic, TEN_CLASSES, flat, healthy};
 
 fn program(arguments: &[&str], code: i32) -> String {
     let Output { status, stdout, stderr } =
@@ -64,6 +64,25 @@ fn the_report_stands_alone() {
     let missing = folder.path().join("missing/report.html");
     let error = doctor(&recorded("relu20.jsonl"), &["--report", missing.to_str().unwrap()], 1);
     says(&error, &["missing"]);
+}
+
+/// A gradient that vanished while the loss stood still, and came back.
+#[test]
+fn what_a_run_has_got_over_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let ill = Synthetic { per_layer: 0.25, loss: flat(TEN_CLASSES), noise: 0.02, ..healthy(12) };
+    let (mut log, well) = (ill.draw(0), healthy(12).draw(0));
+    for (old, new) in log[60..].iter_mut().zip(&well[60..]) {
+        *old = new.clone();
+    }
+    let lines: Vec<String> = log.iter().map(|o| serde_json::to_string(o).unwrap()).collect();
+    std::fs::write(folder.path().join("health.jsonl"), lines.join("\n")).unwrap();
+    let page = folder.path().join("report.html");
+    let text = doctor(folder.path(), &["--report", page.to_str().unwrap()], 0);
+    says(&text, &["healthy: ", "\nearlier: vanishing gradient, steps "]);
+    says(&std::fs::read_to_string(&page).unwrap(), &["Earlier, and no longer: vanishing gradient"]);
+    let value: serde_json::Value = serde_json::from_str(&doctor(folder.path(), &["--json"], 0)).unwrap();
+    assert_eq!(value["earlier"][0]["illness"], "vanishing");
 }
 
 /// Names come from foreign files.
