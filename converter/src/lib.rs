@@ -19,6 +19,7 @@ pub mod metadata;
 pub mod onnx;
 pub mod ops;
 pub mod oracle;
+pub mod output;
 pub mod pack;
 pub mod plan;
 pub mod qgraph;

@@ -1,7 +1,7 @@
 //! `escarp-convert`: ONNX to one int8 file. Exit codes: 0 done, 1 a model or samples that cannot be converted, 2 bad usage.
 
 use std::{
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -16,6 +16,7 @@ use escarp_converter::{
     graph::Graph,
     measure::{Scores, measure},
     metadata::FrontEnd,
+    output::{self, folder},
     pack::About,
     read,
     report::Report,
@@ -232,11 +233,6 @@ fn place(path: &Path) -> PathBuf {
     path.canonicalize().ok().or_else(made).unwrap_or_else(|| path.to_owned())
 }
 
-/// The folder that a file is in.
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 fn is_npy(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"))
 }
@@ -334,22 +330,8 @@ fn score(
     Ok(scores?)
 }
 
-/// Writes all files or none: each goes to a temporary name beside its place first, and takes its name at the end.
+/// Writes all files or none.
 fn write_all(files: &[(&PathBuf, Vec<u8>)]) -> Result<(), Error> {
-    let mut ready = vec![];
-    for (path, bytes) in files {
-        let failed = |source| Error::Io { path: (*path).clone(), source };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".escarp-");
-        // Temporary files are private by default; results have the permissions of any new file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder(path)).map_err(failed)?;
-        file.write_all(bytes).map_err(failed)?;
-        ready.push((path, file));
-    }
-    for (path, file) in ready {
-        file.persist(path).map_err(|e| Error::Io { path: path.to_path_buf(), source: e.error })?;
-    }
-    Ok(())
+    let files: Vec<(&Path, &[u8])> = files.iter().map(|(path, bytes)| (path.as_path(), &bytes[..])).collect();
+    output::write(&files).map_err(|(path, source)| Error::Io { path, source })
 }
