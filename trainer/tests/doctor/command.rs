@@ -40,6 +40,22 @@ fn twenty_relu_layers_of_pytorch_are_well() {
     assert!(!text.contains("do: "), "{text}");
 }
 
+/// Recorded by `logs/record_keras.py` through the Keras callback.
+#[test]
+fn trainings_of_keras_are_named_rightly() {
+    let cases = [
+        ("keras-sigmoid.jsonl", "\nvanishing gradient (ill, since step 0)"),
+        ("keras-dying.jsonl", "\ndying ReLU (ill, since step 0)"),
+        ("keras-rate.jsonl", "\nlearning rate too high (fatal, since step"),
+        ("keras-normalized.jsonl", "healthy: "),
+    ];
+    for (log, wanted) in cases {
+        let text = doctor(&recorded(log), &[], 0);
+        says(&text, &[wanted]);
+        assert_eq!(text.matches(", since step").count(), usize::from(!wanted.starts_with("healthy")), "{text}");
+    }
+}
+
 #[test]
 fn machines_get_json() {
     let text = doctor(&recorded("sigmoid20.jsonl"), &["--json"], 0);

@@ -1,9 +1,8 @@
 """Records the logs of two real trainings that the tests diagnose: python3 record.py (PyTorch 1.13).
 
 Perceptrons of 20 layers on eight classes of points: with sigmoids, whose gradient vanishes, and with ReLU and He's
-initial weights. Keys that the diagnosis does not need are dropped and numbers shortened, to keep the files small.
+initial weights.
 """
-import json
 import math
 import pathlib
 import sys
@@ -14,8 +13,7 @@ from torch import nn
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2] / "callbacks"))
 from health_pytorch import HealthLog  # noqa: E402
-
-KEPT = ("name", "kind", "activation", "weight_gain", "gradient_norm", "update_ratio", "dead_units", "activation_saturated")
+from shorten import shorten  # noqa: E402
 
 
 def points(count):
@@ -44,14 +42,7 @@ def train(name, model, optimizer, steps=600, batch=32):
         optimizer.zero_grad()
         loss.backward()
         health.step(optimizer, loss)
-    path.write_text("".join(map(shortened, path.read_text().splitlines())))
-
-
-def shortened(line):
-    short = lambda value: float(f"{value:.3g}") if isinstance(value, float) else value
-    line = json.loads(line)
-    line["layers"] = [{k: short(layer[k]) for k in KEPT if layer.get(k) is not None} for layer in line["layers"]]
-    return json.dumps({k: short(v) for k, v in line.items()}, separators=(",", ":")) + "\n"
+    shorten(path)
 
 
 torch.manual_seed(0)
