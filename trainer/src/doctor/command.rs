@@ -126,7 +126,11 @@ impl Order {
             let reason = "needs a run folder of escarp-train, whose net it looks at".into();
             return Err(TrainError::Usage { flag: "--jacobians", reason });
         }
-        let diagnosis = Diagnosis::of(log::read(log)?);
+        let (observations, cut) = log::read_whole(log)?;
+        if let Some(line) = cut {
+            eprintln!("escarp-train: {}: line {line} is cut off and was left out", log.display());
+        }
+        let diagnosis = Diagnosis::of(observations);
         let jacobians = jacobians.then(|| Jacobians::of_run(log)).transpose()?;
         if let Some(path) = report {
             write_atomically(path, report::html(&diagnosis, &log.display().to_string()).as_bytes())?;

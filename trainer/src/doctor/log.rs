@@ -50,18 +50,44 @@ impl HealthLog {
     }
 }
 
-/// Reads a log: a file of JSON lines, or a run folder with one. Empty lines are passed over.
+/// What a log is, for who names something else.
+const EXPECTED: &str =
+    "expected is a run folder of escarp-train, or a file with a JSON object on each line as trainer/doctor.md shows it";
+
+/// Reads a log: a file of JSON lines, or a run folder with one. Empty lines are passed over, and so is a last line that is
+/// cut off.
 ///
 /// # Errors
-/// What cannot be read names the file, the line and the key; so do steps that do not rise and logs without any
-/// observation.
+/// What cannot be read names the file, the line and the key; so do negative norms, steps that do not rise and logs without
+/// any observation.
 pub fn read(log: &Path) -> Result<Vec<Observation>, TrainError> {
+    read_whole(log).map(|(observations, _)| observations)
+}
+
+/// The same with the number of the last line if it is cut off: its trainer was killed, or is writing.
+pub fn read_whole(log: &Path) -> Result<(Vec<Observation>, Option<usize>), TrainError> {
     let path = if log.is_dir() { log.join(FILE) } else { log.to_owned() };
-    let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
+    let text = std::fs::read(&path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound if log.is_dir() => {
+            TrainError::data(log.display(), format!("no run folder (it holds no {FILE}) and no log; {EXPECTED}"))
+        }
+        _ => TrainError::io(&path)(e),
+    })?;
     let mut observations: Vec<Observation> = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let bad = |reason: String| TrainError::data(format!("{}, line {}", path.display(), number + 1), reason);
-        let observation = parse(line).map_err(bad)?;
+    let mut cut = None;
+    for (number, line) in (1..).zip(text.split_inclusive(|&byte| byte == b'\n')) {
+        let bad = |reason: String| TrainError::data(format!("{}, line {number}", path.display()), reason);
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let observation = match parse(line) {
+            Ok(observation) => observation,
+            Err(Unread::NoJson(_)) if !line.ends_with(b"\n") => {
+                cut = Some(number);
+                break;
+            }
+            Err(Unread::NoJson(reason) | Unread::Wrong(reason)) => return Err(bad(reason)),
+        };
         if let Some(last) = observations.last()
             && observation.step <= last.step
         {
@@ -70,19 +96,31 @@ pub fn read(log: &Path) -> Result<Vec<Observation>, TrainError> {
         observations.push(observation);
     }
     if observations.is_empty() {
-        return Err(TrainError::data(path.display(), "holds no observations"));
+        return Err(TrainError::data(path.display(), format!("holds no observations; {EXPECTED}")));
     }
-    Ok(observations)
+    Ok((observations, cut))
 }
 
-fn parse(line: &str) -> Result<Observation, String> {
-    let line = quoted(line);
+/// Why a line is not an observation.
+#[derive(Debug)]
+enum Unread {
+    /// As a line that is cut off is none, wherever it is cut.
+    NoJson(String),
+    /// JSON with other keys or values.
+    Wrong(String),
+}
+
+fn parse(line: &[u8]) -> Result<Observation, Unread> {
+    let line = quoted(str::from_utf8(line).map_err(|e| Unread::NoJson(e.to_string()))?);
     let mut json = serde_json::Deserializer::from_str(&line);
-    let observation = serde_path_to_error::deserialize(&mut json).map_err(|e| match e.path().to_string().as_str() {
-        "." | "?" => e.inner().to_string(),
-        key => format!("{key}: {}", e.inner()),
+    let observation = serde_path_to_error::deserialize(&mut json).map_err(|e| {
+        let unread = if e.inner().is_data() { Unread::Wrong } else { Unread::NoJson };
+        unread(match e.path().to_string().as_str() {
+            "." | "?" => e.inner().to_string(),
+            key => format!("{key}: {}", e.inner()),
+        })
     })?;
-    json.end().map_err(|e| e.to_string())?;
+    json.end().map_err(|e| Unread::Wrong(e.to_string()))?;
     Ok(observation)
 }
 
@@ -156,6 +194,26 @@ mod tests {
         fails(r#"{"step":-2}"#, &["line 1", "step"]);
         fails("step,loss\n1,2\n", &["line 1"]);
         fails("{\"step\":1} {\"step\":2}\n", &["line 1", "trailing"]);
+        fails(r#"{"step":2,"gradient_norm":-1}"#, &["line 1", "gradient_norm", "-1", "0 or more"]);
+        fails(r#"{"step":2,"layers":[{"name":"a","weight_norm":-Infinity}]}"#, &["layers[0].weight_norm", "0 or more"]);
+    }
+
+    #[test]
+    fn only_a_last_line_may_be_cut() {
+        let whole = r#"{"step": 20, "loss": -Infinity, "layers": [{"name": "käse", "weight_norm": null}]}"#;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for end in 1..whole.len() {
+            let cut = [b"{\"step\": 0}\n", &whole.as_bytes()[..end]].concat();
+            std::fs::write(file.path(), &cut).unwrap();
+            let (seen, line) = read_whole(file.path()).unwrap();
+            assert_eq!((seen.len(), seen[0].step, line), (1, 0, Some(2)), "cut after {end} bytes");
+            std::fs::write(file.path(), [&cut, &b"\n{\"step\": 40}\n"[..]].concat()).unwrap();
+            let error = read(file.path()).unwrap_err().to_string();
+            assert!(error.contains("line 2"), "{error}");
+        }
+        std::fs::write(file.path(), whole).unwrap();
+        assert!(matches!(read_whole(file.path()), Ok((seen, None)) if seen.len() == 1));
+        fails("{\"step\": 0, \"lo", &["no observations", "doctor.md"]);
     }
 
     /// The documented line is read, and names every key there is.
@@ -164,10 +222,11 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("doctor.md");
         let document = std::fs::read_to_string(path).unwrap();
         let line = document.lines().find(|l| l.starts_with("{\"step\"")).unwrap();
-        parse(line).unwrap();
+        parse(line.as_bytes()).unwrap();
         for (key, owner) in [("step", "{"), ("name", "[{")] {
             let wrong = format!("{owner}\"{key}\"");
-            let error = parse(&line.replacen(&wrong, &format!("{owner}\"x\": 1, \"{key}\""), 1)).unwrap_err();
+            let wrong = line.replacen(&wrong, &format!("{owner}\"x\": 1, \"{key}\""), 1);
+            let Err(Unread::Wrong(error)) = parse(wrong.as_bytes()) else { panic!("an unknown key was read") };
             let keys = error.split("expected one of ").nth(1).unwrap().split(" at line").next().unwrap();
             for key in keys.split(", ").map(|k| k.trim_matches('`')) {
                 assert!(line.contains(&format!("\"{key}\":")), "`{key}` is not documented");
@@ -178,11 +237,11 @@ mod tests {
     #[test]
     fn bare_words_of_python_are_understood() {
         let seen = parse(
-            r#"{"step": 1, "loss": NaN, "rate": Infinity, "layers": [{"name": "NaN", "weight_norm": -Infinity}]}"#,
+            br#"{"step": 1, "loss": NaN, "rate": Infinity, "layers": [{"name": "NaN", "activation_mean": -Infinity}]}"#,
         );
         let seen = seen.unwrap();
         assert!(seen.loss.unwrap().is_nan());
         assert_eq!(seen.rate, Some(f64::INFINITY));
-        assert_eq!((seen.layers[0].name.as_str(), seen.layers[0].weight_norm), ("NaN", Some(f64::NEG_INFINITY)));
+        assert_eq!((seen.layers[0].name.as_str(), seen.layers[0].activation_mean), ("NaN", Some(f64::NEG_INFINITY)));
     }
 }

@@ -38,13 +38,13 @@ pub struct Observation {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
     pub loss: Option<f64>,
     /// Share of the batch (or a running mean) that was right.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub accuracy: Option<f64>,
     /// Learning rate of the step.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
     pub rate: Option<f64>,
     /// Norm of all gradients together, before clipping.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub gradient_norm: Option<f64>,
     /// Whether this step's gradients were clipped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "or_default")]
@@ -73,44 +73,44 @@ pub struct LayerHealth {
     #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "or_default")]
     pub normalized: bool,
     /// Norm of its weights, biases left out.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub weight_norm: Option<f64>,
     /// Standard deviation of its weights times the root of the inputs that each output sums: by how much a linear
     /// layer would scale its input. 1 by LeCun, 1.41 by He, about 1 by Glorot. With several matrices the largest.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub weight_gain: Option<f64>,
     /// Norm of the gradient of its weights, biases left out.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub gradient_norm: Option<f64>,
     /// Share of its weights whose gradient is below [`ZERO_GRADIENT`].
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub zero_gradients: Option<f64>,
     /// Norm of the step's change of its weights over the norm of the weights.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub update_ratio: Option<f64>,
     /// Largest magnitude among its weights.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub largest_weight: Option<f64>,
     /// Mean of its output after the activation.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
     pub activation_mean: Option<f64>,
     /// Standard deviation of its output after the activation.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub activation_std: Option<f64>,
     /// Share of its outputs that are exactly zero.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub activation_zeros: Option<f64>,
     /// Share of its sigmoid and tanh outputs, gates included, within [`SATURATED`] of an end of their range.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub activation_saturated: Option<f64>,
     /// Share of its units (dense) or channels (convolution) that are zero on the whole batch.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub dead_units: Option<f64>,
     /// Norm of the gradient of the loss by its output.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub activation_gradient_norm: Option<f64>,
     /// Of a recurrent layer: norm of the gradient by its state after the first step over that after the last.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub time_gradient_ratio: Option<f64>,
     /// What of it is NaN or infinite; the earliest in the order weights, activations, gradients.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -56,6 +56,15 @@ fn trainings_of_keras_are_named_rightly() {
     }
 }
 
+/// A trainer that is killed in the middle of a line, or watched while it writes, has a log nevertheless.
+#[test]
+fn a_last_line_that_is_cut_is_left_out() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = std::fs::read_to_string(recorded("relu20.jsonl")).unwrap();
+    std::fs::write(file.path(), text + "{\"step\": 600, \"lo").unwrap();
+    says(&doctor(file.path(), &[], 0), &["line 9 is cut off", "healthy: 8 observations"]);
+}
+
 #[test]
 fn machines_get_json() {
     let text = doctor(&recorded("sigmoid20.jsonl"), &["--json"], 0);
@@ -121,10 +130,10 @@ fn what_cannot_be_read_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.jsonl");
     says(&doctor(&log, &[], 1), &["log.jsonl"]);
-    says(&doctor(folder.path(), &[], 1), &["health.jsonl"]);
+    says(&doctor(folder.path(), &[], 1), &["no run folder", "health.jsonl", "doctor.md"]);
     std::fs::write(&log, "{\"step\": 0}\n{\"step\": 20, \"layers\": [{\"name\": \"a\", \"dead\": 1}]}\n").unwrap();
     says(&doctor(&log, &[], 1), &["log.jsonl, line 2", "layers[0]", "`dead`", "dead_units"]);
-    std::fs::write(&log, [0xff, 0xfe]).unwrap();
+    std::fs::write(&log, [0xff, 0xfe, b'\n']).unwrap();
     says(&doctor(&log, &[], 1), &["log.jsonl"]);
     std::fs::write(&log, "{\"step\": 0, \"loss\": 1}\n").unwrap();
     says(&doctor(&log, &[], 0), &["cannot tell yet"]);

@@ -21,6 +21,20 @@ pub(super) fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<Op
     deserializer.deserialize_any(Number)
 }
 
+/// Numbers of which none is below zero: norms, shares, ratios.
+pub(super) mod size {
+    use super::{Deserializer, Error, Unexpected};
+
+    pub(in super::super) use super::serialize;
+
+    pub(in super::super) fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        match super::deserialize(deserializer)? {
+            Some(x) if x < 0.0 => Err(D::Error::invalid_value(Unexpected::Float(x), &"a number that is 0 or more")),
+            size => Ok(size),
+        }
+    }
+}
+
 struct Number;
 
 impl Visitor<'_> for Number {
