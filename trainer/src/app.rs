@@ -6,6 +6,7 @@ use std::path::Path;
 
 use escarp_converter::metadata::{FrontEnd, Metadata, Scores};
 
+use crate::bounds::check_run;
 use crate::config::{Config, Task};
 use crate::data::Unit;
 use crate::data::draw::{Purpose, stream};
@@ -60,6 +61,7 @@ pub fn resume(folder: &Path, task: &str, stop: &dyn Fn(u64) -> bool) -> Result<O
         let reason = format!("{run} is a run of `{of}`; continue it with: escarp-train {of} --resume {run}");
         return Err(TrainError::Usage { flag: "--resume", reason });
     }
+    check_run(&run_folder, &config)?;
     repair::finish(&mut config, &run_folder)?;
     // One that was killed before its first checkpoint, or before the first after a repair, begins.
     let begun = run_folder.last().exists();
@@ -78,6 +80,7 @@ fn run(
     stop: &dyn Fn(u64) -> bool,
 ) -> Result<Outcome, TrainError> {
     let mut prepared = Prepared::new(&config, progress)?;
+    let fingerprint = prepared.fingerprint(config.settings.seed);
     let mut provenance = std::collections::BTreeMap::new();
     let mut note = |key: &str, value: String| provenance.insert(key.to_owned(), value);
     note("trainer", format!("escarp-train {}", config.version));
@@ -134,7 +137,7 @@ fn run(
             test: prepared.test.as_deref(),
             metadata: metadata.clone(),
             settings: &config.settings,
-            fingerprint: prepared.fingerprint,
+            fingerprint,
         };
         let outcome = fit(&job, net, &folder, resume, progress, stop)?;
         let Outcome::Ill(verdict) = &outcome else {

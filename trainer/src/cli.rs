@@ -423,9 +423,5 @@ fn usage(flag: &'static str, reason: impl Into<String>) -> TrainError {
     TrainError::Usage { flag, reason: reason.into() }
 }
 
-fn fits(flag: &'static str, fits: bool, allowed: &str) -> Result<(), TrainError> {
-    if fits { Ok(()) } else { Err(usage(flag, format!("must be {allowed}"))) }
-}
-
 /// Light, as small a network as ResNet-8 has no capacity to spare: measured in `trainer/recipes.md`.
 const IMAGE_AUGMENTATION: Augmentation = Augmentation { shift: 4, flip: true, colour: 0.0, cutout: 0 };

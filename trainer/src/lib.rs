@@ -2,6 +2,7 @@
 pub mod app;
 pub mod average;
 pub mod batch;
+pub mod bounds;
 pub mod checkpoint;
 pub mod cli;
 pub mod clip;

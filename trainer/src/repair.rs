@@ -13,6 +13,7 @@ use std::mem::discriminant;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::{BATCHES, HIGHEST_RATE};
 use crate::checkpoint::Checkpoint;
 use crate::clip::Clip;
 use crate::config::Config;
@@ -141,7 +142,9 @@ fn apply(config: &mut Config, prescription: &Prescription) -> bool {
     let before = config.clone();
     let settings = &mut config.settings;
     match *prescription {
-        Prescription::LowerRate { factor } | Prescription::RaiseRate { factor } => settings.rate *= factor as f32,
+        Prescription::LowerRate { factor } | Prescription::RaiseRate { factor } => {
+            settings.rate = (settings.rate * factor as f32).min(HIGHEST_RATE);
+        }
         Prescription::WarmUp => settings.schedule.warm_up = settings.schedule.warm_up.max(WARM_UP),
         Prescription::ClipGlobalNorm { limit } => match settings.clip {
             Clip::GlobalNorm { limit: now } if f64::from(now) <= limit => {}
@@ -152,7 +155,7 @@ fn apply(config: &mut Config, prescription: &Prescription) -> bool {
                 (settings.rule, settings.rate) = (Rule::adam_w(1e-2), ADAPTIVE_RATE);
             }
         }
-        Prescription::LargerBatch { factor } => settings.batch = (settings.batch * factor as usize).min(4096),
+        Prescription::LargerBatch { factor } => settings.batch = (settings.batch * factor as usize).min(*BATCHES.end()),
         Prescription::ReplaceActivation { to } => {
             // The last layer's is what the task asks for.
             if let Some((_, hidden)) = config.task.net_mut().split_last_mut() {

@@ -284,3 +284,53 @@ fn a_loss_that_leaves_the_numbers_is_reported() {
     assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
     assert_eq!(error.exit_code(), 1);
 }
+
+/// `config.json` is read by whoever opens the folder, and sometimes edited.
+#[test]
+fn edited_settings_are_held_to_the_bounds_of_the_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    assert!(matches!(app::train(&motion(), &run, &|done| done == 1), Ok(Outcome::Interrupted { .. })));
+    let text = std::fs::read_to_string(run.join("config.json")).unwrap();
+    let edited = |key: &str, value: &str| {
+        let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let pointer = format!("/{}", key.replace('.', "/"));
+        *config.pointer_mut(&pointer).unwrap_or_else(|| panic!("no {key}")) = serde_json::from_str(value).unwrap();
+        config.to_string()
+    };
+    let refused = |wanted: &[&str]| {
+        let error = app::resume(&run, "motion", &|_| true).unwrap_err().to_string();
+        wanted.iter().for_each(|w| assert!(error.contains(w), "`{w}` in: {error}"));
+    };
+    for (key, value, allowed) in [
+        ("settings.batch", "0", "1 to 4096, not 0"),
+        ("settings.mixup", "-1.0", "0.01 to 100, not -1"),
+        ("settings.rate", "-3", "above 0"),
+        ("settings.validation", "5", "0 to 0.9, not 5"),
+        ("settings.clip.limit", "-1", "above 0"),
+        ("settings.label_smoothing", "7", "below 1"),
+        ("settings.rule.epsilon", "-1", "above 0"),
+        ("settings.rule.beta1", "1", "below 1"),
+        ("settings.rule.weight_decay", "1e39", "0 to 1"),
+        ("settings.minutes", "-1", "above 0"),
+        ("settings.epochs", "0", "1 to 100000"),
+        ("settings.average", "1", "below 1"),
+        ("settings.penalty.l1", "-1", "0 to 1"),
+        ("settings.schedule.warm_up", "18446744073709551615", "0 to 1000000"),
+        ("settings.schedule.shape.rise", "1", "below 1"),
+        ("task.rate", "0", "above 0"),
+        ("task.frames", "1", "2 to 65535"),
+    ] {
+        std::fs::write(run.join("config.json"), edited(key, value)).unwrap();
+        refused(&["config.json", key, allowed]);
+    }
+    for (key, value) in [("settings.seed", "6"), ("settings.validation", "0.2")] {
+        std::fs::write(run.join("config.json"), edited(key, value)).unwrap();
+        refused(&["last.ckpt", "the seed or the share to validate on"]);
+    }
+    std::fs::write(run.join("config.json"), &text).unwrap();
+    std::fs::write(run.join("repair.json"), edited("settings.batch", "0")).unwrap();
+    refused(&["repair.json", "settings.batch", "1 to 4096"]);
+    std::fs::remove_file(run.join("repair.json")).unwrap();
+    assert!(matches!(app::resume(&run, "motion", &|_| true), Ok(Outcome::Interrupted { .. })));
+}

@@ -27,6 +27,7 @@ pub(super) struct Prepared {
     /// Names of the classes.
     pub labels: Vec<String>,
     pub front_end: FrontEnd,
+    /// Of the training data.
     pub fingerprint: u32,
 }
 
@@ -44,6 +45,14 @@ impl Prepared {
                 text::prepare(config, net, words, tokens, binary, progress)
             }
         }
+    }
+
+    /// Of the data and of their split: who went on with another would validate on samples that were trained on.
+    pub(super) fn fingerprint(&self, seed: u64) -> u32 {
+        let mut hash = crc32fast::Hasher::new_with_initial(self.fingerprint);
+        hash.update(&seed.to_le_bytes());
+        hash.update(&(self.split.validation.len() as u64).to_le_bytes());
+        hash.finalize()
     }
 }
 

@@ -1,15 +1,13 @@
-//! From flags to the settings of a run: each task's recipe, and what is allowed.
+//! From flags to the settings of a run: each task's recipe.
 
 use super::tools::{OptimizerName, Recipe};
 use super::transfer::Pace;
-use super::{Common, fits, usage, within};
+use super::{Common, usage};
+use crate::bounds::{Wrong, check};
 use crate::config::{Settings, Task};
-use crate::data::sound::{BANDS, RATES};
-use crate::data::text::WORDS;
 use crate::error::TrainError;
-use crate::nets::LayerSpec;
 
-/// Fills in the recipe of each task where no flag says otherwise, and checks what flags say.
+/// Fills in the recipe of each task where no flag says otherwise, and checks them all.
 pub(super) fn settings(common: &Common, task: &Task) -> Result<Settings, TrainError> {
     let (epochs, batch, recipe) = match task {
         Task::Image { .. } => {
@@ -42,49 +40,18 @@ pub(super) fn settings(common: &Common, task: &Task) -> Result<Settings, TrainEr
         minutes: common.minutes,
         seed: common.seed,
         validation: common.validation,
-        label_smoothing: tools.label_smoothing(&recipe)?,
+        label_smoothing: tools.label_smoothing.unwrap_or(recipe.smoothing),
         rule,
-        clip: tools.clip(&recipe)?,
-        penalty: tools.penalty()?,
-        average: tools.average()?,
-        mixup: tools.mixup()?,
+        clip: tools.clip(&recipe),
+        penalty: tools.penalty(),
+        average: tools.average,
+        mixup: tools.mixup,
         watch: common.watch,
         init_from: common.transfer.init_from.clone(),
         freeze: common.transfer.freeze(),
         qat: common.transfer.qat,
         repair: common.repair,
     };
-    within("--epochs", settings.epochs, 1..=100_000)?;
-    within("--batch", settings.batch, 1..=4096)?;
-    if settings.batch == 1 && task.net().iter().any(LayerSpec::normalizes) {
-        let reason = "1 sample has no statistics for this network's batch normalization; take 2 or more";
-        return Err(usage("--batch", reason));
-    }
-    within("--validation", settings.validation, 0.0..=0.9)?;
-    fits("--minutes", settings.minutes.is_none_or(|m| m > 0.0 && m <= 1e6), "above 0 and at most 1000000")?;
-    match *task {
-        Task::Image { size, .. } => {
-            size.map_or(Ok(()), |size| within("--size", size, 8..=512))?;
-        }
-        Task::Sound { rate, bands, frames, .. } => {
-            rate.map_or(Ok(()), |rate| within("--rate", rate, RATES))?;
-            within("--bands", bands, BANDS)?;
-            within("--frames", frames.unwrap_or(1), 1..=u16::MAX)?;
-        }
-        Task::Motion { rate, frames, .. } => {
-            fits("--rate", rate > 0.0 && rate <= 1e6, "above 0 and at most 1000000")?;
-            within("--frames", frames, 2..=u16::MAX)?;
-        }
-        Task::Text { words, tokens, .. } => {
-            within("--words", words, WORDS)?;
-            within("--tokens", tokens.unwrap_or(1), 1..=u16::MAX)?;
-            if settings.mixup.is_some() {
-                return Err(usage("--mixup", "mixes numbers that measure something; texts are the numbers of words"));
-            }
-            if settings.qat {
-                return Err(usage("--qat", "is for what escarp-convert packs; it packs no nets that take texts"));
-            }
-        }
-    }
+    check(task, &settings).map_err(|Wrong { flag, reason, .. }| usage(flag, reason))?;
     Ok(settings)
 }

@@ -144,6 +144,7 @@ fn senseless_values_are_refused_by_flag() {
         ("motion --average 0", "--average"),
         ("motion --mixup 0", "--mixup"),
         ("motion --mixup nan", "--mixup"),
+        ("motion --repair --watch 0", "--repair"),
         ("motion --threads 0", "--threads"),
         ("motion --threads 100000", "--threads"),
         ("motion --resume r --threads 100000", "--threads"),

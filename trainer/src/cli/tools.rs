@@ -4,9 +4,8 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{fits, usage, within};
+use super::usage;
 use crate::clip::Clip;
-use crate::data::mixup::ALPHAS;
 use crate::error::TrainError;
 use crate::optim::Rule;
 use crate::penalty::Penalty;
@@ -86,13 +85,13 @@ pub(super) struct Tools {
     no_clip: bool,
     /// Share of each label's probability that is spread over all classes.
     #[arg(long)]
-    label_smoothing: Option<f32>,
+    pub label_smoothing: Option<f32>,
     /// Train on mixtures of two samples each, shares by Beta(ALPHA, ALPHA); 0.2 to 1 is usual.
     #[arg(long, value_name = "ALPHA")]
-    mixup: Option<f32>,
+    pub mixup: Option<f32>,
     /// Validate and export a moving average of the weights; 0.999 is usual.
     #[arg(long, value_name = "DECAY")]
-    average: Option<f32>,
+    pub average: Option<f32>,
 }
 
 /// What a task's recipe says about the tools.
@@ -136,7 +135,6 @@ impl Tools {
             AdamW => (0.001, 0.01),
         };
         let rate = self.lr.unwrap_or(share * rate);
-        fits("--lr", rate > 0.0 && rate <= 100.0, "above 0 and at most 100")?;
         let only = |flag, given: bool, of: &[OptimizerName]| match given && !of.contains(&optimizer) {
             true => {
                 let name = |o: &OptimizerName| format!("{o:?}").to_lowercase();
@@ -152,25 +150,19 @@ impl Tools {
         only("--beta1", self.beta1.is_some(), &[Adam, AdamW])?;
         only("--beta2", self.beta2.is_some(), &[Adam, AdamW])?;
         only("--epsilon", self.epsilon.is_some(), &[Rmsprop, Adam, AdamW])?;
-        let memory = |flag, given: Option<f32>, usual: f32| {
-            let value = given.unwrap_or(usual);
-            fits(flag, (0.0..1.0).contains(&value), "0 or more and below 1").map(|()| value)
-        };
         let epsilon = self.epsilon.unwrap_or(1e-8);
-        fits("--epsilon", epsilon > 0.0 && epsilon <= 1.0, "above 0 and at most 1")?;
         let weight_decay = self.weight_decay.unwrap_or(decay);
-        within("--weight-decay", weight_decay, 0.0..=1.0)?;
-        let (beta1, beta2) = (memory("--beta1", self.beta1, 0.9)?, memory("--beta2", self.beta2, 0.999)?);
+        let (beta1, beta2) = (self.beta1.unwrap_or(0.9), self.beta2.unwrap_or(0.999));
         let rule = match optimizer {
             Sgd => Rule::Sgd {
-                momentum: memory("--momentum", self.momentum, 0.9)?,
+                momentum: self.momentum.unwrap_or(0.9),
                 nesterov: !self.no_nesterov,
                 weight_decay,
                 decoupled: self.decoupled,
             },
             Rmsprop => Rule::RmsProp {
-                alpha: memory("--alpha", self.alpha, 0.99)?,
-                momentum: memory("--momentum", self.momentum, 0.0)?,
+                alpha: self.alpha.unwrap_or(0.99),
+                momentum: self.momentum.unwrap_or(0.0),
                 epsilon,
                 weight_decay,
             },
@@ -195,45 +187,23 @@ impl Tools {
             ScheduleName::OneCycle => Shape::OneCycle { rise: RISE },
             ScheduleName::Step => {
                 let every = self.step_every.ok_or_else(|| usage("--schedule step", "needs --step-every EPOCHS"))?;
-                within("--step-every", every, 1..=100_000)?;
-                let factor = self.step_factor.unwrap_or(0.1);
-                fits("--step-factor", factor > 0.0 && factor <= 1.0, "above 0 and at most 1")?;
-                Shape::Step { every, factor }
+                Shape::Step { every, factor: self.step_factor.unwrap_or(0.1) }
             }
         };
-        within("--warm-up", self.warm_up, 0..=1_000_000)?;
         Ok(Schedule { shape, warm_up: self.warm_up })
     }
 
-    pub fn clip(&self, recipe: &Recipe) -> Result<Clip, TrainError> {
-        let checked = |flag, limit: f32| fits(flag, limit > 0.0 && limit.is_finite(), "above 0").map(|()| limit);
-        Ok(match self {
+    pub fn clip(&self, recipe: &Recipe) -> Clip {
+        match *self {
             Self { no_clip: true, .. } => Clip::None,
-            Self { clip_value: Some(v), .. } => Clip::Value { limit: checked("--clip-value", *v)? },
-            Self { clip_norm: Some(v), .. } => Clip::Norm { limit: checked("--clip-norm", *v)? },
-            Self { clip_adaptive: Some(v), .. } => Clip::Adaptive { factor: checked("--clip-adaptive", *v)? },
-            Self { clip, .. } => Clip::GlobalNorm { limit: checked("--clip", clip.unwrap_or(recipe.clip))? },
-        })
+            Self { clip_value: Some(limit), .. } => Clip::Value { limit },
+            Self { clip_norm: Some(limit), .. } => Clip::Norm { limit },
+            Self { clip_adaptive: Some(factor), .. } => Clip::Adaptive { factor },
+            Self { clip, .. } => Clip::GlobalNorm { limit: clip.unwrap_or(recipe.clip) },
+        }
     }
 
-    pub fn penalty(&self) -> Result<Penalty, TrainError> {
-        within("--l1", self.l1, 0.0..=1.0)?;
-        within("--l2", self.l2, 0.0..=1.0)?;
-        within("--l2-activity", self.l2_activity, 0.0..=1.0)?;
-        Ok(Penalty { l1: self.l1, l2: self.l2, activity: self.l2_activity })
-    }
-
-    pub fn label_smoothing(&self, recipe: &Recipe) -> Result<f32, TrainError> {
-        let value = self.label_smoothing.unwrap_or(recipe.smoothing);
-        fits("--label-smoothing", (0.0..1.0).contains(&value), "0 or more and below 1").map(|()| value)
-    }
-
-    pub fn average(&self) -> Result<Option<f32>, TrainError> {
-        let sound = self.average.is_none_or(|decay| decay > 0.0 && decay < 1.0);
-        fits("--average", sound, "above 0 and below 1").map(|()| self.average)
-    }
-
-    pub fn mixup(&self) -> Result<Option<f32>, TrainError> {
-        self.mixup.map_or(Ok(()), |alpha| within("--mixup", alpha, ALPHAS)).map(|()| self.mixup)
+    pub fn penalty(&self) -> Penalty {
+        Penalty { l1: self.l1, l2: self.l2, activity: self.l2_activity }
     }
 }

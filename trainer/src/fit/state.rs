@@ -97,7 +97,9 @@ impl Fit<'_> {
             return Err(bad("it is of another network than config.json and the data ask for"));
         }
         if checkpoint.header.fingerprint != self.job.fingerprint {
-            return Err(bad("the training data have changed since it was written"));
+            return Err(bad(
+                "the training data, the seed or the share to validate on have changed since it was written",
+            ));
         }
         for parameter in self.net.parameters() {
             checkpoint.restore(path, &format!("weights/{}", parameter.name), parameter.value)?;
