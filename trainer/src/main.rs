@@ -11,6 +11,14 @@ use escarp_trainer::study::command::Order;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
+/// Whether somebody looks at [`INTERRUPTED`]: a run that has begun to train has something to save.
+static TRAINING: AtomicBool = AtomicBool::new(false);
+
+fn interrupted() -> bool {
+    TRAINING.store(true, Ordering::Relaxed);
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -22,7 +30,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), TrainError> {
-    let stop = |_| INTERRUPTED.load(Ordering::Relaxed);
+    let stop = |_| interrupted();
     match cli::parse()? {
         Request::Print(text) => {
             print!("{text}");
@@ -40,8 +48,7 @@ fn run() -> Result<(), TrainError> {
         Request::Doctor(order) => order.run(),
         Request::Study { study, full, data, out, seed, threads } => {
             prepare(threads)?;
-            let stop = || INTERRUPTED.load(Ordering::Relaxed);
-            Order { study, full, folder: &out, seed, data: data.as_deref() }.run(&stop).map(drop)
+            Order { study, full, folder: &out, seed, data: data.as_deref() }.run(&interrupted).map(drop)
         }
         Request::Train { config, out, threads } => {
             prepare(threads)?;
@@ -54,7 +61,8 @@ fn run() -> Result<(), TrainError> {
     }
 }
 
-/// Threads, and Ctrl-C: the first asks the run to save and end, the second ends the program.
+/// Threads, and Ctrl-C: before the first step it ends the program, then the first asks the run to save and end, the second
+/// ends the program.
 fn prepare(threads: Option<usize>) -> Result<(), TrainError> {
     let mut pool = rayon::ThreadPoolBuilder::new();
     if let Some(threads) = threads {
@@ -64,6 +72,10 @@ fn prepare(threads: Option<usize>) -> Result<(), TrainError> {
     pool.build_global().map_err(|e| start(e.to_string()))?;
     let handler = || {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        if !TRAINING.load(Ordering::Relaxed) {
+            eprintln!("\ninterrupted before the first step; there is nothing to save");
             std::process::exit(1);
         }
         eprintln!("\nsaving; press Ctrl-C again to end at once without");
