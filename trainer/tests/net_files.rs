@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use escarp_trainer::layers::activation::Function;
 use escarp_trainer::nets::{Arch, LayerSpec, Net, NetFile, Shape};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -53,20 +54,20 @@ fn layers_that_do_not_go_together_are_refused() {
         (refused("{ tokens = [9, 4] }", &[dense]), &["`head` takes a vector", "9 tokens of a vocabulary of 4"]),
         (refused(sequence, &["kind = \"embedding\"\noutputs = 3\n", dense]), &["`embedding1` takes tokens"]),
         (refused(map, &[&conv("groups = 3\n"), dense]), &["`conv`", "groups = 3", "4 channels in", "6 out"]),
-        (refused(map, &[&conv("padding = 3\n"), dense]), &["conv: padding = 3; allowed: 0 to 2"]),
+        (refused(map, &[&conv("padding = 3\n"), dense]), &["`conv`: padding = 3; allowed: 0 to 2"]),
         (refused(map, &[&conv("kernel = 11\npadding = \"valid\"\n"), dense]), &["no smaller than its kernel"]),
         (refused(map, &["kind = \"average-pool\"\npadding = 2\n", dense]), &["padding = 2; allowed: 0 to 1"]),
         (
             refused(map, &[pool, "kind = \"add\"\nof = \"input\"\n"]),
             &["takes what the input gives", "layer `pool` gives"],
         ),
-        (refused(map, &["kind = \"add\"\nof = \"pole\"\n"]), &["there is no layer `pole` before it"]),
+        (refused(map, &["kind = \"add\"\nof = \"pole\"\n"]), &["`add1`: there is no layer `pole` before it"]),
         (refused(map, &[pool, "kind = \"add\"\nof = \"pool\"\n"]), &["name another layer"]),
         (
             refused(map, &[pool, "kind = \"branch\"\nfrom = \"input\"\n", "kind = \"flatten\"\n", dense]),
             &["`pool`: no layer takes what it gives"],
         ),
-        (refused(map, &[pool, pool, "kind = \"flatten\"\n", dense]), &["layer `pool`: another layer has this name"]),
+        (refused(map, &[pool, pool, "kind = \"flatten\"\n", dense]), &["`pool`: another layer has this name"]),
         (refused(map, &["kind = \"dropout\"\nrate = 1.0\n"]), &["rate = 1; allowed: 0 to below 1"]),
         (refused(map, &["kind = \"flatten\"\nname = \"a.b\"\n", dense]), &["`a.b`: a name", "no dot"]),
         (refused(map, &["kind = \"flatten\"\nname = \"\"\n", dense]), &["not empty"]),
@@ -76,7 +77,7 @@ fn layers_that_do_not_go_together_are_refused() {
                 map,
                 &["kind = \"flatten\"\n", &format!("{dense}outputs = 65536\n"), &format!("{dense2}outputs = 65536\n")],
             ),
-            &["wide: weights = 4294967296; allowed: 1 to 268435456"],
+            &["`wide`: weights = 4294967296; allowed: 1 to 268435456"],
         ),
         (refused(map, &["kind = \"activation\"\nfunction = \"tanh\"\nslope = 0.1\n"]), &["leaky-relu", "slope"]),
         (
@@ -146,7 +147,8 @@ fn nets_md_has_every_kind_and_key_and_no_other() {
     let arch = Arch { input: Shape::Map([16, 16, 3]), classes: 4, layers: net.layers };
     Net::<f32>::new(&arch, &mut ChaCha8Rng::seed_from_u64(0)).expect("and can be built");
 
-    let sections: Vec<&str> = guide.split("\n### `").skip(1).collect();
+    let (guide_of_kinds, _) = guide.split_once("\n## Keras").expect("a section on other names behind the kinds");
+    let sections: Vec<&str> = guide_of_kinds.split("\n### `").skip(1).collect();
     let kinds: BTreeSet<&str> = sections.iter().map(|s| s.split('`').next().expect("a kind")).collect();
     assert_eq!(kinds, LayerSpec::KINDS.iter().copied().collect());
     let keys_of = |section: &'static str| -> BTreeSet<&str> {
@@ -162,6 +164,11 @@ fn nets_md_has_every_kind_and_key_and_no_other() {
         known.remove("?");
         assert_eq!(keys_of(section), known, "{kind}");
     }
+    let (_, names) = guide.split_once("\n## Keras").expect("the section");
+    let functions = Function::ALL.map(|f| serde_json::to_string(&f).expect("a word").trim_matches('"').to_owned());
+    let without = ["activation", "branch"];
+    let kinds = kinds.into_iter().filter(|kind| !without.contains(kind)).map(str::to_owned);
+    kinds.chain(functions).for_each(|kind| assert!(names.contains(&format!("`{kind}`")), "{kind} has no other names"));
     let head = guide.split("## Above the layers").nth(1).and_then(|s| s.split("\n## ").next()).expect("the section");
     let error = NetFile::parse("x", "\"?\" = 1\n").expect_err("no such key");
     let mut known = quoted(&error.reason);

@@ -6,7 +6,7 @@ use super::Shape;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetError {
     /// A number of the architecture is out of range.
-    #[error("{layer}: {field} = {value}; allowed: {least} to {most}")]
+    #[error("`{layer}`: {field} = {value}; allowed: {least} to {most}")]
     Number {
         /// Where.
         layer: String,
@@ -30,7 +30,7 @@ pub enum NetError {
         shape: Shape,
     },
     /// Keys of a layer that do not go together.
-    #[error("layer `{layer}`: {reason}")]
+    #[error("`{layer}`: {reason}")]
     Layer {
         /// Where.
         layer: String,
@@ -41,7 +41,7 @@ pub enum NetError {
     #[error("net: no layers")]
     NoLayers,
     /// Two layers bear one name.
-    #[error("layer `{name}`: another layer has this name already")]
+    #[error("`{name}`: another layer has this name already")]
     Name {
         /// The name.
         name: String,
