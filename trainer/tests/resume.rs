@@ -271,7 +271,10 @@ fn changed_data_are_noticed() {
     app::train(&pictures(&train), &run, &|step| step == 2).unwrap();
     std::fs::copy(train.join("ring/0000.png"), train.join("disc/0000.png")).unwrap();
     let error = app::resume(&run, "image", &|_| false).unwrap_err();
-    assert!(matches!(&error, TrainError::Checkpoint { reason, .. } if reason.contains("data have changed")), "{error}");
+    assert!(
+        matches!(&error, TrainError::Checkpoint { reason, .. } if reason.contains("data, the seed or the share to validate on have changed")),
+        "{error}"
+    );
 }
 
 #[test]
