@@ -24,7 +24,7 @@ pub const STUDY: Study = Study {
             training error; a deeper ResNet must not be (He et al., CVPR 2016, section 4.2). The full form is of 20 and \
             56 layers and takes CIFAR-10 by --data: the first 500 images of each class to train on, the next 100 to test \
             on; 8 channels in the first stage where the paper has 16, 40 epochs where it has 182; SGD with momentum along \
-            a cosine, no augmentation: about 25 minutes of one core. The quick form is of 8 and 32 layers, on built-in \
+            a cosine, no augmentation: about 45 minutes of one core. The quick form is of 8 and 32 layers, on built-in \
             images, and too short for the deeper ResNet to catch up with the shallower. Curves are of the images as they \
             were learned from, tables of the net after the last epoch.",
     rows: "net",
