@@ -9,8 +9,8 @@ both meet the same noise; what counts is the median of the rounds' ratios, below
 wall time, because wall time means little on a busy machine. Memory is the peak of the whole process.
 
 Measured on 2 idle cores of an AMD EPYC with AVX-512 on 2026-11-29, 3 rounds, PyTorch 2.15 from PyPI (wall time, peak
-memory): ResNet-8 19.9 / 32.2 ms = 0.66, 51 / 749 MB; GRU on 100 frames 7.4 / 26.9 ms = 0.28, 22 / 722 MB; GRU on 784 frames
-53.9 / 263 ms = 0.20, 87 / 876 MB; LSTM on 100 frames 9.5 / 12.6 ms = 0.73, 24 / 734 MB. PyTorch's times depend much on the
+memory): ResNet-8 19.2 / 33.5 ms = 0.62, 50 / 747 MB; GRU on 100 frames 7.2 / 26.1 ms = 0.28, 21 / 719 MB; GRU on 784 frames
+61.6 / 255 ms = 0.21, 86 / 874 MB; LSTM on 100 frames 11.3 / 18.0 ms = 0.56 (0.73 in another run), 23 / 732 MB. PyTorch's times depend much on the
 machine: another one of that name took 38, 22, 186 and 6.8 ms.
 """
 
