@@ -6,7 +6,7 @@ use escarp_converter::samples::InMemory;
 use escarp_converter::{Options, convert};
 use escarp_runtime::{Model, Session, frontend::quantize};
 use escarp_trainer::data::images::Images;
-use escarp_trainer::data::motion::Motion;
+use escarp_trainer::data::motion::{Motion, Recorded};
 use escarp_trainer::data::{Samples, batch};
 use escarp_trainer::export::export;
 use escarp_trainer::layers::Layer;

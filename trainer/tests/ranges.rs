@@ -4,7 +4,7 @@ use escarp_converter::metadata::{FrontEnd, Metadata};
 use escarp_converter::samples::InMemory;
 use escarp_converter::{Converted, Options, calibrate, convert, read};
 use escarp_trainer::data::images::Images;
-use escarp_trainer::data::motion::Motion;
+use escarp_trainer::data::motion::{Motion, Recorded};
 use escarp_trainer::data::{Samples, batch};
 use escarp_trainer::export::export;
 use escarp_trainer::loss::Targets;

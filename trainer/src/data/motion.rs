@@ -17,6 +17,18 @@ pub(super) const STRENGTHS: Range<f32> = 0.85..1.15;
 /// White noise that augmentation adds, as a share of each channel's spread.
 pub(super) const NOISE: Range<f32> = 0.0..0.05;
 
+/// Samples that were cut out of recordings.
+pub trait Recorded: Samples {
+    /// Statistics of each channel over the chosen samples.
+    fn statistics(&self, indices: &[u32]) -> Standard;
+
+    /// Sets the standardization and whether training samples vary.
+    fn prepare(&mut self, standard: &Standard, augment: bool);
+
+    /// A checksum of values and classes: a continued run must see the same data.
+    fn fingerprint(&self) -> u32;
+}
+
 /// Windows of one length.
 pub struct Motion {
     /// Frames, channels.
@@ -67,21 +79,20 @@ impl Motion {
         let standard = Standard { mean: vec![0.0; shape[1]], std: vec![1.0; shape[1]] };
         Self { shape, values, classes, standard, augment: false }
     }
+}
 
-    /// Statistics of each channel over the chosen windows.
-    pub fn statistics(&self, indices: &[u32]) -> Standard {
+impl Recorded for Motion {
+    fn statistics(&self, indices: &[u32]) -> Standard {
         let length = self.shape[0] * self.shape[1];
         let windows = indices.iter().flat_map(|&i| &self.values[i as usize * length..][..length]);
         Standard::of(self.shape[1], windows.copied())
     }
 
-    /// Sets the standardization and whether training windows vary.
-    pub fn prepare(&mut self, standard: &Standard, augment: bool) {
+    fn prepare(&mut self, standard: &Standard, augment: bool) {
         (self.standard, self.augment) = (standard.clone(), augment);
     }
 
-    /// A checksum of values and classes: a continued run must see the same data.
-    pub fn fingerprint(&self) -> u32 {
+    fn fingerprint(&self) -> u32 {
         let mut hash = crc32fast::Hasher::new();
         self.values.iter().for_each(|v| hash.update(&v.to_le_bytes()));
         self.classes.iter().for_each(|c| hash.update(&c.to_le_bytes()));

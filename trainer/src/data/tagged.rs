@@ -11,7 +11,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::motion::{self, NOISE, STRENGTHS};
+use super::motion::{self, NOISE, Recorded, STRENGTHS};
 use super::standard::Standard;
 use super::{NO_CLASS, Samples};
 use crate::error::TrainError;
@@ -102,25 +102,26 @@ impl Tagged {
         &self.recordings
     }
 
-    /// Statistics of each channel over the frames of the chosen pieces that count.
-    pub fn statistics(&self, indices: &[u32]) -> Standard {
-        let frames = indices.iter().flat_map(|&i| self.counted(i as usize));
-        Standard::of(self.shape[1], frames.copied())
-    }
-
     /// What was recorded in a piece.
     fn counted(&self, index: usize) -> &[f32] {
         let [frames, channels] = self.shape;
         &self.values[index * frames * channels..][..self.lengths[index] * channels]
     }
+}
 
-    /// Sets the standardization and whether training pieces vary.
-    pub fn prepare(&mut self, standard: &Standard, augment: bool) {
+impl Recorded for Tagged {
+    /// Statistics of each channel over the frames of the chosen pieces that count.
+    fn statistics(&self, indices: &[u32]) -> Standard {
+        let frames = indices.iter().flat_map(|&i| self.counted(i as usize));
+        Standard::of(self.shape[1], frames.copied())
+    }
+
+    fn prepare(&mut self, standard: &Standard, augment: bool) {
         (self.standard, self.augment) = (standard.clone(), augment);
     }
 
     /// A checksum of values, classes and lengths: a continued run must see the same data.
-    pub fn fingerprint(&self) -> u32 {
+    fn fingerprint(&self) -> u32 {
         let mut hash = crc32fast::Hasher::new();
         self.values.iter().for_each(|v| hash.update(&v.to_le_bytes()));
         self.classes.iter().for_each(|c| hash.update(&c.to_le_bytes()));

@@ -161,7 +161,7 @@ impl Movement {
 mod tests {
     use super::*;
     use crate::data::Samples;
-    use crate::data::motion::Motion;
+    use crate::data::motion::{Motion, Recorded};
     use crate::generate::linear;
 
     #[test]

@@ -5,7 +5,7 @@ use escarp_media::Kind;
 
 use super::{BUILTIN_SEED, Prepared, arch, boxed, is_builtin, open, say_absent, say_ignored, stratified};
 use crate::config::Config;
-use crate::data::motion::{Motion, read_one, rows_have_classes};
+use crate::data::motion::{Motion, Recorded, read_one, rows_have_classes};
 use crate::data::source::Listings;
 use crate::data::standard::Standard;
 use crate::data::tagged::Tagged;
@@ -69,7 +69,7 @@ fn windows(
     augment: bool,
     progress: &Progress,
 ) -> Result<Prepared, TrainError> {
-    let (labels, mut samples, mut test) = match is_builtin(config) {
+    let (labels, samples, test) = match is_builtin(config) {
         true => {
             let part = |part, count| Motion::builtin(BUILTIN_SEED, part, count);
             let labels = gestures::LABELS.map(String::from).to_vec();
@@ -85,20 +85,7 @@ fn windows(
         }
     };
     let split = stratified(&samples, &labels, config);
-    let standard = samples.statistics(&split.train);
-    samples.prepare(&standard, augment);
-    if let Some(test) = &mut test {
-        test.prepare(&standard, false);
-    }
-    Ok(Prepared {
-        arch: arch(Shape::Sequence([samples.shape()[0], samples.shape()[1]]), &labels, net),
-        fingerprint: samples.fingerprint(),
-        samples: boxed(samples),
-        test: test.map(boxed),
-        split,
-        labels,
-        front_end: window.front_end(standard),
-    })
+    Ok(assemble((labels, samples, test), split, net, window, augment))
 }
 
 /// Pieces of recordings with a class for every frame.
@@ -110,7 +97,7 @@ fn tagged(
     progress: &Progress,
 ) -> Result<Prepared, TrainError> {
     let frames = window.frames.into();
-    let (labels, mut samples, mut test) = match is_builtin(config) {
+    let (labels, samples, test) = match is_builtin(config) {
         true => {
             let part = |part, count| Tagged::builtin(BUILTIN_SEED, part, count, frames);
             let labels = recordings::LABELS.map(String::from).to_vec();
@@ -135,12 +122,23 @@ fn tagged(
         }
     };
     let split = Split::grouped(samples.recordings(), config.settings.validation, config.settings.seed);
+    Ok(assemble((labels, samples, test), split, net, window, augment))
+}
+
+/// Standardizes by the training samples.
+fn assemble<S: Recorded + 'static>(
+    (labels, mut samples, mut test): (Vec<String>, S, Option<S>),
+    split: Split,
+    net: &[LayerSpec],
+    window: Window,
+    augment: bool,
+) -> Prepared {
     let standard = samples.statistics(&split.train);
     samples.prepare(&standard, augment);
     if let Some(test) = &mut test {
         test.prepare(&standard, false);
     }
-    Ok(Prepared {
+    Prepared {
         arch: arch(Shape::Sequence([samples.shape()[0], samples.shape()[1]]), &labels, net),
         fingerprint: samples.fingerprint(),
         samples: boxed(samples),
@@ -148,5 +146,5 @@ fn tagged(
         split,
         labels,
         front_end: window.front_end(standard),
-    })
+    }
 }
