@@ -5,7 +5,7 @@ use escarp_runtime::{
     format::{HEADER, Header, PARAMS_ALIGN, SECTION_ALIGN, STEP, TENSOR, seal},
     kernels::PARAM_BLOCK,
     meta::{self, Accuracy, OutputKind, Tag},
-    ops::{ConstOffset, Step},
+    ops::{ConstOffset, Step, Totals},
     quant::SHIFT_MIN,
 };
 
@@ -90,7 +90,8 @@ pub fn pack(plan: &Plan, about: &About) -> Result<Vec<u8>, Error> {
     let (tensors_at, steps_at) = (HEADER, (HEADER + plan.tensors.len() * TENSOR).next_multiple_of(SECTION_ALIGN));
     let consts_at = (steps_at + steps.len() * STEP).next_multiple_of(SECTION_ALIGN);
     let meta_at = (consts_at + consts.bytes.len()).next_multiple_of(SECTION_ALIGN);
-    let macs = steps.iter().filter_map(|s| s.macs(plan.tensors.as_slice())).sum();
+    let [input, output] = [plan.input, plan.output].map(|id| &plan.tensors[usize::from(id)]);
+    let totals = steps.iter().fold(Totals::new(input, output), |sum, step| sum.and(step, plan.tensors.as_slice()));
     let header = Header {
         checksum: 0,
         file_len: small(meta_at + meta.len())?,
@@ -103,7 +104,8 @@ pub fn pack(plan: &Plan, about: &About) -> Result<Vec<u8>, Error> {
         output: plan.output,
         tensors: plan.tensors.len() as u16,
         steps: u16::try_from(steps.len()).map_err(|_| Error::Pack(format!("{} steps; allowed: 65535", steps.len())))?,
-        macs,
+        macs: totals.macs,
+        work: totals.work,
         tensors_at: small(tensors_at)?,
         steps_at: small(steps_at)?,
         consts_at: small(consts_at)?,

@@ -107,7 +107,7 @@ pub fn plan(graph: QGraph) -> Result<Plan, Error> {
         let inputs = node.inputs.iter().map(|&id| number(records[id])).collect::<Result<Vec<_>, _>>()?;
         let output = number(records[node.output])?;
         let state = states[i].map_or(Ok(0), |s| number(Some(s)))?;
-        steps.push(step(&graph, node, &inputs, output, state));
+        steps.push(step(&graph, node, &inputs, output, state)?);
     }
     let scratch = |s: &Step| s.scratch_len(tensors.as_slice()).unwrap_or(0);
     let scratch_len = steps.iter().map(scratch).max().unwrap_or(0);
@@ -137,26 +137,36 @@ fn record(shape: [usize; 3], scale: Scale, offset: u64, dtype: Dtype) -> Tensor 
     }
 }
 
-/// The runtime's step for a node. Kernel sizes were limited where the operator was read.
-fn step(graph: &QGraph, node: &QNode, inputs: &[TensorId], output: TensorId, state: TensorId) -> Step {
+/// Two numbers as a record holds them.
+///
+/// # Errors
+/// [`Error::Pack`] if one does not fit, which the operator's own file should have said before.
+fn pair<T: TryFrom<usize>>(node: &QNode, what: &str, numbers: [usize; 2]) -> Result<[T; 2], Error> {
+    let [a, b] = numbers.map(|n| T::try_from(n).ok());
+    let wrong = || Error::Pack(format!("`{}`: {what} {numbers:?} does not fit a record", node.name));
+    Ok([a.ok_or_else(wrong)?, b.ok_or_else(wrong)?])
+}
+
+/// The runtime's step for a node.
+fn step(graph: &QGraph, node: &QNode, inputs: &[TensorId], output: TensorId, state: TensorId) -> Result<Step, Error> {
     let input = inputs[0];
-    let pair = |v: [usize; 2]| v.map(|d| d as u8);
-    match &node.op {
+    Ok(match &node.op {
         QOp::Conv(conv) => {
             let g = conv.geometry;
             let [h, w, _] = graph.tensors[node.inputs[0]].shape;
             let whole = g.kernel == [h, w] && g.pad == [0, 0] && graph.tensors[node.output].shape[..2] == [1, 1];
             if whole && conv.residual.is_none() {
-                return Step::Linear(LinearStep { input, output, weights: 0, params: 0, min: conv.min, max: conv.max });
+                let (min, max) = (conv.min, conv.max);
+                return Ok(Step::Linear(LinearStep { input, output, weights: 0, params: 0, min, max }));
             }
             let operand = |m| (graph.tensors[node.inputs[1]].scale.zero_point, m);
             Step::Conv(ConvStep {
                 input,
                 output,
-                kernel: pair(g.kernel),
-                stride: pair(g.stride),
-                dilation: pair(g.dilation),
-                pad: pair(g.pad),
+                kernel: pair(node, "kernel", g.kernel)?,
+                stride: pair(node, "stride", g.stride)?,
+                dilation: pair(node, "dilation", g.dilation)?,
+                pad: pair(node, "padding", g.pad)?,
                 weights: 0,
                 params: 0,
                 min: conv.min,
@@ -172,16 +182,21 @@ fn step(graph: &QGraph, node: &QNode, inputs: &[TensorId], output: TensorId, sta
             min: add.min,
             max: add.max,
         }),
-        QOp::Pool(pool) => Step::Pool(PoolStep {
-            input,
-            output,
-            kernel: pool.geometry.kernel.map(|k| k as u16),
-            stride: pair(pool.geometry.stride),
-            pad: pair(pool.geometry.pad),
-            average: pool.average,
-            min: pool.min,
-            max: pool.max,
-        }),
+        QOp::Pool(pool) => {
+            let (g, [h, w, _]) = (pool.geometry, graph.tensors[node.inputs[0]].shape);
+            // What a larger window has beyond the map is outside it wherever the window stands: no maximum sees it.
+            let kernel = [g.kernel[0].min(h + g.pad[0]), g.kernel[1].min(w + g.pad[1])];
+            Step::Pool(PoolStep {
+                input,
+                output,
+                kernel: pair(node, "window", kernel)?,
+                stride: pair(node, "stride", g.stride)?,
+                pad: pair(node, "padding", g.pad)?,
+                average: pool.average,
+                min: pool.min,
+                max: pool.max,
+            })
+        }
         QOp::Gru(gru) => Step::Gru(GruStep {
             input,
             output,
@@ -193,7 +208,7 @@ fn step(graph: &QGraph, node: &QNode, inputs: &[TensorId], output: TensorId, sta
             state_weights: 0,
             state_params: 0,
         }),
-    }
+    })
 }
 
 /// One buffer for each tensor, tensors written in place joined, with the steps during which they are in use.

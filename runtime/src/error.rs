@@ -36,7 +36,12 @@ pub enum Error {
     },
     /// Not a model file.
     Magic,
-    /// A newer major version of the format.
+    /// The result is a tensor that no step has left there, nor is it the input.
+    OutputUnwritten {
+        /// The tensor named.
+        id: TensorId,
+    },
+    /// Another major version of the format.
     Version {
         /// The file's major version.
         major: u16,
@@ -140,7 +145,9 @@ impl fmt::Display for Error {
             Error::Trailing { stated, got } => write!(f, "model: ends at {stated}, but the file goes on to {got}"),
             Error::Magic => f.write_str("model: does not start with the mark of an Escarp model"),
             Error::Version { major } => {
-                write!(f, "model: format version {major}, this runtime reads version {}", crate::format::MAJOR)
+                let reads = crate::format::MAJOR;
+                let remedy = if major < reads { "convert the model again" } else { "a newer runtime is needed" };
+                write!(f, "model: format version {major}, this runtime reads version {reads}: {remedy}")
             }
             Error::Checksum { stated, computed } => {
                 write!(f, "model: damaged, checksum {computed:#010x} instead of {stated:#010x}")
@@ -153,6 +160,9 @@ impl fmt::Display for Error {
                 write!(f, "model: header states {field} {stated}, the model needs {needed}")
             }
             Error::Port { field, id } => write!(f, "model: {field} {id} does not exist, or is no int8 activation"),
+            Error::OutputUnwritten { id } => {
+                write!(f, "model: output tensor {id} is left there by no step, nor is it the input")
+            }
             Error::Tensor { index, reason } => write!(f, "tensor {index}: {reason}"),
             Error::Step { index, reason } => write!(f, "step {index}: {reason}"),
             Error::Meta { at, reason } => write!(f, "metadata entry at {at}: {reason}"),

@@ -5,10 +5,12 @@ use crate::bytes::{array_at, i8_at, put, u8_at, u16_at, u32_at};
 use crate::error::{Error, Field, TensorError};
 use crate::ops::TensorId;
 
+pub use crate::written::LOOKS_MAX;
+
 /// First bytes of a file; `0x1a` and the line feed show transfers that meddle with text.
 pub const MAGIC: [u8; 8] = *b"ESCARP\x1a\n";
 /// Major version: a reader refuses any other.
-pub const MAJOR: u16 = 1;
+pub const MAJOR: u16 = 2;
 /// Minor version: additions that an older reader may ignore.
 pub const MINOR: u16 = 0;
 /// Bytes of the header.
@@ -58,6 +60,8 @@ pub struct Header {
     pub steps: u16,
     /// Multiply-accumulates of one run, without padding channels.
     pub macs: u64,
+    /// Stored values that one run reads to make others, see [`crate::ops::Step::work`], with the input's and the output's.
+    pub work: u64,
     /// Where the tensor records start.
     pub tensors_at: u32,
     /// Where the step records start.
@@ -83,7 +87,7 @@ impl Header {
             return Err(Error::Magic);
         }
         if file.len() < HEADER {
-            return Err(Error::Truncated { needed: HEADER as u32, got });
+            return Err(Error::Truncated { needed: saturate(HEADER as u64), got });
         }
         let major = u16_at(file, 8);
         if major != MAJOR {
@@ -102,6 +106,7 @@ impl Header {
             tensors: u16_at(file, 44),
             steps: u16_at(file, 46),
             macs: u64::from_le_bytes(array_at(file, 48)),
+            work: u64::from_le_bytes(array_at(file, 80)),
             tensors_at: u32_at(file, 56),
             steps_at: u32_at(file, 60),
             consts_at: u32_at(file, 64),
@@ -146,6 +151,7 @@ impl Header {
         put(&mut bytes, 68, self.consts_len.to_le_bytes());
         put(&mut bytes, 72, self.meta_at.to_le_bytes());
         put(&mut bytes, 76, self.meta_len.to_le_bytes());
+        put(&mut bytes, 80, self.work.to_le_bytes());
         bytes
     }
 }
@@ -249,7 +255,7 @@ impl Tensor {
         if !(tensor.scale.is_finite() && tensor.scale > 0.0) {
             return Err(TensorError::Scale);
         }
-        if !tensor.offset.is_multiple_of(ARENA_ALIGN as u32) {
+        if !(tensor.offset as usize).is_multiple_of(ARENA_ALIGN) {
             return Err(TensorError::Unaligned { offset: tensor.offset });
         }
         Ok(tensor)
@@ -324,11 +330,23 @@ impl Tensor {
 
     /// Its bytes in the arena. Only for a tensor whose range the loader has checked.
     pub(crate) const fn range(&self) -> core::ops::Range<usize> {
-        self.offset as usize..self.end() as usize
+        self.offset as usize..in_memory(self.end())
     }
 }
 
+/// A position or length that a checked file keeps below 2^32.
+#[expect(clippy::cast_possible_truncation, reason = "offsets are 32 bits, and so is a usize at least")]
+pub(crate) const fn in_memory(n: u64) -> usize {
+    n as usize
+}
+
+/// The number of a record, of which there are at most 65535.
+pub(crate) fn number(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
+}
+
 /// A length or position for an error message.
+#[expect(clippy::cast_possible_truncation, reason = "compared just before")]
 pub(crate) const fn saturate(n: u64) -> u32 {
     if n > u32::MAX as u64 { u32::MAX } else { n as u32 }
 }
@@ -359,6 +377,7 @@ mod tests {
         tensors: 5,
         steps: 6,
         macs: 12_500_000_000,
+        work: 13_600_000_000,
         tensors_at: 128,
         steps_at: 192,
         consts_at: 256,
@@ -390,8 +409,8 @@ mod tests {
         assert_eq!(Header::parse(&long), Err(Error::Trailing { stated: 128, got: 129 }));
         bytes[127] ^= 1;
         assert!(matches!(Header::parse(&bytes), Err(Error::Checksum { .. })));
-        bytes[8] = 2;
-        assert_eq!(Header::parse(&bytes), Err(Error::Version { major: 2 }));
+        bytes[8] = 3;
+        assert_eq!(Header::parse(&bytes), Err(Error::Version { major: 3 }));
         assert_eq!([arena_len(&bytes), arena_len(&[]), arena_len(&bytes[..40])], [0; 3]);
     }
 

@@ -40,6 +40,7 @@ pub enum FrontEnd<'a> {
 /// The int8 that stands for `v`: `floor(v / scale + 0.5) + zero_point`, limited to -128..=127; NaN counts as 0.
 /// The one definition for trainer, converter, host and board.
 #[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "the first cast saturates, the second is clamped to its range")]
 pub fn quantize(v: f32, scale: f32, zero_point: i8) -> i8 {
     // The cast saturates, and saturating once more with the zero point cannot wrap.
     let q = (libm::floorf(v / scale + 0.5) as i32).saturating_add(zero_point.into());
@@ -108,7 +109,9 @@ impl<'a> FrontEnd<'a> {
             FrontEnd::Sensor(s) => (3, s.norm.len()),
         };
         let (head, rest) = out.split_at_mut(4);
-        head.copy_from_slice(&[kind, 0, count as u8, (count >> 8) as u8]); // `check` limits the count to 64
+        // `check` limits the count to 64.
+        let [low, high] = u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes();
+        head.copy_from_slice(&[kind, 0, low, high]);
         match self {
             FrontEnd::Raw => {}
             FrontEnd::Pixels(s) => s.norm.emit(rest),

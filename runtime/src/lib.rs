@@ -28,6 +28,7 @@
 //! In firmware the file and the arena are statics: `include_model!("kws.escarp")` embeds the one, and
 //! `Arena<{ arena_len(MODEL) }>` has the size that the other asks for.
 #![no_std]
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 
 mod arena;
@@ -43,6 +44,7 @@ pub mod ops;
 pub mod quant;
 mod session;
 pub mod tables;
+mod written;
 
 pub use arena::{Aligned, Arena};
 pub use cpu::{Cpu, Isa};

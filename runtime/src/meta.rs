@@ -2,6 +2,7 @@
 
 use crate::bytes::{array_at, u8_at, u16_at, u32_at};
 use crate::error::MetaError;
+use crate::format::saturate;
 use crate::frontend::FrontEnd;
 
 /// Bytes before an entry's content: tag (u16), zero (u16), length of the content (u32).
@@ -27,11 +28,12 @@ pub enum Tag {
     OutputKind = 6,
 }
 
-/// Appends an entry to a metadata section that starts empty and is only written by this function.
+/// Appends an entry to a metadata section that starts empty and is only written by this function. No file holds 4 GiB: the
+/// reader refuses what a longer entry gives.
 pub fn emit_entry(section: &mut impl Extend<u8>, tag: Tag, content: &[u8]) {
     section.extend((tag as u16).to_le_bytes());
     section.extend([0; 2]);
-    section.extend((content.len() as u32).to_le_bytes());
+    section.extend(saturate(content.len() as u64).to_le_bytes());
     section.extend(content.iter().copied());
     section.extend(core::iter::repeat_n(0, content.len().next_multiple_of(ENTRY_ALIGN) - content.len()));
 }
@@ -83,7 +85,7 @@ pub(crate) fn check(tag: u16, content: &[u8], outputs: u64) -> Result<(), MetaEr
         }
         let found = Labels(content).count() as u64;
         if found != 0 && found != outputs {
-            return Err(MetaError::Labels { found: found.min(u16::MAX as u64) as u16 });
+            return Err(MetaError::Labels { found: u16::try_from(found).unwrap_or(u16::MAX) });
         }
     } else if tag == Tag::FrontEnd as u16 {
         FrontEnd::parse(content).map_err(|_| MetaError::FrontEnd)?;
@@ -122,7 +124,7 @@ impl<'a> Iterator for Labels<'a> {
 
 /// Appends a label to the content of a [`Tag::Labels`] entry.
 pub fn emit_label(content: &mut impl Extend<u8>, label: &str) {
-    content.extend((label.len() as u32).to_le_bytes());
+    content.extend(saturate(label.len() as u64).to_le_bytes());
     content.extend(label.bytes());
 }
 

@@ -2,10 +2,13 @@
 
 use crate::bytes::as_u8;
 use crate::error::{Error, Field, MetaError, StepError, TensorError};
-use crate::format::{ARENA_ALIGN, ARENA_MAX, Dtype, Header, STEP, TENSOR, Tensor, saturate, section};
+use crate::format::{
+    ARENA_ALIGN, ARENA_MAX, Dtype, Header, STEP, TENSOR, Tensor, in_memory, number, saturate, section,
+};
 use crate::frontend::FrontEnd;
 use crate::meta::{self, Accuracy, Entries, Labels, OutputKind, Tag};
-use crate::ops::{Check, ConstOffset, FEATURES, Step, TensorId, Tensors};
+use crate::ops::{Check, ConstOffset, FEATURES, Step, TensorId, Tensors, Totals};
+use crate::written::Written;
 
 /// A model file of which everything has been checked that a run relies on. It borrows the file: nothing is copied.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +24,9 @@ pub struct Model<'a> {
 
 impl<'a> Model<'a> {
     /// Checks a whole model file: checksum, sections, tensor ranges, and for each step its shapes, constants, multipliers,
-    /// shifts, scratch, and that the tensors it needs apart are apart. Time is linear in the file's length.
+    /// shifts, scratch, that the tensors it needs apart are apart, and that what it reads has been written; then that the
+    /// work of all steps is what the header states. Time is linear in the file's length, plus
+    /// [`LOOKS_MAX`](crate::format::LOOKS_MAX) looks at a step.
     ///
     /// # Errors
     /// The first thing wrong, with its place.
@@ -47,23 +52,26 @@ impl<'a> Model<'a> {
 
     /// Runs each step's checks and adds up the header's totals.
     fn check_steps(&self) -> Result<(), Error> {
-        let mut check = Check::new(self);
-        let mut macs = 0u64;
+        let (mut check, mut written) = (Check::new(self), Written::new(self));
+        let mut totals = Totals::new(&self.input, &self.output);
         for (index, record) in self.steps.iter().enumerate() {
-            let located = |reason| Error::Step { index: index as u16, reason };
+            let located = |reason| Error::Step { index: number(index), reason };
             let step = Step::parse(record).map_err(located)?;
             if step.feature() & self.header.features == 0 {
                 return Err(located(StepError::Kind { found: step.kind() }));
             }
             step.check(&mut check).map_err(located)?;
             check.scratch(step.scratch_len(self)).map_err(located)?;
-            macs = macs.saturating_add(step.macs(self).unwrap_or(0));
+            written.step(index, &step).map_err(located)?;
+            totals = totals.and(&step, self);
         }
-        if macs != self.header.macs {
-            let (stated, needed) = (saturate(self.header.macs), saturate(macs));
-            return Err(Error::Header { field: Field::Macs, stated, needed });
+        let Header { macs, work, .. } = self.header;
+        for (field, stated, needed) in [(Field::Macs, macs, totals.macs), (Field::Work, work, totals.work)] {
+            if stated != needed {
+                return Err(Error::Header { field, stated: saturate(stated), needed: saturate(needed) });
+            }
         }
-        Ok(())
+        written.output()
     }
 
     fn check_meta(&self) -> Result<(), Error> {
@@ -109,6 +117,11 @@ impl<'a> Model<'a> {
         self.steps.iter().filter_map(|record| Step::parse(record).ok())
     }
 
+    /// The steps before the one of that number, the nearest first.
+    pub(crate) fn steps_before(&self, index: usize) -> impl Iterator<Item = Step> + 'a {
+        self.steps.get(..index).unwrap_or_default().iter().rev().filter_map(|record| Step::parse(record).ok())
+    }
+
     /// The tensor that takes the input.
     pub const fn input(&self) -> Tensor {
         self.input
@@ -137,6 +150,12 @@ impl<'a> Model<'a> {
     /// Multiply-accumulates of one run.
     pub const fn macs(&self) -> u64 {
         self.header.macs
+    }
+
+    /// What one run does, counted in stored values that are read to make others, see [`Step::work`]; with the input's and
+    /// the output's copies. A run's time follows from it within a small factor, whatever the file says.
+    pub const fn work(&self) -> u64 {
+        self.header.work
     }
 
     /// Runs (time steps) in one decision; 1 for a feed-forward network.
@@ -206,7 +225,7 @@ impl<'a> Sections<'a> {
         let mut take = |field, at: u32, len: u64| -> Result<&'a [u8], Error> {
             previous = section(field, at, len, previous, header.file_len)?;
             // Within the file, so both fit a usize.
-            file.get(at as usize..previous as usize).ok_or(Error::Kernel)
+            file.get(at as usize..in_memory(previous)).ok_or(Error::Kernel)
         };
         let tensors = take(Field::Tensors, header.tensors_at, header.tensors as u64 * TENSOR as u64)?;
         let steps = take(Field::Steps, header.steps_at, header.steps as u64 * STEP as u64)?;
@@ -221,8 +240,9 @@ fn check_lengths(header: &Header) -> Result<(), Error> {
     let &Header { arena_len, scratch_len, state_len, sequence, .. } = header;
     let wrong = |field, stated, needed| Err(Error::Header { field, stated, needed });
     for (field, len) in [(Field::Arena, arena_len), (Field::Scratch, scratch_len), (Field::State, state_len)] {
-        if !len.is_multiple_of(ARENA_ALIGN as u32) {
-            return wrong(field, len, len.checked_next_multiple_of(ARENA_ALIGN as u32).unwrap_or(ARENA_MAX));
+        let aligned = (len as u64).next_multiple_of(ARENA_ALIGN as u64);
+        if aligned != len as u64 {
+            return wrong(field, len, saturate(aligned).min(ARENA_MAX));
         }
     }
     if arena_len > ARENA_MAX {
@@ -242,7 +262,7 @@ fn check_lengths(header: &Header) -> Result<(), Error> {
 fn check_tensors(header: &Header, records: &[[u8; TENSOR]]) -> Result<(), Error> {
     let mut states_end = 0;
     for (index, record) in records.iter().enumerate() {
-        let located = |reason| Error::Tensor { index: index as u16, reason };
+        let located = |reason| Error::Tensor { index: number(index), reason };
         let tensor = Tensor::parse(record).map_err(located)?;
         let limit = if tensor.state { header.state_len } else { header.arena_len - header.scratch_len };
         if tensor.end() > limit as u64 {

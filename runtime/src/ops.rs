@@ -153,6 +153,34 @@ impl Step {
         })
     }
 
+    /// Stored values that the step reads to make others: the measure of its time, which no file can hide. Products with
+    /// padding channels and windows' taps outside the image count. `None` if a tensor does not exist.
+    pub fn work(&self, tensors: &(impl Tensors + ?Sized)) -> Option<u64> {
+        Some(match self {
+            Step::Conv(step) => step.work(&tensors.tensor(step.input)?, &tensors.tensor(step.output)?),
+            Step::Linear(step) => step.weights_len(&tensors.tensor(step.input)?, &tensors.tensor(step.output)?),
+            Step::Add(step) => step.work(&tensors.tensor(step.a)?, &tensors.tensor(step.output)?),
+            Step::Pool(step) => step.work(&tensors.tensor(step.output)?),
+            Step::Gru(step) => step.work(&tensors.tensor(step.input)?),
+        })
+    }
+
+    /// Tensors that the step reads and names as its inputs; states, which always hold something, are not among them.
+    pub const fn inputs(&self) -> [Option<TensorId>; 2] {
+        match self {
+            Step::Conv(step) => [Some(step.input), None],
+            Step::Linear(step) => [Some(step.input), None],
+            Step::Add(step) => [Some(step.a), Some(step.b)],
+            Step::Pool(step) => [Some(step.input), None],
+            Step::Gru(step) => [Some(step.input), None],
+        }
+    }
+
+    /// Whether the step reads what lies at its output's place before it writes there: a residual operand.
+    pub const fn reads_output(&self) -> bool {
+        matches!(self, Step::Conv(ConvStep { residual: Some(_), .. }))
+    }
+
     /// Everything that [`Step::run`] relies on.
     pub(crate) fn check(&self, check: &mut Check) -> Result<(), StepError> {
         match self {
@@ -171,6 +199,31 @@ impl Step {
             Step::Add(step) => step.run(run),
             Step::Pool(step) => step.run(run),
             Step::Gru(step) => step.run(run),
+        }
+    }
+}
+
+/// What one run does: the totals that a header states and the loader compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Multiply-accumulates, see [`Step::macs`].
+    pub macs: u64,
+    /// See [`Step::work`]; the copies of input and output come first.
+    pub work: u64,
+}
+
+impl Totals {
+    /// Of a model without steps.
+    pub const fn new(input: &Tensor, output: &Tensor) -> Totals {
+        Totals { macs: 0, work: input.padded_elements().saturating_add(output.padded_elements()) }
+    }
+
+    /// With one step more. What it needs of a tensor that does not exist counts nothing.
+    #[must_use]
+    pub fn and(self, step: &Step, tensors: &(impl Tensors + ?Sized)) -> Totals {
+        Totals {
+            macs: self.macs.saturating_add(step.macs(tensors).unwrap_or(0)),
+            work: self.work.saturating_add(step.work(tensors).unwrap_or(0)),
         }
     }
 }

@@ -26,6 +26,7 @@ pub const SHIFT_MAX: u8 = 62;
 /// `clamp_i32(floor((acc * m + 2^(s-1)) / 2^s))`, for `s` in `1..=62` (the model's loader admits 16 to 62).
 ///
 /// Total on all inputs: a shift outside that range is taken modulo 64, so that no argument can panic.
+#[expect(clippy::cast_possible_truncation, reason = "compared just before")]
 #[inline(always)]
 pub const fn requantize(acc: i32, m: i32, s: u8) -> i32 {
     let product = acc as i64 * m as i64;
@@ -41,6 +42,7 @@ pub const fn requantize(acc: i32, m: i32, s: u8) -> i32 {
 }
 
 /// Saturates to int16.
+#[expect(clippy::cast_possible_truncation, reason = "compared just before")]
 #[inline(always)]
 pub const fn sat16(x: i32) -> i16 {
     if x > i16::MAX as i32 {

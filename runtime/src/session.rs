@@ -1,7 +1,7 @@
 //! A model at work.
 
 use crate::arena::{Memory, aligned};
-use crate::format::{Tensor, saturate};
+use crate::format::{Tensor, in_memory, saturate};
 use crate::kernels::Kernels;
 use crate::model::{Model, State};
 use crate::ops::{Run, Step};
@@ -70,7 +70,7 @@ impl<'m, 'a> Session<'m, 'a> {
         let output = self.model.output();
         let stored = self.arena.get_mut(output.range()).ok_or(Error::Kernel)?;
         pack(&output, stored);
-        stored.get(..output.elements() as usize).ok_or(Error::Kernel)
+        stored.get(..in_memory(output.elements())).ok_or(Error::Kernel)
     }
 
     /// Forgets: the next run is the first of a sequence.
@@ -123,7 +123,7 @@ fn pack(tensor: &Tensor, stored: &mut [i8]) {
     if channels == padded {
         return;
     }
-    for pixel in 1..tensor.pixels() as usize {
+    for pixel in 1..in_memory(tensor.pixels()) {
         let stored = stored.get_mut(pixel * channels..pixel * padded + channels).unwrap_or_default();
         // Forward, value by value: the two ranges may overlap, and `copy_within` could panic.
         for channel in 0..channels {

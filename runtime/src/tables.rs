@@ -21,6 +21,7 @@ const fn exp_of_a_32nd() -> f64 {
 }
 
 /// Evaluated by the compiler, in IEEE additions, products and quotients alone: the same table everywhere.
+#[expect(clippy::cast_possible_truncation, reason = "0 to 32768.5, and 32767 at most")]
 const fn segments() -> [(i16, i16); SEGMENTS] {
     let mut table = [(0, 0); SEGMENTS];
     let factor = exp_of_a_32nd();
@@ -38,6 +39,7 @@ const fn segments() -> [(i16, i16); SEGMENTS] {
 }
 
 /// `tanh(x)`: Q3.12 to Q0.15, odd, at most 1.52 units off.
+#[expect(clippy::cast_possible_truncation, reason = "|y| <= 32767")]
 pub fn tanh(x: i16) -> i16 {
     let magnitude = x.unsigned_abs().min(i16::MAX as u16);
     let (start, rise) = TANH.get(magnitude as usize >> 6).copied().unwrap_or_default();
@@ -46,6 +48,7 @@ pub fn tanh(x: i16) -> i16 {
 }
 
 /// `1 / (1 + exp(-x))`: Q3.12 to Q0.15, at most 2.54 units off.
+#[expect(clippy::cast_possible_truncation, reason = "tanh of half the range: at most 32746 of 32768")]
 pub fn sigmoid(x: i16) -> i16 {
     ((32_768 + tanh(x >> 1) as i32 + 1) >> 1) as i16
 }

@@ -222,7 +222,7 @@ fn other_operators() {
     assert_eq!(pool(MAXIMUM, |s| s.pad = [3, 0]), StepError::Value { field: Field::Padding, found: 3 });
     assert_eq!(pool(MAXIMUM, |s| s.output = 5), StepError::Quantization { id: 5 });
     assert_eq!(pool(MAXIMUM, |s| s.kernel = [3, 0]), StepError::Value { field: Field::Kernel, found: 0 });
-    assert_eq!(pool(AVERAGE, |s| s.kernel = [4, 3]), StepError::Shape { id: 7 });
+    assert_eq!(pool(AVERAGE, |s| s.kernel = [4, 3]), StepError::Value { field: Field::Kernel, found: 4 });
     assert_eq!(pool(AVERAGE, |s| s.pad = [0, 1]), StepError::Value { field: Field::Padding, found: 1 });
     assert_eq!(pool(AVERAGE, |s| s.average = Some((1, 34))), StepError::Value { field: Field::Multiplier, found: 1 });
     let shift = pool(AVERAGE, |s| s.average = Some((1 << 30, 15)));

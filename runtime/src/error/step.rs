@@ -94,6 +94,16 @@ pub enum StepError {
         /// Where in the file.
         at: u32,
     },
+    /// The step reads bytes that nothing has written in this run, or that another tensor has been written to since.
+    Unwritten {
+        /// The tensor that is read; for a residual operand, which the record does not name, the output at its place.
+        id: TensorId,
+    },
+    /// All reads up to this step look back over more steps than a loader may.
+    Lifetimes {
+        /// How many it may.
+        limit: u32,
+    },
     /// The step needs more scratch than the header states.
     Scratch {
         /// Bytes needed.
@@ -123,6 +133,12 @@ impl fmt::Display for StepError {
             }
             StepError::Unaligned { field, offset } => write!(f, "{field} at offset {offset} are not aligned"),
             StepError::Weight { at } => write!(f, "weight at {at} is -128, allowed: -127 to 127"),
+            StepError::Unwritten { id } => {
+                write!(f, "reads tensor {id}, which no earlier step has left there, nor is it the input")
+            }
+            StepError::Lifetimes { limit } => {
+                write!(f, "tensors live so long that all reads look back over more than {limit} steps")
+            }
             StepError::Scratch { needed, stated } => {
                 write!(f, "needs {needed} bytes of scratch, the header states {stated}")
             }

@@ -13,6 +13,12 @@
 //! weights sum to 1: so one number for each bin is the whole filter bank.
 
 mod settings;
+/// The nearest f32.
+#[expect(clippy::cast_possible_truncation, reason = "rounding is what is wanted")]
+fn nearest(x: f64) -> f32 {
+    x as f32
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -80,7 +86,7 @@ impl LogMel {
         }
         for (n, w) in mel.window.iter_mut().enumerate().take(mel.frame) {
             let turn = 2.0 * core::f64::consts::PI * n as f64 / mel.frame as f64;
-            *w = (0.5 - 0.5 * libm::cos(turn)) as f32;
+            *w = nearest(0.5 - 0.5 * libm::cos(turn));
         }
         mel.build_bank(settings);
         Ok(mel)
@@ -98,8 +104,8 @@ impl LogMel {
             let f = k as f64 * f64::from(settings.sample_rate) / self.fft as f64;
             let pairs = points[..self.bands + 2].windows(2);
             if let Some((segment, pair)) = pairs.enumerate().find(|(_, pair)| pair[0] <= f && f < pair[1]) {
-                self.segments[k] = segment as u8; // at most MAX_BANDS
-                self.rises[k] = ((f - pair[0]) / (pair[1] - pair[0])) as f32;
+                self.segments[k] = u8::try_from(segment).unwrap_or(u8::MAX); // at most MAX_BANDS
+                self.rises[k] = nearest((f - pair[0]) / (pair[1] - pair[0]));
             }
         }
     }

@@ -54,6 +54,7 @@ pub fn gemv(x: &[i8], weights: &[i8], acc: &mut [i32]) {
 /// `out = ((out - z0) * m0 + (b - z1) * m1 + 2^11) >> 12`, plus the zero point, clamped.
 ///
 /// At most `2 * 255 * 2^21 + 2^11 < 2^31`: no overflow.
+#[expect(clippy::cast_possible_truncation, reason = "clamped to int8 limits")]
 pub fn add(add: &Add, out: &mut [i8], b: &[i8]) {
     let ([z0, z1], [m0, m1]) = (add.zero_points, add.multipliers);
     for (a, &b) in out.iter_mut().zip(b) {
@@ -68,6 +69,7 @@ impl super::Epilogue {
     /// Turns the sums of one channel block into 8 outputs; `params` as [`PARAM_BLOCK`] lays them out.
     ///
     /// With a residual, `|t| <= 2^30`, `|(r - zero_point) * multiplier| < 2^29` and the rounding add stay below 2^31.
+    #[expect(clippy::cast_possible_truncation, reason = "clamped to int8 limits")]
     #[inline(always)]
     pub(crate) fn apply(&self, acc: &[i32; 8], params: &[u8; PARAM_BLOCK], out: &mut [i8; 8]) {
         let (words, shifts) = params.split_at(64);

@@ -4,7 +4,7 @@ use super::check::{Check, clamps, value};
 use super::{RATIO_MAX, Run, TensorId};
 use crate::bytes::{i8_at, i32_at, put, u16_at};
 use crate::error::{Error, Field, StepError};
-use crate::format::STEP;
+use crate::format::{STEP, Tensor};
 use crate::kernels::Add;
 
 /// `output = a + b`, each rescaled to Q12 of the output's scale, see [`Add`]. `output` lies exactly where `a` lies, or
@@ -45,6 +45,11 @@ impl AddStep {
         put(record, 8, self.b.to_le_bytes());
         put(record, 12, self.multipliers[0].to_le_bytes());
         put(record, 16, self.multipliers[1].to_le_bytes());
+    }
+
+    /// Both operands, and the first one more where it is copied to the output first.
+    pub(super) const fn work(&self, a: &Tensor, output: &Tensor) -> u64 {
+        a.padded_elements() * if a.offset == output.offset { 2 } else { 3 }
     }
 
     pub(super) fn check(&self, check: &mut Check) -> Result<(), StepError> {

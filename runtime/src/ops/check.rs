@@ -54,7 +54,7 @@ impl<'c, 'm> Check<'c, 'm> {
     fn consts(&mut self, field: Field, offset: ConstOffset, len: u64, align: usize) -> Result<&'m [u8], StepError> {
         let header = self.model.header();
         let in_file = |at: u64| saturate(header.consts_at as u64 + at);
-        if !offset.is_multiple_of(align as u32) {
+        if !(offset as usize).is_multiple_of(align) {
             return Err(StepError::Unaligned { field, offset });
         }
         let end = offset as u64 + len;
@@ -83,6 +83,7 @@ impl<'c, 'm> Check<'c, 'm> {
 
     /// Parameter blocks: in the file, aligned, multipliers normalized (or zero, for padding), shifts within
     /// `shift_min..=62`.
+    #[expect(clippy::cast_possible_truncation, reason = "an error shows a channel modulo 65536")]
     pub(super) fn params(
         &mut self,
         field: Field,
@@ -117,6 +118,9 @@ impl<'c, 'm> Check<'c, 'm> {
     }
 }
 
+/// Most rows or columns of padding at either side of a convolution.
+pub(super) const PADDING_MAX: i64 = u8::MAX as i64;
+
 /// A number within its range, or an error that shows it.
 pub(super) fn value(
     field: Field,
@@ -127,7 +131,8 @@ pub(super) fn value(
     if allowed.contains(&found) {
         return Ok(());
     }
-    Err(StepError::Value { field, found: found.clamp(i32::MIN as i64, i32::MAX as i64) as i32 })
+    let found = i32::try_from(found).unwrap_or(if found < 0 { i32::MIN } else { i32::MAX });
+    Err(StepError::Value { field, found })
 }
 
 /// The clamps leave something.

@@ -1,10 +1,10 @@
 //! 2-D convolution, indirect: the kernel reads its input through a table of offsets, made for a strip of pixels at a time.
 
-use super::check::{Check, clamps, value, windows};
+use super::check::{Check, PADDING_MAX, clamps, value, windows};
 use super::{ConstOffset, RATIO_MAX, Run, TensorId};
 use crate::bytes::{array_at, as_i8, as_u32_mut, i8_at, i32_at, put, u8_at, u16_at, u32_at};
 use crate::error::{Error, Field, StepError};
-use crate::format::{STEP, Tensor};
+use crate::format::{STEP, Tensor, in_memory};
 use crate::kernels::{Conv, Epilogue, PADDING, PARAM_BLOCK, Residual, WEIGHT_STEP};
 use crate::quant::{SHIFT_MIN, SHIFT_MIN_WIDE};
 
@@ -98,10 +98,16 @@ impl ConvStep {
         output.elements().saturating_mul(self.taps() as u64 * input.channels as u64)
     }
 
+    /// Products, padding channels and taps outside the image included, and one offset for each tap of a pixel.
+    pub(super) const fn work(&self, input: &Tensor, output: &Tensor) -> u64 {
+        let taps = output.pixels().saturating_mul(self.taps() as u64);
+        taps.saturating_mul((input.padded_channels() * output.padded_channels() + 1) as u64)
+    }
+
     /// Output pixels worked on at a time.
     fn strip(&self, output: &Tensor) -> usize {
         let pixels = STRIP_BYTES / size_of::<u32>() / self.taps() / STRIP_UNIT * STRIP_UNIT;
-        (pixels.max(STRIP_UNIT) as u64).min(output.pixels()) as usize
+        in_memory((pixels.max(STRIP_UNIT) as u64).min(output.pixels()))
     }
 
     /// Bytes of scratch: a strip's offsets and one row of zero points.
@@ -116,7 +122,12 @@ impl ConvStep {
             value(Field::Kernel, self.kernel[axis], 1..=255)?;
             value(Field::Stride, self.stride[axis], 1..=255)?;
             value(Field::Dilation, self.dilation[axis], 1..=255)?;
-            windows(input.shape()[axis], output.shape()[axis], self.stride[axis], self.pad[axis], self.output)?;
+            let (from, to, pad) = (input.shape()[axis], output.shape()[axis], self.pad[axis]);
+            windows(from, to, self.stride[axis], pad, self.output)?;
+            // The kernel is no larger than the input and its padding; the padding at the end is what the last window needs.
+            let extent = (self.kernel[axis] as i64 - 1) * self.dilation[axis] as i64 + 1;
+            let last = (to as i64 - 1) * self.stride[axis] as i64;
+            value(Field::Padding, last + extent - from as i64 - pad as i64, i64::MIN..=PADDING_MAX)?;
         }
         clamps(self.min, self.max)?;
         if let Some((_, multiplier)) = self.residual {
@@ -161,7 +172,8 @@ impl ConvStep {
         let (mut y, mut x) = (first / columns, first % columns);
         // The taps of the pixel before, if all of them and the pixel itself lie in this row inside the image.
         let mut inside: Option<&[u32]> = None;
-        let step = (self.stride[1] as usize * input.padded_channels()) as u32;
+        // At most 255 * 65536.
+        let step = self.stride[1] as u32 * run_of(input);
         for taps in offsets.chunks_exact_mut(self.taps()) {
             let corner = Corner::new(self, y, x);
             let whole = corner.whole(self, input);
@@ -179,6 +191,12 @@ impl ConvStep {
     }
 }
 
+/// Channels as stored, at most 65536.
+#[expect(clippy::cast_possible_truncation, reason = "65535 channels, padded")]
+fn run_of(input: &Tensor) -> u32 {
+    input.padded_channels() as u32
+}
+
 /// Where an output pixel's window starts in the input; negative in the padding.
 /// At most 65534 * 255 + 254 * 255: no overflow.
 struct Corner {
@@ -187,6 +205,7 @@ struct Corner {
 }
 
 impl Corner {
+    #[expect(clippy::cast_possible_truncation, reason = "positions lie below 65536")]
     fn new(step: &ConvStep, y: usize, x: usize) -> Corner {
         let at = |axis: usize, position: usize| position as i32 * step.stride[axis] as i32 - step.pad[axis] as i32;
         Corner { top: at(0, y), left: at(1, x) }
@@ -201,8 +220,9 @@ impl Corner {
     }
 
     /// The taps' offsets, one by one; they stay below the arena's 2^31.
+    #[expect(clippy::cast_sign_loss, reason = "inside the image no position is negative")]
     fn taps(&self, step: &ConvStep, input: &Tensor, taps: &mut [u32]) {
-        let (height, width, run) = (input.height as i32, input.width as i32, input.padded_channels() as u32);
+        let (height, width, run) = (input.height as i32, input.width as i32, run_of(input));
         let mut taps = taps.iter_mut();
         for i in 0..step.kernel[0] as i32 {
             let row = self.top + i * step.dilation[0] as i32;

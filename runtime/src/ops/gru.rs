@@ -96,6 +96,12 @@ impl GruStep {
         (input.elements() + self.hidden as u64).saturating_mul(3 * self.hidden as u64)
     }
 
+    /// Both products, padding included, and the gates.
+    pub(super) const fn work(&self, input: &Tensor) -> u64 {
+        let rows = self.gate_rows() as u64;
+        input.padded_elements().saturating_add(rows + 1).saturating_mul(3 * rows)
+    }
+
     /// Bytes of scratch: gx and gh, and the int8 copy of r * h if the reset comes before the product.
     pub const fn scratch_len(&self) -> u64 {
         let rows = self.gate_rows() as u64;
@@ -122,6 +128,7 @@ impl GruStep {
         check.params(Field::StateParameters, self.state_params, blocks, SHIFT_MIN_WIDE)
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "|r * h| <= 32767 * 32768 and its half, >> 15")]
     pub(super) fn run(&self, run: &mut Run) -> Result<(), Error> {
         let [input, output, state] = [run.tensor(self.input)?, run.tensor(self.output)?, run.tensor(self.state)?];
         let rows = self.gate_rows();
@@ -161,6 +168,7 @@ impl GruStep {
     }
 
     /// The new state from the pre-activations of the gates.
+    #[expect(clippy::cast_possible_truncation, reason = "h' lies between n and h")]
     fn update(&self, gx: &[i32], gh: &[i32], h: &mut [i16]) {
         let rows = self.gate_rows();
         let gate = |g: usize| gx.iter().skip(g * rows).zip(gh.iter().skip(g * rows));
@@ -204,6 +212,7 @@ impl Product<'_> {
 }
 
 /// Q0.15 to scale 1/128: one rounding, and 127 where 128 would come out.
+#[expect(clippy::cast_possible_truncation, reason = "-128 to 127")]
 fn to_i8(h: i16) -> i8 {
     ((h as i32 + 128) >> 8).min(127) as i8
 }

@@ -16,7 +16,7 @@ pub struct PoolStep {
     pub input: TensorId,
     /// `[H', W', C]`, int8, apart from the input.
     pub output: TensorId,
-    /// Window height, width.
+    /// Window height, width; no larger than the input and the padding before it.
     pub kernel: [u16; 2],
     /// Rows, columns from one window to the next.
     pub stride: [u8; 2],
@@ -60,6 +60,11 @@ impl PoolStep {
         }
     }
 
+    /// Values in all windows, those outside the image included.
+    pub(super) const fn work(&self, output: &Tensor) -> u64 {
+        output.padded_elements().saturating_mul(self.kernel[0] as u64 * self.kernel[1] as u64)
+    }
+
     pub(super) fn check(&self, check: &mut Check) -> Result<(), StepError> {
         let (input, output) = (check.activation(self.input)?, check.activation(self.output)?);
         check.apart(self.input, self.output)?;
@@ -69,7 +74,8 @@ impl PoolStep {
         for axis in 0..2 {
             let (from, to) = (input.shape()[axis], output.shape()[axis]);
             let (kernel, stride, pad) = (self.kernel[axis], self.stride[axis], self.pad[axis]);
-            value(Field::Kernel, kernel, 1..=u16::MAX as i64)?;
+            // Of a larger window, what lies beyond is outside the image wherever the window stands.
+            value(Field::Kernel, kernel, 1..=from as i64 + pad as i64)?;
             value(Field::Stride, stride, 1..=255)?;
             value(Field::Padding, pad, 0..=if self.average.is_some() { 0 } else { kernel as i64 - 1 })?;
             windows(from, to, stride, pad, self.output)?;
@@ -110,9 +116,10 @@ impl PoolStep {
 
     /// First and last + 1 input row (axis 0) or column (axis 1) of an output's window, within the image.
     fn window(&self, axis: usize, position: usize, limit: u16) -> (usize, usize) {
-        let start = position as i64 * self.stride[axis] as i64 - self.pad[axis] as i64;
-        let end = start + self.kernel[axis] as i64;
-        (start.clamp(0, limit as i64) as usize, end.clamp(0, limit as i64) as usize)
+        let (pad, limit) = (self.pad[axis] as usize, limit as usize);
+        let start = position * self.stride[axis] as usize;
+        let end = start + self.kernel[axis] as usize;
+        (start.saturating_sub(pad).min(limit), end.saturating_sub(pad).min(limit))
     }
 
     fn maximum(&self, window: Window) -> [i8; 8] {
@@ -125,6 +132,7 @@ impl PoolStep {
         max.map(|y| y.max(self.min).min(self.max))
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "clamped to int8 limits")]
     fn average(&self, sums: [i32; 8], (multiplier, shift): (i32, u8), zero_point: i8) -> [i8; 8] {
         sums.map(|sum| {
             let y = requantize(sum, multiplier, shift).saturating_add(zero_point as i32);

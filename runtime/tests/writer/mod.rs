@@ -3,7 +3,7 @@
 
 use escarp_runtime::format::{ARENA_ALIGN, HEADER, Header, PARAMS_ALIGN, SECTION_ALIGN, STEP, TENSOR, seal};
 use escarp_runtime::meta::{OutputKind, Tag, emit_entry, emit_label};
-use escarp_runtime::ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step, TensorId};
+use escarp_runtime::ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step, TensorId, Totals};
 use escarp_runtime::{Dtype, Tensor};
 
 /// Numbers that are the same on every machine.
@@ -94,6 +94,28 @@ impl Matrix {
     }
 }
 
+/// Makes a changed file's totals and checksum right again, as far as its records can be read.
+pub fn restate(file: &mut [u8]) {
+    let Some(bytes) = file.first_chunk::<HEADER>() else { return };
+    let mut sealed = *bytes;
+    sealed[16..20].copy_from_slice(&(HEADER as u32).to_le_bytes());
+    seal(&mut sealed);
+    if let Ok(header) = Header::parse(&sealed) {
+        let stated = u32::from_le_bytes(bytes[16..20].try_into().unwrap());
+        let records = |at: u32, count: u16, len: usize| file.get(at as usize..)?.get(..count as usize * len);
+        let tensors = records(header.tensors_at, header.tensors, TENSOR).unwrap_or_default().as_chunks::<TENSOR>().0;
+        let tensors: Vec<Tensor> = tensors.iter().map_while(|record| Tensor::parse(record).ok()).collect();
+        let steps = records(header.steps_at, header.steps, STEP).unwrap_or_default().as_chunks::<STEP>().0;
+        let steps = steps.iter().map_while(|record| Step::parse(record).ok());
+        if let [Some(input), Some(output)] = [header.input, header.output].map(|id| tensors.get(id as usize)) {
+            let Totals { macs, work } = steps.fold(Totals::new(input, output), |sum, s| sum.and(&s, &tensors[..]));
+            let header = Header { file_len: stated, macs, work, ..header };
+            file[..HEADER].copy_from_slice(&header.emit());
+        }
+    }
+    seal(file);
+}
+
 #[derive(Default)]
 pub struct Writer {
     pub tensors: Vec<Tensor>,
@@ -165,6 +187,8 @@ impl Writer {
         let steps_at = aligned(tensors_at + self.tensors.len() * TENSOR);
         let consts_at = aligned(steps_at + self.steps.len() * STEP);
         let meta_at = aligned(consts_at + self.consts.len());
+        let ends = Totals::new(&tensors[input as usize], &tensors[output as usize]);
+        let totals = self.steps.iter().fold(ends, |sum, step| sum.and(step, tensors));
         let header = Header {
             checksum: 0,
             file_len: (meta_at + self.meta.len()) as u32,
@@ -177,7 +201,8 @@ impl Writer {
             output,
             tensors: self.tensors.len() as u16,
             steps: self.steps.len() as u16,
-            macs: self.steps.iter().map(|step| step.macs(tensors).unwrap()).sum(),
+            macs: totals.macs,
+            work: totals.work,
             tensors_at: tensors_at as u32,
             steps_at: steps_at as u32,
             consts_at: consts_at as u32,
