@@ -26,6 +26,20 @@ pub enum Error {
     /// A run was refused by the runtime.
     #[error(transparent)]
     Runtime(#[from] escarp_runtime::Error),
+    /// A model that asks for more than the user allows.
+    #[error("{file}: {what} {needed}; allowed: {allowed} ({flag} allows more)")]
+    Limit {
+        /// The model file.
+        file: String,
+        /// What it asks for, with the unit.
+        what: &'static str,
+        /// How much.
+        needed: u64,
+        /// How much there may be.
+        allowed: u64,
+        /// The flag that says so.
+        flag: &'static str,
+    },
     /// The board has less memory than the model needs.
     #[error("the model needs {needed} bytes of memory for its activations; the system does not give them")]
     Memory {

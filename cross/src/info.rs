@@ -5,8 +5,8 @@ use escarp_runtime::meta::OutputKind;
 use escarp_runtime::{Model, Tensor};
 use serde_json::{Value, json};
 
-use crate::Error;
 use crate::runner::front_end;
+use crate::{Error, limits};
 
 /// Everything as JSON; the text of [`text`] is made from it.
 ///
@@ -29,6 +29,9 @@ pub fn json(model: &Model) -> Result<Value, Error> {
         "scratch_bytes": model.scratch_len(),
         "state_bytes": model.state_len(),
         "macs": model.macs(),
+        "work": model.work(),
+        "decision_work": limits::work(model),
+        "decision_memory_bytes": limits::memory(model),
         "sequence": model.sequence(),
         "input": port(&model.input()),
         "output": port(&model.output()),
@@ -65,6 +68,11 @@ pub fn text(model: &Model) -> Result<String, Error> {
             model.scratch_len()
         ),
         format!("work        {} multiply-accumulates a run, {} run(s) a decision", model.macs(), model.sequence()),
+        format!(
+            "            {} values read to make others a decision (--max-work), {} bytes with its input (--max-memory)",
+            limits::work(model),
+            limits::memory(model)
+        ),
         format!("input       {}", port_text(&model.input())),
         format!("output      {}", port_text(&model.output())),
         format!("front end   {}", front_end_text(front_end(model)?)),

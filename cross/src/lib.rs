@@ -10,7 +10,9 @@
 pub mod bench;
 mod error;
 pub mod info;
+pub mod limits;
 mod runner;
 
 pub use error::Error;
+pub use limits::Limits;
 pub use runner::{Decision, Runner, read_input, read_model};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use escarp_run::{Decision, Error, Runner, bench, info, read_input, read_model};
+use escarp_run::{Decision, Error, Limits, Runner, bench, info, limits, read_input, read_model};
 use escarp_runtime::{Cpu, Model};
 use serde_json::json;
 
@@ -57,6 +57,12 @@ struct Common {
     /// Instruction set: portable, neon or avx2; the best there is if left out.
     #[arg(long)]
     isa: Option<String>,
+    /// Most bytes that the model may need.
+    #[arg(long, value_name = "BYTES", default_value_t = limits::MEMORY)]
+    max_memory: u64,
+    /// Most work that a decision may take, as `info` states it.
+    #[arg(long, value_name = "VALUES", default_value_t = limits::WORK)]
+    max_work: u64,
 }
 
 fn main() -> ExitCode {
@@ -81,6 +87,10 @@ fn start(cli: &Cli) -> Result<ExitCode, Error> {
     let cpu = common.isa.as_deref().map_or_else(|| Ok(escarp_detect::detect()), escarp_detect::named)?;
     let file = read_model(&common.model)?;
     let model = parse(&common.model, &file)?;
+    if !matches!(cli.task, Task::Info { .. }) {
+        let limits = Limits { memory: common.max_memory, work: common.max_work };
+        limits.check(&common.model.display().to_string(), &model)?;
+    }
     match &cli.task {
         Task::Run { files, top, .. } => run(&model, cpu, files, *top, common.json),
         Task::Info { .. } => {

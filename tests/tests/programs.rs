@@ -40,6 +40,26 @@ fn escarp_run_refuses_wrong_usage() {
     refused(&run(&escarp, ["info", model, "--colour"]), 2, &["--colour"]);
 }
 
+/// A file states what it asks for; what is too much for this machine is not begun.
+#[test]
+fn escarp_run_keeps_to_its_limits() {
+    let escarp = program("escarp-run");
+    let model = models().join("gru.escarp");
+    let model = model.to_str().unwrap();
+    let json = run(&escarp, ["info", "--json", model]);
+    let facts: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let [work, memory] = ["decision_work", "decision_memory_bytes"].map(|key| facts[key].as_u64().unwrap());
+    assert_eq!(work, 8 * facts["work"].as_u64().unwrap(), "8 runs a decision");
+    for (flag, needed) in [("--max-work", work), ("--max-memory", memory)] {
+        let bench = |limit: u64| run(&escarp, ["bench", model, "-n", "1", flag, &limit.to_string()]);
+        let words = ["gru.escarp", &needed.to_string(), &(needed - 1).to_string(), flag];
+        refused(&bench(needed - 1), 1, &words);
+        assert!(bench(needed).status.success());
+        refused(&run(&escarp, [model, "no-such-file", flag, "1"]), 1, &["gru.escarp", flag]);
+        assert!(run(&escarp, ["info", model, flag, "1"]).status.success(), "info only reads");
+    }
+}
+
 #[test]
 fn escarp_run_locates_what_is_wrong_in_a_model() {
     let escarp = program("escarp-run");
