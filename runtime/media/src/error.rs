@@ -37,6 +37,9 @@ pub enum Error {
     /// Not a PNG that can be decoded.
     #[error("PNG: {0}")]
     Png(#[from] png::DecodingError),
+    /// The PNG library gave up in a way that it should not: a panic, caught by [`fence`](crate::fence()).
+    #[error("PNG: the decoder cannot cope with it: {0}")]
+    PngPanic(String),
     /// Not a WAV that can be decoded.
     #[error("WAV: {0}")]
     Wav(String),

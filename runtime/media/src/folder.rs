@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::listing::{Arranged, Kind, Tree};
-use crate::{Error, read_file};
+use crate::{Error, fence, read_file};
 
 /// Most entries a listing may have.
 const MAX_ENTRIES: usize = 1 << 22;
@@ -83,7 +83,9 @@ impl Folder {
                 (tree.arrange(kind)?, Source::Directory(path.to_owned()))
             } else {
                 let file = File::open(path)?;
-                (index(&file, kind)?.arrange(kind)?, Source::Tar { path: path.to_owned(), file: Mutex::new(file) })
+                let cannot = |panic| Err(Error::Listing(format!("the tar reader cannot cope with it: {panic}")));
+                let tree = fence(|| index(&file, kind)).unwrap_or_else(cannot)?;
+                (tree.arrange(kind)?, Source::Tar { path: path.to_owned(), file: Mutex::new(file) })
             };
             Ok(Folder::new(arranged, source))
         };

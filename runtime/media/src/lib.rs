@@ -13,6 +13,7 @@
 
 mod csv;
 mod error;
+mod fence;
 mod folder;
 mod image;
 mod input;
@@ -24,6 +25,7 @@ mod wav;
 
 pub use csv::{Csv, RowLabel, RowLabels};
 pub use error::{Error, read_file};
+pub use fence::fence;
 pub use folder::{Entry, Folder, Sample};
 pub use image::{Image, MAX_PIXELS};
 pub use input::{InputReader, InputShape};

@@ -2,7 +2,7 @@
 
 use hound::{SampleFormat, WavReader};
 
-use crate::Error;
+use crate::{Error, fence};
 
 /// Highest sample rate believed, Hz: twice the highest that recorders offer.
 pub const MAX_RATE: u32 = 768_000;
@@ -33,7 +33,8 @@ impl Pcm {
     /// [`Error::Wav`] for corrupt or cut headers, data shorter than the header says, a rate of 0 or above [`MAX_RATE`], no
     /// or too many channels, no samples, NaN or infinite floats; [`Error::Limit`] beyond 2^27 samples.
     pub fn decode(bytes: &[u8]) -> Result<Pcm, Error> {
-        let pcm = decode(bytes).map_err(Error::Wav)?;
+        let cannot = |panic| Err(format!("the decoder cannot cope with it: {panic}"));
+        let pcm = fence(|| decode(bytes)).unwrap_or_else(cannot).map_err(Error::Wav)?;
         check_count(pcm.samples.len() as u64)?;
         Ok(pcm)
     }

@@ -3,10 +3,15 @@
 use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 
 use super::{Image, MAX_PIXELS};
-use crate::Error;
+use crate::{Error, fence};
 
 /// Decodes any PNG to RGB: palettes and small depths expanded, 16 bits cut to the high 8, alpha dropped.
 pub(super) fn decode(bytes: &[u8]) -> Result<Image, Error> {
+    // 0.18.1 panics on a palette whose length is no multiple of 3 (image-rs/image-png#694).
+    fence(|| read(bytes)).map_err(Error::PngPanic)?
+}
+
+fn read(bytes: &[u8]) -> Result<Image, Error> {
     // 16-bit RGBA is the widest pixel: 8 bytes.
     let limits = Limits { bytes: MAX_PIXELS as usize * 8 };
     let mut decoder = Decoder::new_with_limits(std::io::Cursor::new(bytes), limits);
@@ -104,22 +109,35 @@ mod tests {
         assert!(image.encode_png().is_err());
     }
 
+    /// Ends a chunk: CRC-32 of its type and data (PNG specification, annex D), bit by bit.
+    fn crc(type_and_data: &[u8]) -> [u8; 4] {
+        let mut c = u32::MAX;
+        for &b in type_and_data {
+            c ^= u32::from(b);
+            for _ in 0..8 {
+                c = if c & 1 == 1 { 0xedb8_8320 ^ (c >> 1) } else { c >> 1 };
+            }
+        }
+        (!c).to_be_bytes()
+    }
+
     #[test]
     fn a_huge_header_is_refused_before_memory_is_taken() {
         let mut bytes = Image { width: 1, height: 1, pixels: vec![0; 3] }.encode_png().unwrap();
         bytes[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]); // 65536 x 65536
-        let crc = {
-            // CRC-32 of chunk type and data (PNG specification, annex D), bit by bit.
-            let mut c = u32::MAX;
-            for &b in &bytes[12..29] {
-                c ^= u32::from(b);
-                for _ in 0..8 {
-                    c = if c & 1 == 1 { 0xedb8_8320 ^ (c >> 1) } else { c >> 1 };
-                }
-            }
-            !c
-        };
-        bytes[29..33].copy_from_slice(&crc.to_be_bytes());
+        let end = crc(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&end);
         assert!(matches!(decode(&bytes), Err(Error::Limit { value: 4_294_967_296, .. })));
+    }
+
+    #[test]
+    fn a_palette_of_four_bytes_is_an_error_and_no_panic() {
+        let whole = write(ColorType::Indexed, BitDepth::Eight, 2, 1, Some(&[10, 20, 30, 40, 50, 60]), &[1, 0]);
+        let at = whole.windows(4).position(|w| w == b"PLTE").unwrap();
+        let mut bytes = whole[..at - 4].to_vec();
+        let chunk = [&b"PLTE"[..], &[10, 20, 30, 40]].concat();
+        bytes.extend([&4u32.to_be_bytes()[..], &chunk, &crc(&chunk), &whole[at + 4 + 6 + 4..]].concat());
+        let error = decode(&bytes).unwrap_err().to_string();
+        assert!(error.starts_with("PNG: "), "{error}");
     }
 }
