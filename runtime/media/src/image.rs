@@ -6,7 +6,7 @@ mod resize;
 
 use crate::Error;
 
-/// Most pixels an image may have: 64 Mi, which takes 192 MiB.
+/// Most pixels an image may have: 64 Mi, which takes 192 MiB, and 448 MiB while a JPEG is decoded.
 pub const MAX_PIXELS: u64 = 1 << 26;
 
 /// `height x width` pixels, rows from the top, 3 bytes R G B each.
@@ -57,7 +57,8 @@ impl Image {
     /// If `width` or `height` is 0.
     #[must_use]
     pub fn resize(&self, width: usize, height: usize) -> Image {
-        resize::resize(self, width, height)
+        let whole = resize::Part { x: 0, y: 0, width: self.width, height: self.height };
+        resize::resize(self, &whole, width, height)
     }
 
     /// The largest centred rectangle with the aspect ratio of `width x height` (an odd pixel goes to the right and
@@ -74,8 +75,8 @@ impl Image {
         } else {
             (self.width, (self.width * height / width).max(1))
         };
-        let cropped = self.crop((self.width - a) / 2, (self.height - b) / 2, a, b);
-        if (a, b) == (width, height) { cropped } else { cropped.resize(width, height) }
+        let part = resize::Part { x: (self.width - a) / 2, y: (self.height - b) / 2, width: a, height: b };
+        resize::resize(self, &part, width, height)
     }
 
     /// The rectangle with its top left corner at (`x`, `y`).

@@ -90,6 +90,37 @@ fn a_small_file_cannot_be_a_large_picture() {
     assert!(error.contains("number of pixels is 4294836225"), "{error}");
 }
 
+/// A gray progressive JPEG of `side x side` pixels whose blocks have no coefficient but the first, and that says so `scans` times.
+fn blank(side: u16, scans: usize) -> Vec<u8> {
+    let blocks = (usize::from(side) / 8).pow(2);
+    let [high, low] = side.to_be_bytes();
+    let mut bytes = [&[0xff, 0xd8, 0xff, 0xdb, 0, 67, 0][..], &[1; 64]].concat();
+    bytes.extend([0xff, 0xc2, 0, 11, 8, high, low, high, low, 1, 1, 0x11, 0]);
+    // One code of one bit each: a difference of 0 bits; the bands of 2^14 blocks and as many as the next 14 bits say are over.
+    for (class, symbol) in [(0x00, 0), (0x10, 0xe0)] {
+        bytes.extend([&[0xff, 0xc4, 0, 20, class, 1][..], &[0; 15], &[symbol]].concat());
+    }
+    bytes.extend([0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0]);
+    bytes.resize(bytes.len() + blocks.div_ceil(8), 0);
+    for _ in 0..scans {
+        bytes.extend([0xff, 0xda, 0, 8, 1, 1, 0, 1, 63, 0]);
+        bytes.resize(bytes.len() + (blocks.div_ceil(1 << 14) * 15).div_ceil(8), 0);
+    }
+    [&bytes[..], &[0xff, 0xd9]].concat()
+}
+
+/// 199 scans of an image as large as can be took half a minute.
+#[test]
+fn the_scans_of_a_picture_are_bounded() {
+    assert_eq!(Image::decode(&blank(512, 99)).unwrap().pixels, vec![128; 512 * 512 * 3]);
+    let error = |side, scans| Image::decode(&blank(side, scans)).unwrap_err().to_string();
+    assert!(error(512, 100).contains("more than 100 scans"), "{}", error(512, 100));
+    let began = std::time::Instant::now();
+    let large = error(8192, 40);
+    assert!(large.contains("18 scans of 8192 x 8192 pixels go over"), "{large}");
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed()); // 0.1 s
+}
+
 proptest! {
     #[test]
     fn several_damaged_bytes(which in 0usize..13, damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {

@@ -16,9 +16,13 @@ use crate::Error;
 use entropy::Huffman;
 use scan::Scan;
 
-/// Most scans of a progressive file. Encoders make about 10; each costs a pass over the image, so that a small hostile
-/// file could keep a decoder busy for hours.
-const MAX_SCANS: usize = 200;
+/// Most scans of a file. Encoders make about 10, and libjpeg's own can be told to make 100.
+const MAX_SCANS: usize = 100;
+
+/// Most coefficients that all scans together go over, each counted for every block of its scan: 2^30, some seconds. A scan
+/// costs a pass over the image whatever it says, so that a small hostile file could keep a decoder busy for minutes. Ordinary
+/// progressive files go 3 times over each coefficient: 600 million for the largest image without subsampled colours.
+const MAX_VISITS: u64 = 1 << 30;
 
 /// One colour component of the frame.
 struct Component {
@@ -52,7 +56,7 @@ struct Frame {
 
 /// Decodes a whole file.
 pub(super) fn decode(bytes: &[u8]) -> Result<Image, Error> {
-    Decoder { bytes, at: 2, tables: Tables::default(), frame: None, adobe: None, scans: 0 }.decode()
+    Decoder { bytes, at: 2, tables: Tables::default(), frame: None, adobe: None, scans: 0, visits: 0 }.decode()
 }
 
 #[derive(Default)]
@@ -71,6 +75,8 @@ struct Decoder<'a> {
     /// Colour transform that an Adobe segment names.
     adobe: Option<u8>,
     scans: usize,
+    /// Coefficients that the scans so far went over.
+    visits: u64,
 }
 
 /// Says what is wrong, and at which byte.
@@ -215,14 +221,16 @@ impl<'a> Decoder<'a> {
                 quantization: None,
             });
         }
-        // Every block costs at least one bit of the file, so a short file cannot ask for much memory.
-        if blocks > self.bytes.len() * 8 {
+        // Every block costs at least one bit of the file (in sequential files two: DC, end of block), so a short file cannot ask
+        // for much memory.
+        let progressive = marker == 0xc2;
+        if blocks * if progressive { 1 } else { 2 } > self.bytes.len() * 8 {
             return Err(error(start, format!("{width} x {height} pixels cannot be in {} bytes", self.bytes.len())));
         }
         for c in &mut components {
             c.coefficients = vec![[0; 64]; c.columns * c.rows];
         }
-        self.frame = Some(Frame { progressive: marker == 0xc2, width, height, h, v, components });
+        self.frame = Some(Frame { progressive, width, height, h, v, components });
         Ok(())
     }
 
@@ -233,6 +241,15 @@ impl<'a> Decoder<'a> {
             return Err(error(start, format!("more than {MAX_SCANS} scans")));
         }
         let scan = Scan::parse(segment, frame, &self.tables).map_err(|what| error(start, what))?;
+        self.visits = self.visits.saturating_add(scan.visits(frame));
+        if self.visits > MAX_VISITS {
+            let Frame { width, height, .. } = frame;
+            let what = format!(
+                "{} scans of {width} x {height} pixels go over {} coefficients; at most {MAX_VISITS} are decoded",
+                self.scans, self.visits
+            );
+            return Err(error(start, what));
+        }
         for &(index, _, _) in &scan.components {
             let component = &mut frame.components[index];
             if component.quantization.is_none() {

@@ -5,6 +5,9 @@ use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 use super::{Image, MAX_PIXELS};
 use crate::{Error, fence};
 
+/// What one byte of deflated data can stand for at most: 258 bytes in 2 bits (zlib's technical details give 1032:1).
+const DEFLATE: usize = 1032;
+
 /// Decodes any PNG to RGB: palettes and small depths expanded, 16 bits cut to the high 8, alpha dropped.
 pub(super) fn decode(bytes: &[u8]) -> Result<Image, Error> {
     // 0.18.1 panics on a palette whose length is no multiple of 3 (image-rs/image-png#694).
@@ -20,6 +23,11 @@ fn read(bytes: &[u8]) -> Result<Image, Error> {
     Image::check_size(info.width.into(), info.height.into())?;
     let mut reader = decoder.read_info()?;
     let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    // A short file cannot ask for much memory: interlaced or not, every row of pixels is in it, compressed.
+    let packed = reader.info().raw_bytes().saturating_sub(height);
+    if packed > bytes.len().saturating_mul(DEFLATE) {
+        return Err(Error::Format(format!("a PNG of {width} x {height} pixels cannot be in {} bytes", bytes.len())));
+    }
     let size = reader.output_buffer_size().ok_or(Error::Limit {
         what: "number of pixels",
         value: u64::MAX,
@@ -128,6 +136,18 @@ mod tests {
         let end = crc(&bytes[12..29]);
         bytes[29..33].copy_from_slice(&end);
         assert!(matches!(decode(&bytes), Err(Error::Limit { value: 4_294_967_296, .. })));
+    }
+
+    #[test]
+    fn a_short_file_cannot_be_a_large_picture() {
+        let mut bytes = Image { width: 1, height: 1, pixels: vec![0; 3] }.encode_png().unwrap();
+        bytes[16..24].copy_from_slice(&[0, 0, 32, 0, 0, 0, 32, 0]); // 8192 x 8192
+        let end = crc(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&end);
+        let error = decode(&bytes).unwrap_err().to_string();
+        assert!(error.contains("8192 x 8192 pixels cannot be in"), "{error}");
+        let blank = Image { width: 4096, height: 4096, pixels: vec![0; 4096 * 4096 * 3] };
+        assert_eq!(decode(&blank.encode_png().unwrap()).unwrap(), blank, "nothing compresses better");
     }
 
     #[test]

@@ -12,6 +12,14 @@
 
 use super::Image;
 
+/// A rectangle of an image.
+pub(super) struct Part {
+    pub(super) x: usize,
+    pub(super) y: usize,
+    pub(super) width: usize,
+    pub(super) height: usize,
+}
+
 /// The inputs of one output position.
 struct Taps {
     start: usize,
@@ -39,20 +47,22 @@ fn axis(from: usize, to: usize) -> (Vec<Taps>, u64) {
     }
 }
 
-pub(super) fn resize(image: &Image, width: usize, height: usize) -> Image {
+/// The part of an image that is `from.width x from.height` and has its top left corner at (`from.x`, `from.y`), scaled. Large
+/// images are not copied for it.
+pub(super) fn resize(image: &Image, from: &Part, width: usize, height: usize) -> Image {
     assert!(width > 0 && height > 0, "an image has at least one pixel");
-    if (width, height) == (image.width, image.height) {
-        return image.clone();
+    if (width, height) == (from.width, from.height) {
+        return image.crop(from.x, from.y, width, height);
     }
-    let (columns, wx) = axis(image.width, width);
-    let (rows, wy) = axis(image.height, height);
+    let (columns, wx) = axis(from.width, width);
+    let (rows, wy) = axis(from.height, height);
     let mut pixels = Vec::with_capacity(width * height * 3);
     // Row by row, so that only one line of 64-bit sums is held whatever the size of the input.
-    let mut line = vec![0u64; image.width * 3];
+    let mut line = vec![0u64; from.width * 3];
     for row in &rows {
         line.fill(0);
-        for (source, &w) in image.pixels.chunks_exact(image.width * 3).skip(row.start).zip(&row.weights) {
-            for (sum, &p) in line.iter_mut().zip(source) {
+        for (source, &w) in image.pixels.chunks_exact(image.width * 3).skip(from.y + row.start).zip(&row.weights) {
+            for (sum, &p) in line.iter_mut().zip(&source[from.x * 3..]) {
                 *sum += w * u64::from(p);
             }
         }

@@ -85,6 +85,12 @@ impl<'t> Scan<'t> {
         Ok(Scan { components, first, last, high, low, progressive: frame.progressive })
     }
 
+    /// Coefficients that decoding goes over, those of a block counted for each of its blocks.
+    pub(super) fn visits(&self, frame: &Frame) -> u64 {
+        let blocks: usize = self.components.iter().map(|&(i, _, _)| frame.components[i].coefficients.len()).sum();
+        (blocks as u64).saturating_mul((self.last - self.first + 1) as u64)
+    }
+
     /// Decodes the data at `at`; returns the position behind them.
     pub(super) fn decode(&self, frame: &mut Frame, restart: usize, bytes: &[u8], at: usize) -> Result<usize, Error> {
         let mut bits = Bits::new(bytes, at);
