@@ -1,5 +1,6 @@
 //! Labelled samples in a directory or a tar.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -10,8 +11,10 @@ use crate::{Error, fence, read_file};
 
 /// Most entries a listing may have.
 const MAX_ENTRIES: usize = 1 << 22;
-/// Most nested directories followed.
+/// Most nested directories followed, on a disk or in a tar.
 const MAX_DEPTH: usize = 16;
+/// Longest path in a tar, bytes: what Linux takes.
+const MAX_PATH: usize = 4096;
 /// Longest single file read, bytes.
 const MAX_FILE: u64 = 1 << 28;
 
@@ -141,8 +144,12 @@ impl Folder {
         if self.classes.is_empty() {
             return Err(Error::Listing("its samples have no labels".into()).in_file(path));
         }
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        for (at, label) in labels.iter().enumerate() {
+            places.entry(label).or_insert(at); // of two equal names the first counts
+        }
         let position = |class: &String| {
-            labels.iter().position(|l| l == class).ok_or_else(|| {
+            places.get(class.as_str()).copied().ok_or_else(|| {
                 Error::Listing(format!("class '{class}' is not one of the network's: {}", labels.join(", ")))
                     .in_file(&path)
             })
@@ -212,6 +219,12 @@ fn too_many(count: usize) -> Result<(), Error> {
     Ok(())
 }
 
+/// Every folder above a file is noted: the memory for that must not grow with the square of a path's length.
+fn too_deep(path: &str) -> Error {
+    let shown: String = path.chars().take(80).collect();
+    Error::Listing(format!("'{shown}' is more than {MAX_DEPTH} folders deep"))
+}
+
 fn hidden(component: &str) -> bool {
     component.starts_with('.') || component == "__MACOSX"
 }
@@ -219,7 +232,7 @@ fn hidden(component: &str) -> bool {
 /// Lists a directory and those below it. Returns how many entries were seen.
 fn walk(root: &Path, below: &str, depth: usize, tree: &mut Tree<Place>, kind: Kind) -> Result<usize, Error> {
     if depth > MAX_DEPTH {
-        return Err(Error::Listing(format!("'{below}' is more than {MAX_DEPTH} folders deep")));
+        return Err(too_deep(below));
     }
     let mut seen = 0;
     for entry in std::fs::read_dir(root.join(below)).map_err(|e| Error::from(e).in_file(below))? {
@@ -260,9 +273,16 @@ fn index(file: &File, kind: Kind) -> Result<Tree<Place>, Error> {
         let not_tar = |e: std::io::Error| Error::Listing(format!("entry {seen} of the tar cannot be read: {e}"));
         let entry = entry.map_err(not_tar)?;
         let bytes = entry.path_bytes();
+        if bytes.len() > MAX_PATH {
+            let limit = Error::Limit { what: "length of a path", value: bytes.len() as u64, max: MAX_PATH as u64 };
+            return Err(limit.in_file(format!("entry {seen} of the tar")));
+        }
         let clean =
             std::str::from_utf8(&bytes).ok().map(|p| p.trim_start_matches("./").trim_end_matches('/').to_owned());
         let sound = |p: &String| !p.split('/').any(|c| c.is_empty() || hidden(c)); // '..' begins with a dot as well
+        if let Some(path) = clean.as_ref().filter(|p| p.matches('/').count() > MAX_DEPTH) {
+            return Err(too_deep(path));
+        }
         let entry_type = entry.header().entry_type();
         match clean.filter(sound) {
             Some(path) if entry_type.is_dir() => tree.add_directory(&path),

@@ -144,9 +144,16 @@ impl<T> Tree<T> {
             .into_iter()
             .partition(|folder| kind != Kind::Text || folder.rsplit('/').next() != Some(UNLABELLED_TEXTS));
         self.ignored += unlabelled.iter().map(|folder| self.count(folder)).sum::<usize>();
+        if folders.is_empty() {
+            return Err(Error::Listing(format!(
+                "nothing in it but the folder '{UNLABELLED_TEXTS}', whose texts are of no class; one folder for each class is needed"
+            )));
+        }
         for (label, folder) in folders.into_iter().enumerate() {
-            let nested = self.files.iter().find(|(d, f)| d.starts_with(&format!("{folder}/")) && !f.is_empty());
-            if let Some((inner, _)) = nested {
+            // Sorted by path, so what lies below a folder stands together: no look at all files for each folder.
+            let below = format!("{folder}/");
+            let mut inside = self.files.range(below.clone()..).take_while(|(d, _)| d.starts_with(&below));
+            if let Some((inner, _)) = inside.find(|(_, files)| !files.is_empty()) {
                 return Err(Error::Listing(format!(
                     "class folder '{folder}' holds the folder '{inner}'; files must lie directly in their class folder \
                      (if '{folder}' is not a class, name the folder that holds the classes)"

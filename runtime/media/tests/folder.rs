@@ -105,6 +105,37 @@ fn reviews_of_no_class_are_passed_over() {
 }
 
 #[test]
+fn texts_of_no_class_alone_are_no_samples() {
+    for names in [&["unsup/1.txt", "unsup/2.txt"][..], &["train/unsup/1.txt", "train/urls.txt"]] {
+        let error = list(names, Kind::Text).unwrap_err().to_string();
+        assert!(error.contains("nothing in it but the folder 'unsup'"), "{error}");
+    }
+    assert_eq!(list(&["unsup/a/1.txt", "unsup/b/1.txt"], Kind::Text).unwrap().1, ["a", "b"], "a wrapping folder");
+}
+
+/// 20,000 folders of a class each took half a minute: every folder looked at all files.
+#[test]
+fn many_class_folders_take_no_quadratic_time() {
+    let names: Vec<String> = (0..20_000).map(|i| format!("c{i:05}/1.jpg")).collect();
+    let tar = archive(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let began = std::time::Instant::now();
+    let folder = Folder::open(tar.path(), Kind::Image).unwrap();
+    let labels: Vec<String> = folder.classes().iter().rev().cloned().collect();
+    let folder = folder.with_classes(&labels).unwrap();
+    assert_eq!((folder.len(), folder.entries()[0].label), (20_000, Some(19_999)));
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed()); // well under 1 s on one slow core
+}
+
+#[test]
+fn deep_and_endless_paths_in_a_tar_are_refused() {
+    let error = |name: &str| Folder::open(archive(&[name]).path(), Kind::Image).unwrap_err().to_string();
+    let deep = error(&format!("{}1.jpg", "a/".repeat(17)));
+    assert!(deep.contains("more than 16 folders deep"), "{deep}");
+    let long = error(&format!("{}/1.jpg", "a".repeat(5000)));
+    assert!(long.contains("length of a path is 5006; at most 4096"), "{long}");
+}
+
+#[test]
 fn one_class_alone_is_a_class() {
     let (samples, classes, _) = list(&["airplane/0.jpg"], Kind::Image).unwrap();
     assert_eq!((samples[0].1, classes), (Some(0), vec!["airplane".to_owned()]));
