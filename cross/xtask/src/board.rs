@@ -147,6 +147,13 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards")
     }
 
+    /// A profile is part of what was asked for.
+    #[test]
+    fn a_wrong_profile_is_wrong_usage() {
+        let error = Error::Board { file: "boards/x.toml".into(), reason: "key `isa`".into() };
+        assert_eq!(error.exit_code(), 2);
+    }
+
     #[test]
     fn every_profile_parses() {
         let keys = list(&boards()).unwrap();

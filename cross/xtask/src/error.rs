@@ -66,7 +66,7 @@ impl Error {
     /// 2: the request is at fault; 1: the run failed.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Unknown { .. } => 2,
+            Error::Unknown { .. } | Error::Board { .. } => 2,
             _ => 1,
         }
     }
