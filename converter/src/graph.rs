@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use escarp_media::visible;
+
 pub use escarp_runtime::meta::OutputKind;
 
 use crate::{
@@ -159,7 +161,7 @@ impl fmt::Display for Graph {
             self.steps,
             self.input_layout
         )?;
-        writeln!(f, "  {:<16} input `{}`", tensor(self.input), self.tensors[self.input].name)?;
+        writeln!(f, "  {:<16} input `{}`", tensor(self.input), visible(&self.tensors[self.input].name))?;
         for n in &self.nodes {
             let inputs: Vec<String> = n.inputs.iter().map(|i| format!("%{i}")).collect();
             let detail = match &n.op {
@@ -172,7 +174,14 @@ impl fmt::Display for Graph {
                 Op::Add(a) => format!("clamp {}..{}", a.min, a.max),
                 Op::Affine(_) => String::new(),
             };
-            writeln!(f, "  {:<16} {} ({}) {detail}  `{}`", tensor(n.output), n.operator, inputs.join(", "), n.name)?;
+            writeln!(
+                f,
+                "  {:<16} {} ({}) {detail}  `{}`",
+                tensor(n.output),
+                n.operator,
+                inputs.join(", "),
+                visible(&n.name)
+            )?;
         }
         writeln!(f, "  output %{} {:?}", self.output, self.output_kind)
     }

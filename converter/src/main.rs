@@ -21,6 +21,7 @@ use escarp_converter::{
     read,
     report::Report,
 };
+use escarp_media::{visible, visible_lines};
 use escarp_runtime::meta::Accuracy;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -110,14 +111,16 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => {
-            eprintln!("escarp-convert: {message}");
+            eprintln!("escarp-convert: {}", visible(message));
             ExitCode::from(2)
         }
         Err(Failure::Run(error)) => {
             match &error {
                 // These name their own file.
-                Error::Io { .. } | Error::Samples(_) | Error::Labels(_) => eprintln!("escarp-convert: {error}"),
-                _ => eprintln!("escarp-convert: {}: {error}", args.model.display()),
+                Error::Io { .. } | Error::Samples(_) | Error::Labels(_) => {
+                    eprintln!("escarp-convert: {}", visible(error));
+                }
+                _ => eprintln!("escarp-convert: {}: {}", visible(args.model.display()), visible(error)),
             }
             ExitCode::from(1)
         }
@@ -146,7 +149,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         graph = read(&onnx, &options)?;
     }
     if let Some(Stage::Graph) = args.dump {
-        print!("{graph}");
+        print!("{}", visible_lines(&graph));
         if args.output.is_none() {
             return Ok(());
         }
@@ -154,8 +157,8 @@ fn run(args: &Args) -> Result<(), Failure> {
     let samples = open_samples(&args.samples, &mut graph, &mut options)?;
     let mut converted = convert(&onnx, samples.samples(), &options)?;
     match args.dump {
-        Some(Stage::Qgraph) => print!("{}", converted.plan.graph),
-        Some(Stage::Plan) => print!("{}", converted.plan),
+        Some(Stage::Qgraph) => print!("{}", visible_lines(&converted.plan.graph)),
+        Some(Stage::Plan) => print!("{}", visible_lines(&converted.plan)),
         Some(Stage::Graph) | None => {}
     }
     let Some(output) = &args.output else { return Ok(()) };
@@ -181,7 +184,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     files.extend(args.report.as_ref().map(|path| (path, report.html().into_bytes())));
     files.extend(args.json.as_ref().map(|path| (path, report.json().into_bytes())));
     write_all(&files)?;
-    print!("{}", report.terminal());
+    print!("{}", visible_lines(report.terminal()));
     Ok(())
 }
 

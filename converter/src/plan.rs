@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use escarp_media::visible;
 use escarp_runtime::{
     Dtype, Tensor,
     format::ARENA_ALIGN,
@@ -298,7 +299,7 @@ impl fmt::Display for Plan {
             writeln!(f, "  [{start:>8}..{end:>8}] steps {:>3}..={:<3} {}", b.first, b.last, names.join(" -> "))?;
         }
         for (i, (step, node)) in self.steps.iter().zip(&self.graph.nodes).enumerate() {
-            writeln!(f, "  {i:>3} {:<6} -> %{} `{}`", step.name(), node.output, node.name)?;
+            writeln!(f, "  {i:>3} {:<6} -> %{} `{}`", step.name(), node.output, visible(&node.name))?;
         }
         Ok(())
     }

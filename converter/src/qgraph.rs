@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use escarp_media::visible;
+
 use crate::{
     graph::{OutputKind, Shape, TensorId, show_shape},
     ops::conv::Geometry,
@@ -144,7 +146,7 @@ impl fmt::Display for QGraph {
             format!("%{id} {} scale {scale:.6} zero {zero_point}", show_shape(*shape))
         };
         writeln!(f, "qgraph: {} nodes, {} steps a decision, {} MAC a step", self.nodes.len(), self.steps, self.macs)?;
-        writeln!(f, "  {:<44} input `{}`", tensor(self.input), self.tensors[self.input].name)?;
+        writeln!(f, "  {:<44} input `{}`", tensor(self.input), visible(&self.tensors[self.input].name))?;
         for n in &self.nodes {
             let inputs: Vec<String> = n.inputs.iter().map(|i| format!("%{i}")).collect();
             let detail = match &n.op {
@@ -156,7 +158,14 @@ impl fmt::Display for QGraph {
                 QOp::Pool(p) => format!("{} {:?} clamp {}..{}", p.geometry, p.average, p.min, p.max),
                 QOp::Gru(g) => format!("hidden {} reset_after {}", g.hidden, g.reset_after),
             };
-            writeln!(f, "  {:<44} {} ({}) {detail}  `{}`", tensor(n.output), n.operator, inputs.join(", "), n.name)?;
+            writeln!(
+                f,
+                "  {:<44} {} ({}) {detail}  `{}`",
+                tensor(n.output),
+                n.operator,
+                inputs.join(", "),
+                visible(&n.name)
+            )?;
         }
         writeln!(f, "  output %{} {:?}", self.output, self.output_kind)
     }

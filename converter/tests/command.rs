@@ -11,6 +11,8 @@ use std::{
 use build::{Numbers, Onnx, int, ints};
 use escarp_media::{Image, Npy};
 use escarp_runtime::Model;
+use prost::Message;
+use tract_onnx::pb;
 
 struct Workshop(tempfile::TempDir);
 
@@ -218,4 +220,22 @@ fn a_sequence_counts_a_step_and_a_decision() {
     assert_eq!(json["file_parts"]["weights"], 63);
     assert_eq!(json["file_parts"]["filling"], 2 * 24 * 8 - 63);
     assert_eq!(json["file_parts"]["params"], 2 * 3 * 72);
+}
+
+/// Names in a network reach the terminal with their control characters shown.
+#[test]
+fn control_characters_are_shown() {
+    let shop = Workshop::new();
+    let mut model = pb::ModelProto::decode(&fs::read(shop.path("net.onnx")).unwrap()[..]).unwrap();
+    let evil = "\u{1b}]0;x\u{7}\u{202e}\nforged";
+    model.graph.as_mut().unwrap().node[0].name = evil.into();
+    fs::write(shop.path("net.onnx"), model.encode_to_vec()).unwrap();
+    let labels = format!("{evil}1,dog");
+    let whole = shop.convert(&[&WHOLE[..], &["--dump", "graph"]].concat());
+    let refused = shop.convert(&[&WHOLE[..], &["--labels", &labels]].concat());
+    assert_eq!((whole.status.code(), refused.status.code()), (Some(0), Some(1)));
+    for said in [whole.stdout, refused.stderr].map(|bytes| String::from_utf8(bytes).unwrap()) {
+        assert!(said.contains(r"\u{1b}]0;x\u{7}\u{202e}\nforged"), "{said}");
+        assert!(!said.contains(['\u{1b}', '\u{7}', '\u{202e}']) && !said.contains("\nforged"), "{said:?}");
+    }
 }

@@ -5,6 +5,7 @@ mod prepare;
 use std::path::Path;
 
 use escarp_converter::metadata::{FrontEnd, Metadata, Scores};
+use escarp_media::visible;
 
 use crate::bounds::check_run;
 use crate::config::{Config, Task};
@@ -220,9 +221,9 @@ fn report(outcome: &Outcome, folder: &Path, task: &Task) {
     let name = task.name();
     match outcome {
         // The loop of repairs does not let one out.
-        Outcome::Ill(verdict) => println!("{}: {}", verdict.illness.name(), verdict.evidence),
+        Outcome::Ill(verdict) => println!("{}: {}", verdict.illness.name(), visible(&verdict.evidence)),
         Outcome::Interrupted { step } => {
-            let path = folder.display();
+            let path = visible(folder.display());
             println!("interrupted and saved after {step} steps; continue with: escarp-train {name} --resume {path}");
         }
         Outcome::Finished { validation, test, epoch } => {
@@ -236,7 +237,7 @@ fn report(outcome: &Outcome, folder: &Path, task: &Task) {
                     println!("  {set:<16} {:>8.2} %  {right:>11}  {:>7.4}", 100.0 * e.accuracy(), e.loss);
                 }
             }
-            println!("{}", folder.join(MODEL).display());
+            println!("{}", visible(folder.join(MODEL).display()));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use escarp_media::{visible, visible_lines};
 use escarp_trainer::app;
 use escarp_trainer::cli::{self, Generated, Request};
 use escarp_trainer::error::TrainError;
@@ -23,7 +24,13 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("escarp-train: {error}");
+            match &error {
+                // Their cures stand on lines of their own; what a file says is in none of them.
+                TrainError::Diverged { .. } | TrainError::Incurable { .. } => {
+                    eprintln!("escarp-train: {}", visible_lines(&error));
+                }
+                _ => eprintln!("escarp-train: {}", visible(&error)),
+            }
             ExitCode::from(error.exit_code())
         }
     }
@@ -33,7 +40,7 @@ fn run() -> Result<(), TrainError> {
     let stop = |_| interrupted();
     match cli::parse()? {
         Request::Print(text) => {
-            print!("{text}");
+            print!("{}", visible_lines(text));
             Ok(())
         }
         Request::Generate { what, out, train, test, seed } => {

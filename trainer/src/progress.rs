@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use escarp_media::visible_lines;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::data::Unit;
@@ -55,12 +56,13 @@ impl Progress {
         Self { bar: None, quiet: true, ..Self::new() }
     }
 
-    /// A line that stays.
+    /// A line that stays (or some), control characters shown as escapes: names of files and classes stand in it.
     pub fn line(&self, text: impl AsRef<str>) {
+        let text = visible_lines(text.as_ref());
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{}", text.as_ref())),
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None if self.quiet => {}
-            None => eprintln!("{}", text.as_ref()),
+            None => eprintln!("{text}"),
         }
     }
 

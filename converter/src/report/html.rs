@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use escarp_media::visible_lines;
+
 use super::{Report, decibels, percent, probabilities, short, thousands};
 
 mod plan;
@@ -10,9 +12,14 @@ mod samples;
 /// The look of our pages, light and dark; other reports share it.
 pub const STYLE: &str = include_str!("html/style.css");
 
-/// Text as HTML.
+/// Text as HTML; what would turn the direction of writing shows itself.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    visible_lines(text)
+        .to_string()
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 pub(super) fn render(report: &Report) -> String {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use escarp_media::visible;
+
 use super::{Report, decibels, percent, short, thousands};
 
 /// Layers shown.
@@ -11,7 +13,7 @@ pub(super) fn render(report: &Report) -> String {
     let (c, s) = (report.converted, report.scores);
     let plan = &c.plan;
     let mut rows: Vec<(&str, String)> = vec![
-        ("model", c.about.name.clone()),
+        ("model", visible(&c.about.name).to_string()),
         (
             "float file",
             format!(
@@ -61,14 +63,16 @@ pub(super) fn render(report: &Report) -> String {
     let _ = writeln!(out, "\n   worst layers by signal-to-noise (int8 against float, errors so far included)");
     for &i in report.worst_first().iter().take(WORST) {
         let l = &c.layers[i];
-        let _ = writeln!(out, "  {:>9}  {:<20} {:>10}  {}", decibels(l.snr_db), l.operator, l.shape, short(&l.name));
+        let operator = visible(&l.operator).to_string();
+        let _ =
+            writeln!(out, "  {:>9}  {:<20} {:>10}  {}", decibels(l.snr_db), operator, l.shape, visible(short(&l.name)));
     }
     let remarks = report.remarks();
     if !remarks.is_empty() {
         let _ = writeln!(out);
     }
     for line in remarks {
-        let _ = writeln!(out, "  {line}");
+        let _ = writeln!(out, "  {}", visible(line));
     }
     out
 }

@@ -21,6 +21,7 @@ mod listing;
 mod npy;
 mod resample;
 mod text;
+mod visible;
 mod wav;
 
 pub use csv::{Csv, RowLabel, RowLabels};
@@ -33,4 +34,5 @@ pub use listing::Kind;
 pub use npy::{Npy, NpyData};
 pub use resample::resample;
 pub use text::Text;
+pub use visible::{Visible, visible, visible_lines};
 pub use wav::{MAX_RATE, Pcm};

@@ -6,7 +6,7 @@ mod sound;
 mod text;
 
 use escarp_converter::metadata::FrontEnd;
-use escarp_media::{Folder, Kind};
+use escarp_media::{Folder, Kind, visible};
 
 use crate::config::{BUILTIN, Config, Task};
 use crate::data::source::{Listings, classes};
@@ -79,7 +79,12 @@ fn open(config: &Config, kind: Kind, progress: &Progress) -> Result<Listings, Tr
     let Listings { train, test } = &listings;
     let data = config.source.data.display().to_string();
     check_classes(&data, train.classes(), &classes(train))?;
-    progress.line(format!("reading {} files of {} classes from {data}", train.len(), train.classes().len()));
+    progress.line(format!(
+        "reading {} files of {} classes from {}",
+        train.len(),
+        train.classes().len(),
+        visible(&data)
+    ));
     say_ignored(train, &data, progress);
     if let Some(test) = test {
         say_absent(train.classes(), &classes(test), progress);
@@ -89,7 +94,7 @@ fn open(config: &Config, kind: Kind, progress: &Progress) -> Result<Listings, Tr
 
 fn say_ignored(folder: &Folder, data: &str, progress: &Progress) {
     if folder.ignored() > 0 {
-        progress.line(format!("{} other files in {data} were passed over", folder.ignored()));
+        progress.line(format!("{} other files in {} were passed over", folder.ignored(), visible(data)));
     }
 }
 
@@ -100,6 +105,6 @@ fn say_absent(labels: &[String], tested: &[u16], progress: &Progress) {
     let absent = labels.iter().zip(present).filter(|(_, present)| !present);
     let absent: Vec<&str> = absent.map(|(label, _)| label.as_str()).collect();
     if !absent.is_empty() {
-        progress.line(format!("no test samples of class {}", absent.join(", ")));
+        progress.line(format!("no test samples of class {}", visible(absent.join(", "))));
     }
 }

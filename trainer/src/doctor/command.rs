@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use escarp_media::{visible, visible_lines};
 use serde_json::json;
 
 use super::diagnose::Doctor;
@@ -53,7 +54,7 @@ impl Diagnosis {
 
     /// For a terminal or a file.
     pub fn text(&self, style: Style) -> String {
-        let mut out = format!("{}: {}\n", self.headline(), self.summary);
+        let mut out = format!("{}: {}\n", self.headline(), visible(&self.summary));
         for verdict in &self.verdicts {
             // Writing to a String cannot fail.
             let _ = writeln!(
@@ -62,10 +63,10 @@ impl Diagnosis {
                 verdict.illness.name(),
                 verdict.severity.name(),
                 verdict.since_step,
-                verdict.evidence
+                visible(&verdict.evidence)
             );
             if !verdict.layers.is_empty() {
-                let _ = writeln!(out, "  layers: {}", verdict.layers.join(", "));
+                let _ = writeln!(out, "  layers: {}", visible(verdict.layers.join(", ")));
             }
             for (i, prescription) in verdict.prescriptions.iter().enumerate() {
                 let _ = writeln!(out, "  {}: {}", if i == 0 { "do" } else { "or" }, prescription.sentence());
@@ -128,7 +129,7 @@ impl Order {
         }
         let (observations, cut) = log::read_whole(log)?;
         if let Some(line) = cut {
-            eprintln!("escarp-train: {}: line {line} is cut off and was left out", log.display());
+            eprintln!("escarp-train: {}: line {line} is cut off and was left out", visible(log.display()));
         }
         let diagnosis = Diagnosis::of(observations);
         let jacobians = jacobians.then(|| Jacobians::of_run(log)).transpose()?;
@@ -139,7 +140,7 @@ impl Order {
             true => print!("{}", diagnosis.json(jacobians.as_ref())),
             false => {
                 print!("{}", diagnosis.text(Style::of(std::io::stdout().is_terminal())));
-                print!("{}", jacobians.map_or(String::new(), |j| j.text()));
+                print!("{}", jacobians.map_or(String::new(), |j| visible_lines(j.text()).to_string()));
             }
         }
         Ok(())

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use escarp_media::visible;
+
 use super::command::Diagnosis;
 use super::diagnose::Doctor;
 use super::log::{self, HealthLog};
@@ -108,6 +110,6 @@ pub(crate) fn sentence(verdict: &Verdict) -> String {
         "doctor: {} since step {}: {}.{cure}",
         verdict.illness.name(),
         verdict.since_step,
-        verdict.evidence.trim_end_matches('.')
+        visible(verdict.evidence.trim_end_matches('.'))
     )
 }

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
+use escarp_media::visible;
+
 use super::page::Page;
 use super::pictures::Pictures;
 use super::results::{Outcome, Record, Results};
@@ -70,7 +72,7 @@ impl Order<'_> {
         }
         let (done, all) = (self.done(&cells, &results).len(), cells.len());
         match finished {
-            true => println!("{}", folder.join("study.html").display()),
+            true => println!("{}", visible(folder.join("study.html").display())),
             false => println!("interrupted; {done} of {all} cells are kept; the same command goes on"),
         }
         Ok(finished)

@@ -1,7 +1,7 @@
 //! Sensor recordings: windows of one class each, or a class for every frame if that is what the net tells.
 
 use escarp_converter::metadata::FrontEnd;
-use escarp_media::Kind;
+use escarp_media::{Kind, visible};
 
 use super::{BUILTIN_SEED, Prepared, arch, boxed, is_builtin, open, say_absent, say_ignored, stratified};
 use crate::config::Config;
@@ -106,7 +106,7 @@ fn tagged(
         false => {
             let Listings { train, test } = config.source.list(Kind::Table)?;
             let data = config.source.data.display().to_string();
-            progress.line(format!("reading {} recordings from {data}", train.len()));
+            progress.line(format!("reading {} recordings from {}", train.len(), visible(&data)));
             say_ignored(&train, &data, progress);
             let column = config.source.label_column();
             let (samples, labels) = Tagged::decode(&train, column, frames, None, None)?;
