@@ -1,8 +1,13 @@
 //! Samples in files: folders, tars and NPY arrays, read through the same front end as on the board.
 
-use std::path::Path;
+use std::{
+    collections::VecDeque,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use escarp_media::{Folder, InputReader, InputShape, Npy, NpyData, read_file};
+use escarp_media::{Content, Folder, InputReader, InputShape, Npy, NpyData, read_file};
+use rayon::prelude::*;
 
 use crate::{
     error::Error,
@@ -32,6 +37,20 @@ impl Source {
         }
     }
 
+    /// A line for the report where samples are more than files.
+    pub fn note(&self, which: &str) -> Option<String> {
+        let Source::Folder(folder) = self else { return None };
+        let files = folder.recordings()?;
+        let count = folder.len();
+        Some(match folder.front_end {
+            FrontEnd::LogMel { .. } | FrontEnd::Sensor { .. } => format!(
+                "{which}: {count} windows of {files} recordings are the samples; one begins every half window, the last of a \
+                 recording ends with it"
+            ),
+            _ => format!("{which}: {count} inputs in {files} files are the samples"),
+        })
+    }
+
     /// Class names, where folders give them.
     pub fn classes(&self) -> &[String] {
         match self {
@@ -41,36 +60,110 @@ impl Source {
     }
 }
 
-/// A listing and what turns its files into inputs.
+/// A listing and what turns its files into inputs. A sample is a file, or a window of a recording (an input of an array):
+/// what `escarp-run` decides on, by the same rule.
 pub struct FolderSamples {
     folder: Folder,
     front_end: FrontEnd,
     shape: InputShape,
+    /// Of each file its first sample, and at the end how many there are; sorted.
+    starts: Vec<usize>,
+    /// Recordings that were read last: their windows are asked for one after the other, by each thread its own.
+    recent: Mutex<VecDeque<(usize, Arc<Content>)>>,
 }
 
 impl FolderSamples {
+    /// Counts the samples of each file; but for images, which are one each, that takes reading them all.
+    fn new(folder: Folder, front_end: FrontEnd, shape: InputShape) -> Result<Self, Error> {
+        let mut samples = FolderSamples { starts: vec![0], recent: Mutex::default(), folder, front_end, shape };
+        let count = |file| if samples.folder_holds_images() { Ok(1) } else { Ok(samples.read(file)?.count()) };
+        let counts: Vec<usize> = (0..samples.folder.len()).into_par_iter().map(count).collect::<Result<_, Error>>()?;
+        let mut total = 0usize;
+        for count in counts {
+            total = total.saturating_add(count);
+            samples.starts.push(total);
+        }
+        Ok(samples)
+    }
+
+    fn folder_holds_images(&self) -> bool {
+        matches!(self.front_end, FrontEnd::Pixels { .. })
+    }
+
     fn reader(&self) -> Result<InputReader<'_>, Error> {
         InputReader::new(front_end::of(&self.front_end), self.shape).map_err(|e| Error::Samples(e.to_string()))
+    }
+
+    fn read(&self, file: usize) -> Result<Content, Error> {
+        let sample = self.folder.read(file).map_err(|e| Error::Samples(e.to_string()))?;
+        self.reader()?.read(&sample.name, &sample.bytes).map_err(|e| self.named(file, e))
+    }
+
+    fn named(&self, file: usize, error: escarp_media::Error) -> Error {
+        Error::Samples(error.in_file(self.folder.locate(file)).to_string())
+    }
+
+    /// The file of sample `index`, and which of its samples that is.
+    fn place(&self, index: usize) -> (usize, usize) {
+        let file = self.starts.partition_point(|&start| start <= index).saturating_sub(1);
+        (file, index - self.starts[file])
+    }
+
+    fn several(&self, file: usize) -> bool {
+        self.starts.get(file + 1).is_some_and(|next| next - self.starts[file] > 1)
+    }
+
+    /// What a file holds, kept for a while if more of it will be asked for.
+    fn content(&self, file: usize) -> Result<Arc<Content>, Error> {
+        if !self.several(file) {
+            return Ok(Arc::new(self.read(file)?));
+        }
+        // A list of what was read is sound after any panic.
+        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, content)) = recent().iter().find(|(known, _)| *known == file) {
+            return Ok(Arc::clone(content));
+        }
+        let content = Arc::new(self.read(file)?);
+        let mut recent = recent();
+        recent.push_front((file, Arc::clone(&content)));
+        recent.truncate(rayon::current_num_threads() + 1);
+        Ok(content)
+    }
+
+    /// Of how many files the samples are, if they are more than the files.
+    pub fn recordings(&self) -> Option<usize> {
+        (self.len() > self.folder.len()).then(|| self.folder.len())
     }
 }
 
 impl Samples for FolderSamples {
     fn len(&self) -> usize {
-        self.folder.len()
+        self.starts.last().copied().unwrap_or(0)
     }
 
     fn get(&self, index: usize) -> Result<Vec<f32>, Error> {
-        let sample = self.folder.read(index).map_err(|e| Error::Samples(e.to_string()))?;
-        let named = |e: escarp_media::Error| Error::Samples(e.in_file(self.folder.locate(index)).to_string());
-        self.reader()?.floats(&sample.name, &sample.bytes).map_err(named)
+        let (file, input) = self.place(index);
+        if index >= self.len() {
+            return Err(Error::Samples(format!("no sample {index}")));
+        }
+        self.reader()?.floats(&*self.content(file)?, input).map_err(|e| self.named(file, e))
     }
 
     fn label(&self, index: usize) -> Option<usize> {
-        self.folder.entries().get(index).and_then(|e| e.label)
+        self.folder.entries().get(self.place(index).0).and_then(|e| e.label)
     }
 
+    /// The file, and where in a recording.
     fn name(&self, index: usize) -> String {
-        self.folder.entries().get(index).map_or_else(String::new, |e| e.name.clone())
+        let (file, input) = self.place(index);
+        let name = self.folder.entries().get(file).map_or_else(String::new, |e| e.name.clone());
+        match self.several(file).then(|| self.content(file)) {
+            Some(Ok(content)) => match content.windows() {
+                Some(windows) => format!("{name} {}", windows.place(input)),
+                None => format!("{name}[{input}]"),
+            },
+            _ => name,
+        }
     }
 }
 
@@ -100,7 +193,7 @@ pub fn open(path: &Path, graph: &Graph, labels: &[String]) -> Result<Source, Err
     if !labels.is_empty() && !folder.classes().is_empty() {
         folder = folder.with_classes(labels).map_err(|e| Error::Labels(e.to_string()))?;
     }
-    Ok(Source::Folder(FolderSamples { folder, front_end, shape }))
+    FolderSamples::new(folder, front_end, shape).map(Source::Folder)
 }
 
 fn read_npy(path: &Path) -> Result<Npy, Error> {

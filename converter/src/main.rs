@@ -156,6 +156,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
     let samples = open_samples(&args.samples, &mut graph, &mut options)?;
     let mut converted = convert(&onnx, samples.samples(), &options)?;
+    converted.notes.extend(samples.note("--samples"));
     match args.dump {
         Some(Stage::Qgraph) => print!("{}", visible_lines(&converted.plan.graph)),
         Some(Stage::Plan) => print!("{}", visible_lines(&converted.plan)),
@@ -163,6 +164,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
     let Some(output) = &args.output else { return Ok(()) };
     let test = open_test(args, &converted)?;
+    converted.notes.extend(test.as_ref().and_then(|test| test.note("--test")));
     let source = test.as_ref().unwrap_or(&samples);
     let scores = score(&onnx, &converted, source, test.is_none(), &options)?;
     if test.is_some() && scores.labelled > 0 {

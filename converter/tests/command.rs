@@ -222,6 +222,41 @@ fn a_sequence_counts_a_step_and_a_decision() {
     assert_eq!(json["file_parts"]["params"], 2 * 3 * 72);
 }
 
+/// A recording counts as many samples as `escarp-run` makes decisions on it.
+#[test]
+fn windows_of_recordings_are_samples() {
+    let shop = Workshop(tempfile::tempdir().unwrap());
+    let onnx = Onnx::new(&[5, 1, 2], &[0, 2])
+        .floats("w", &[1, 6, 2], Numbers::new(1).take(12))
+        .floats("r", &[1, 6, 2], Numbers::new(2).take(12))
+        .ints("zero", &[0])
+        .node("GRU", &["x", "w", "r"], "all,last", vec![int("hidden_size", 2)])
+        .node("Squeeze", &["last", "zero"], "y", vec![]);
+    let mut model = pb::ModelProto::decode(&onnx.bytes()[..]).unwrap();
+    let about = r#"{"labels":["a","b"],"front_end":{"kind":"sensor","rate":50.0,"frames":5,"mean":[0,0],"std":[1,1]}}"#;
+    model.metadata_props.push(pb::StringStringEntryProto { key: "escarp".into(), value: about.into() });
+    fs::write(shop.path("gru.onnx"), model.encode_to_vec()).unwrap();
+    let rows =
+        |n: usize| Numbers::new(7).take(2 * n).chunks(2).map(|r| format!("{},{}\n", r[0], r[1])).collect::<String>();
+    fs::create_dir(shop.path("data")).unwrap();
+    // A window takes 5 rows and begins 3 after the last: 1, 4 (rows 0, 3, 6, and 7 at the end) and 2 of them.
+    for (name, n) in [("a_short", 5), ("a_long", 12), ("b_middle", 8)] {
+        fs::write(shop.path(&format!("data/{name}.csv")), rows(n)).unwrap();
+    }
+    let arguments = ["gru.onnx", "--samples", "data", "--test", "data", "-o", "gru.escarp", "--json", "gru.json"];
+    let output = shop.convert(&[&arguments[..], &["--report", "gru.html"]].concat());
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(shop.path("gru.json")).unwrap()).unwrap();
+    assert_eq!([&json["total"], &json["labelled"], &json["calibration_samples"]], [7, 7, 7]);
+    assert!(said.contains("--test: 7 windows of 3 recordings are the samples"), "{said}");
+    let page = fs::read_to_string(shop.path("gru.html")).unwrap();
+    assert!(page.contains("a_long.csv 0.14-0.24 s (rows 8-12)") && page.contains(">a_short.csv<"), "{page}");
+
+    fs::write(shop.path("data/b_bad.csv"), "1,2\n".repeat(4)).unwrap();
+    shop.fails(&arguments, 1, &["b_bad.csv", "at least 5 rows"]);
+}
+
 /// Names in a network reach the terminal with their control characters shown.
 #[test]
 fn control_characters_are_shown() {

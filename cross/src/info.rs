@@ -1,5 +1,6 @@
 //! What is in a model file, for people and for machines.
 
+use escarp_media::visible;
 use escarp_runtime::frontend::FrontEnd;
 use escarp_runtime::meta::OutputKind;
 use escarp_runtime::{Model, Tensor};
@@ -55,7 +56,7 @@ pub fn json(model: &Model) -> Result<Value, Error> {
 /// [`Error::FrontEnd`].
 pub fn text(model: &Model) -> Result<String, Error> {
     let mut lines = vec![
-        format!("model       {} (id {:08x})", model.name().unwrap_or("without a name"), model.id()),
+        format!("model       {} (id {:08x})", visible(model.name().unwrap_or("without a name")), model.id()),
         format!(
             "file        {} bytes, {} of them weights and tables",
             model.header().file_len,
@@ -77,7 +78,8 @@ pub fn text(model: &Model) -> Result<String, Error> {
         format!("output      {}", port_text(&model.output())),
         format!("front end   {}", front_end_text(front_end(model)?)),
     ];
-    let labels: Vec<_> = model.labels().collect();
+    // Names stand within their line; the whole text is filtered once more where it is printed.
+    let labels: Vec<_> = model.labels().map(|label| visible(label).to_string()).collect();
     lines.push(format!("labels      {}", if labels.is_empty() { "none".into() } else { labels.join(", ") }));
     if let Some(a) = model.accuracy() {
         let (float, int8, agree, total) = (a.float_correct, a.int8_correct, a.agree, a.total);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use escarp_media::{Unit, visible, visible_lines};
 use escarp_run::{Decision, Error, Limits, Runner, bench, info, limits, read_input, read_model};
 use escarp_runtime::{Cpu, Model};
 use serde_json::json;
@@ -25,7 +26,8 @@ enum Task {
     Run {
         #[command(flatten)]
         common: Common,
-        /// JPEG, PNG, WAV, CSV, NPY, or raw bytes; `-` reads the standard input.
+        /// JPEG, PNG, WAV, CSV, NPY, or raw bytes; `-` reads the standard input. A recording longer than the model's input is
+        /// decided on in windows along its whole length, each half a window after the last, the last one at the end.
         #[arg(required = true)]
         files: Vec<String>,
         /// How many labels to print.
@@ -76,7 +78,7 @@ fn main() -> ExitCode {
         // Whoever reads our output has had enough (`| head`): no failure.
         Err(Error::Output(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", visible(&error));
             ExitCode::from(error.exit_code())
         }
     }
@@ -95,7 +97,11 @@ fn start(cli: &Cli) -> Result<ExitCode, Error> {
         Task::Run { files, top, .. } => run(&model, cpu, files, *top, common.json),
         Task::Info { .. } => {
             let text = if common.json { info::json(&model)?.to_string() } else { info::text(&model)? };
-            writeln!(std::io::stdout(), "{text}")?;
+            // JSON escapes what it must itself.
+            match common.json {
+                true => writeln!(std::io::stdout(), "{text}")?,
+                false => writeln!(std::io::stdout(), "{}", visible_lines(&text))?,
+            }
             Ok(ExitCode::SUCCESS)
         }
         Task::Bench { decisions, .. } => time(&model, cpu, *decisions as usize, common.json),
@@ -114,20 +120,19 @@ fn run(model: &Model, cpu: Cpu, files: &[String], top: usize, json: bool) -> Res
     let mut code = ExitCode::SUCCESS;
     let mut out = std::io::stdout().lock();
     for file in files {
-        match read_input(file).and_then(|bytes| runner.decide(file, &bytes)) {
-            Ok(decisions) => {
-                for (index, decision) in decisions.iter().enumerate() {
-                    let name = if decisions.len() == 1 { file.clone() } else { format!("{file}[{index}]") };
-                    let line = if json {
-                        machine(&name, decision, &labels, model, cpu)
-                    } else {
-                        person(&name, decision, &labels, model, top)
-                    };
-                    writeln!(out, "{line}")?;
-                }
-            }
+        let mut show = |decision: Decision| -> Result<(), Error> {
+            let line = if json {
+                machine(file, &decision, &labels, model, cpu)
+            } else {
+                person(file, &decision, &labels, model, top)
+            };
+            Ok(writeln!(out, "{line}")?)
+        };
+        match read_input(file).and_then(|bytes| runner.decide(file, &bytes, &mut show)) {
+            Ok(()) => {}
+            Err(error @ Error::Output(_)) => return Err(error),
             Err(error) => {
-                eprintln!("error: {error}");
+                eprintln!("error: {}", visible(&error));
                 code = ExitCode::from(error.exit_code());
             }
         }
@@ -148,18 +153,40 @@ fn label<'l>(labels: &[&'l str], index: usize) -> std::borrow::Cow<'l, str> {
     labels.get(index).map_or_else(|| format!("output {index}").into(), |l| (*l).into())
 }
 
-fn person(name: &str, decision: &Decision, labels: &[&str], model: &Model, top: usize) -> String {
+/// A line for each decision; before the first of a recording's several, one that says how its windows lie.
+fn person(file: &str, decision: &Decision, labels: &[&str], model: &Model, top: usize) -> String {
     let plain = model.output_kind() == escarp_runtime::meta::OutputKind::Plain;
     let score = |s: f32| if plain { format!("{s:.3} (raw)") } else { format!("{:.1} %", s * 100.0) };
     let best = decision.ranking().into_iter().take(top);
-    let words: Vec<String> = best.map(|i| format!("{} {}", label(labels, i), score(decision.scores[i]))).collect();
-    format!("{name}: {}", words.join(", "))
+    let words: Vec<String> =
+        best.map(|i| format!("{} {}", visible(label(labels, i)), score(decision.scores[i]))).collect();
+    let (file, words) = (visible(file), words.join(", "));
+    match (decision.count, decision.index, decision.windows) {
+        (1, ..) => format!("{file}: {words}"),
+        (_, 0, Some(windows)) => format!("{file}: {windows}\n{file} {}: {words}", windows.place(0)),
+        (_, index, Some(windows)) => format!("{file} {}: {words}", windows.place(index)),
+        (_, index, None) => format!("{file}[{index}]: {words}"),
+    }
 }
 
-fn machine(name: &str, decision: &Decision, labels: &[&str], model: &Model, cpu: Cpu) -> String {
+fn machine(file: &str, decision: &Decision, labels: &[&str], model: &Model, cpu: Cpu) -> String {
     let best = decision.ranking().first().copied();
+    let Decision { index, count, .. } = *decision;
+    let several = count > 1 && decision.windows.is_none();
+    let window = decision.windows.map(|windows| {
+        let (range, (from, to)) = (windows.range(index), windows.seconds(index));
+        let unit = match windows.unit() {
+            Unit::Samples => "samples",
+            Unit::Rows => "rows",
+        };
+        json!({
+            "index": index, "count": count, "from": range.start, "to": range.end, "unit": unit,
+            "from_s": from, "to_s": to,
+        })
+    });
     json!({
-        "file": name,
+        "file": if several { format!("{file}[{index}]") } else { file.into() },
+        "window": window,
         "index": best,
         "label": best.map(|i| label(labels, i)),
         "score": best.map(|i| decision.scores[i]),

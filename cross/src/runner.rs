@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use escarp_media::{self as media, InputReader, InputShape, Npy, NpyData};
-use escarp_runtime::frontend::{FrontEnd, quantize};
+use escarp_media::{self as media, InputReader, InputShape, Windows};
+use escarp_runtime::frontend::FrontEnd;
 use escarp_runtime::meta::{OutputKind, Tag};
 use escarp_runtime::{Cpu, Model, Session, Tensor};
 
@@ -44,6 +44,12 @@ pub fn read_input(name: &str) -> Result<Vec<u8>, Error> {
 /// What a model says about one input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
+    /// Which of the file's inputs: of an array, or the window of a recording.
+    pub index: usize,
+    /// How many the file has.
+    pub count: usize,
+    /// Where the inputs lie in the recording, if the file is one.
+    pub windows: Option<Windows>,
     /// The network's output as it leaves the session; the same on every machine.
     pub output: Vec<i8>,
     /// One for each output: probabilities if the model ends in a softmax or sigmoid, else the values themselves.
@@ -63,7 +69,6 @@ impl Decision {
 pub struct Runner<'m, 'a> {
     session: Session<'m, 'a>,
     reader: InputReader<'m>,
-    sound: bool,
     kind: OutputKind,
 }
 
@@ -75,25 +80,38 @@ impl<'m, 'a> Runner<'m, 'a> {
     pub fn new(model: &Model<'m>, arena: &'a mut [i8], cpu: Cpu) -> Result<Runner<'m, 'a>, Error> {
         let front_end = front_end(model)?;
         let reader = InputReader::new(front_end, input_shape(model)).map_err(Error::FrontEnd)?;
-        let sound = matches!(front_end, FrontEnd::LogMel(_));
-        Ok(Runner { session: Session::new(model, arena, cpu)?, reader, sound, kind: model.output_kind() })
+        Ok(Runner { session: Session::new(model, arena, cpu)?, reader, kind: model.output_kind() })
     }
 
-    /// Decides on one file's content; an NPY array may hold several inputs along its first axis.
+    /// Decides on one file's content, each input of it from a fresh state: an NPY array may hold several along its first axis,
+    /// and a recording that is longer than the network's input is decided on along its whole length, by the rule of
+    /// [`Windows`]. `see` gets the decisions in their order, one at a time.
     ///
     /// # Errors
-    /// [`Error::Input`] with `name` if the content is not what the network takes.
-    pub fn decide(&mut self, name: &str, bytes: &[u8]) -> Result<Vec<Decision>, Error> {
-        let inputs = self.inputs(name, bytes).map_err(|e| e.in_file(name))?;
-        let elements = input_shape(self.session.model()).elements();
-        inputs.chunks_exact(elements).map(|input| self.decide_int8(input)).collect()
+    /// [`Error::Input`] with `name` if the content is not what the network takes; what `see` returns.
+    pub fn decide(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        mut see: impl FnMut(Decision) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let content = self.reader.read(name, bytes).map_err(|e| e.in_file(name))?;
+        let Tensor { scale, zero_point, .. } = self.session.model().input();
+        let (count, windows) = (content.count(), content.windows().copied());
+        for index in 0..count {
+            let input = self.reader.quantized(&content, index, scale, zero_point).map_err(|e| e.in_file(name))?;
+            let (output, scores) = self.decide_int8(&input)?;
+            see(Decision { index, count, windows, output, scores })?;
+        }
+        Ok(())
     }
 
-    /// Decides on one decision's worth of int8 inputs, `[steps][height][width][channels]`, from a fresh state.
+    /// Decides on one decision's worth of int8 inputs, `[steps][height][width][channels]`, from a fresh state. Returns output
+    /// and scores as in [`Decision`].
     ///
     /// # Errors
     /// A wrong length.
-    pub fn decide_int8(&mut self, input: &[i8]) -> Result<Decision, Error> {
+    pub fn decide_int8(&mut self, input: &[i8]) -> Result<(Vec<i8>, Vec<f32>), Error> {
         self.session.reset();
         let step = self.session.model().input().elements() as usize;
         let mut output = Vec::new();
@@ -102,20 +120,7 @@ impl<'m, 'a> Runner<'m, 'a> {
             output.extend_from_slice(self.session.run(input)?);
         }
         let scores = scores(&output, &self.session.model().output(), self.kind);
-        Ok(Decision { output, scores })
-    }
-
-    /// The int8 inputs in a file, one after the other.
-    fn inputs(&self, name: &str, bytes: &[u8]) -> Result<Vec<i8>, media::Error> {
-        let Tensor { scale, zero_point, .. } = self.session.model().input();
-        if bytes.starts_with(b"\x93NUMPY") {
-            let array = Npy::decode(bytes)?;
-            if !(self.sound && matches!(array.data, NpyData::I16(_))) {
-                let floats = self.reader.batch(&array)?;
-                return Ok(floats.into_iter().map(|v| quantize(v, scale, zero_point)).collect());
-            }
-        }
-        self.reader.quantized(name, bytes, scale, zero_point)
+        Ok((output, scores))
     }
 }
 
@@ -184,7 +189,8 @@ mod tests {
 
     #[test]
     fn of_equals_the_first_wins() {
-        let decision = Decision { output: vec![3, 7, -1, 7], scores: vec![0.0; 4] };
+        let (output, scores) = (vec![3, 7, -1, 7], vec![0.0; 4]);
+        let decision = Decision { index: 0, count: 1, windows: None, output, scores };
         assert_eq!(decision.ranking(), [1, 3, 0, 2]);
     }
 }

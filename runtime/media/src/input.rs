@@ -2,7 +2,7 @@
 
 use escarp_runtime::frontend::{FrontEnd, LogMel, quantize};
 
-use crate::{Csv, Error, Image, Kind, Npy, NpyData, Pcm};
+use crate::{Csv, Error, Image, Kind, Npy, NpyData, Pcm, Windows};
 
 /// What a network takes for one decision: `[steps][height][width][channels]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +30,13 @@ impl InputShape {
 /// | file | front end pixels | log-mel | sensor | raw |
 /// |---|---|---|---|---|
 /// | JPEG, PNG | scaled and cropped by [`Image::cover`], one channel by [`Image::to_gray`], normalized | - | - | - |
-/// | WAV | - | resampled, [`LogMel::clip`] | - | - |
-/// | CSV but for a column `label` | - | - | the first `frames` rows, normalized | all values as they are |
-/// | NPY | `u8`: pixels; other types: values as they are | `i16`: PCM at the front end's rate; other types: values as they are | values as they are | values as they are |
+/// | WAV | - | resampled, [`Windows`], [`LogMel::clip`] | - | - |
+/// | CSV but for a column `label` | - | - | [`Windows`], normalized | all values as they are |
+/// | NPY | `u8`: pixels; other types: values as they are | `i16`: PCM at the front end's rate, one sound; other types: values as they are | values as they are | values as they are |
 /// | other bytes | pixels `[height][width][channels]` | 16-bit little-endian PCM of any length | `f32` samples `[frames][channels]`, normalized | `f32` values, or int8 as the network takes it |
 ///
-/// "As they are" means the network's float input, before quantization. The first bytes of a file decide its kind, and where
-/// they say nothing its name's extension.
+/// "As they are" means the network's float input, before quantization, one after the other as [`InputReader::batch`] finds
+/// them. The first bytes of a file decide its kind, and where they say nothing its name's extension.
 #[derive(Clone, Debug)]
 pub struct InputReader<'a> {
     front_end: FrontEnd<'a>,
@@ -94,34 +94,53 @@ impl<'a> InputReader<'a> {
         }
     }
 
-    /// The network's float input, `[steps][height][width][channels]`.
+    /// What a file holds for the network: one input, several of an array, or the windows of a recording.
     ///
     /// # Errors
     /// Those of the decoders, and [`Error::Shape`] if the content does not fit the network. None names the file.
-    pub fn floats(&self, name: &str, bytes: &[u8]) -> Result<Vec<f32>, Error> {
-        match sniff(name, bytes) {
-            Some(Kind::Image) => self.image(&Image::decode(bytes)?),
-            Some(Kind::Sound) => self.sound(Pcm::decode(bytes)?),
-            Some(Kind::Table) => self.table(&Csv::decode(bytes)?),
-            Some(Kind::Array) => {
-                let array = Npy::decode(bytes)?;
-                self.array(&array)
+    pub fn read(&self, name: &str, bytes: &[u8]) -> Result<Content, Error> {
+        let held = match sniff(name, bytes) {
+            Some(Kind::Image) => Held::Inputs(self.image(&Image::decode(bytes)?)?),
+            Some(Kind::Sound) => self.sound(Pcm::decode(bytes)?)?,
+            Some(Kind::Table) => self.table(Csv::decode(bytes)?)?,
+            Some(Kind::Array) => self.array(Npy::decode(bytes)?)?,
+            Some(Kind::Text) | None => self.bytes(bytes)?,
+        };
+        Ok(Content { held, each: self.shape.elements() })
+    }
+
+    /// The network's float input number `index` of a file, `[steps][height][width][channels]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the file has no such input, or has it in int8 only.
+    pub fn floats(&self, content: &Content, index: usize) -> Result<Vec<f32>, Error> {
+        if index >= content.count() {
+            return Err(Error::Shape(format!("input {index} of {}", content.count())));
+        }
+        match (&content.held, self.front_end) {
+            (Held::Inputs(all), _) => Ok(all[index * content.each..][..content.each].to_vec()),
+            (Held::Sound(samples, windows), _) => self.clip(&samples[windows.range(index)]),
+            (Held::Rows(values, windows), FrontEnd::Sensor(s)) => {
+                let (rows, channels) = (windows.range(index), s.norm.len());
+                let mut out = vec![0.0; self.shape.elements()];
+                s.normalize(&values[rows.start * channels..rows.end * channels], &mut out)?;
+                Ok(out)
             }
-            Some(Kind::Text) | None => self.bytes(bytes),
+            (Held::Rows(..), _) => Err(self.misfit("a sensor recording")),
+            (Held::Int8(bytes), _) => Err(self.misfit(&format!("{} bytes of no known format", bytes.len()))),
         }
     }
 
-    /// The network's int8 input: [`InputReader::floats`], quantized; bytes of unknown kind for a raw front end are taken
-    /// as int8 already if they are as many as the elements.
+    /// The network's int8 input number `index` of a file: [`InputReader::floats`], quantized; bytes of unknown kind for a raw
+    /// front end are taken as int8 already if they are as many as the elements.
     ///
     /// # Errors
     /// As [`InputReader::floats`].
-    pub fn quantized(&self, name: &str, bytes: &[u8], scale: f32, zero_point: i8) -> Result<Vec<i8>, Error> {
-        let ready = self.front_end == FrontEnd::Raw && bytes.len() == self.shape.elements();
-        if ready && sniff(name, bytes).is_none() {
-            return Ok(bytes.iter().map(|&b| b.cast_signed()).collect());
+    pub fn quantized(&self, content: &Content, index: usize, scale: f32, zero_point: i8) -> Result<Vec<i8>, Error> {
+        if let (Held::Int8(ready), 0) = (&content.held, index) {
+            return Ok(ready.clone());
         }
-        Ok(self.floats(name, bytes)?.into_iter().map(|v| quantize(v, scale, zero_point)).collect())
+        Ok(self.floats(content, index)?.into_iter().map(|v| quantize(v, scale, zero_point)).collect())
     }
 
     /// All samples of an array `[n, ..]`, or one without the first axis, as float inputs one after the other. A sample is
@@ -164,15 +183,18 @@ impl<'a> InputReader<'a> {
         Ok(values)
     }
 
-    fn array(&self, array: &Npy) -> Result<Vec<f32>, Error> {
-        if let (NpyData::I16(samples), FrontEnd::LogMel(_)) = (&array.data, &self.front_end) {
-            return self.clip(samples);
+    fn array(&self, array: Npy) -> Result<Held, Error> {
+        match (array.data, &self.front_end) {
+            (NpyData::I16(samples), FrontEnd::LogMel(s)) => {
+                // Several sounds in one array would be cut into windows that begin in one and end in the next.
+                if samples.is_empty() || array.shape.iter().filter(|&&n| n > 1).count() > 1 {
+                    return Err(self.misfit(&format!("an array of i16 of shape {:?}", array.shape)));
+                }
+                let windows = Windows::of_sound(s, samples.len());
+                Ok(Held::Sound(samples, windows))
+            }
+            (data, _) => Ok(Held::Inputs(self.batch(&Npy { data, ..array })?)),
         }
-        let values = self.batch(array)?;
-        if values.len() == self.shape.elements() {
-            return Ok(values);
-        }
-        Err(self.misfit(&format!("an array of shape {:?}", array.shape)))
     }
 
     fn image(&self, image: &Image) -> Result<Vec<f32>, Error> {
@@ -184,9 +206,11 @@ impl<'a> InputReader<'a> {
         Ok(out)
     }
 
-    fn sound(&self, pcm: Pcm) -> Result<Vec<f32>, Error> {
+    fn sound(&self, pcm: Pcm) -> Result<Held, Error> {
         let FrontEnd::LogMel(settings) = self.front_end else { return Err(self.misfit("sound")) };
-        self.clip(&pcm.at_rate(settings.sample_rate)?.samples)
+        let samples = pcm.at_rate(settings.sample_rate)?.samples;
+        let windows = Windows::of_sound(&settings, samples.len());
+        Ok(Held::Sound(samples, windows))
     }
 
     fn clip(&self, samples: &[i16]) -> Result<Vec<f32>, Error> {
@@ -196,20 +220,18 @@ impl<'a> InputReader<'a> {
         Ok(out)
     }
 
-    fn table(&self, csv: &Csv) -> Result<Vec<f32>, Error> {
-        let shape = format!("{} rows of {} columns", csv.rows(), csv.channels);
+    fn table(&self, csv: Csv) -> Result<Held, Error> {
         match self.front_end {
-            FrontEnd::Raw if csv.values.len() == self.shape.elements() => Ok(csv.values.clone()),
+            FrontEnd::Raw if csv.values.len() == self.shape.elements() => Ok(Held::Inputs(csv.values)),
             FrontEnd::Sensor(s) if csv.channels == s.norm.len() && csv.rows() >= s.frames.into() => {
-                let mut out = vec![0.0; self.shape.elements()];
-                s.normalize(&csv.values[..out.len()], &mut out)?;
-                Ok(out)
+                let windows = Windows::of_rows(&s, csv.rows());
+                Ok(Held::Rows(csv.values, windows))
             }
-            _ => Err(self.misfit(&shape)),
+            _ => Err(self.misfit(&format!("{} rows of {} columns", csv.rows(), csv.channels))),
         }
     }
 
-    fn bytes(&self, bytes: &[u8]) -> Result<Vec<f32>, Error> {
+    fn bytes(&self, bytes: &[u8]) -> Result<Held, Error> {
         let misfit = || self.misfit(&format!("{} bytes of no known format", bytes.len()));
         let elements = self.shape.elements();
         let floats = || -> Result<Vec<f32>, Error> {
@@ -219,20 +241,24 @@ impl<'a> InputReader<'a> {
             if fits { Ok(values) } else { Err(misfit()) }
         };
         match self.front_end {
-            FrontEnd::Raw => floats(),
+            FrontEnd::Raw if bytes.len() == elements => {
+                Ok(Held::Int8(bytes.iter().map(|&b| b.cast_signed()).collect()))
+            }
+            FrontEnd::Raw => Ok(Held::Inputs(floats()?)),
             FrontEnd::Sensor(s) => {
                 let mut out = vec![0.0; elements];
                 s.normalize(&floats()?, &mut out)?;
-                Ok(out)
+                Ok(Held::Inputs(out))
             }
             FrontEnd::Pixels(s) if bytes.len() == elements => {
                 let mut out = vec![0.0; elements];
                 s.normalize(bytes, &mut out)?;
-                Ok(out)
+                Ok(Held::Inputs(out))
             }
-            FrontEnd::LogMel(_) if !bytes.is_empty() && bytes.len().is_multiple_of(2) => {
-                let (samples, _) = bytes.as_chunks::<2>();
-                self.clip(&samples.iter().map(|b| i16::from_le_bytes(*b)).collect::<Vec<_>>())
+            FrontEnd::LogMel(s) if !bytes.is_empty() && bytes.len().is_multiple_of(2) => {
+                let samples: Vec<i16> = bytes.as_chunks::<2>().0.iter().map(|b| i16::from_le_bytes(*b)).collect();
+                let windows = Windows::of_sound(&s, samples.len());
+                Ok(Held::Sound(samples, windows))
             }
             _ => Err(misfit()),
         }
@@ -261,6 +287,47 @@ impl<'a> InputReader<'a> {
             ),
         };
         Error::Shape(format!("{given} given; this network takes {takes}"))
+    }
+}
+
+/// What [`InputReader::read`] found in a file: at least one input of the network.
+#[derive(Clone, Debug)]
+pub struct Content {
+    held: Held,
+    /// Numbers in one input.
+    each: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Held {
+    /// `[inputs][steps][height][width][channels]`, normalized.
+    Inputs(Vec<f32>),
+    /// As the network takes it.
+    Int8(Vec<i8>),
+    /// At the front end's rate.
+    Sound(Vec<i16>, Windows),
+    /// `[rows][channels]`, as recorded.
+    Rows(Vec<f32>, Windows),
+}
+
+impl Content {
+    /// How many inputs, at least 1.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        match (&self.held, self.windows()) {
+            (_, Some(windows)) => windows.count(),
+            (Held::Inputs(all), None) => all.len() / self.each,
+            (_, None) => 1,
+        }
+    }
+
+    /// Where the inputs lie in a recording, if this is one.
+    #[must_use]
+    pub fn windows(&self) -> Option<&Windows> {
+        match &self.held {
+            Held::Sound(_, windows) | Held::Rows(_, windows) => Some(windows),
+            Held::Inputs(_) | Held::Int8(_) => None,
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! multiply-add), and whoever reads a file reads it through this crate.
 //!
 //! ```text
-//! Folder (directory, tar) -> Sample { name, label, bytes } -> Image | Pcm | Csv | Npy | Text -> network input
+//! Folder (directory, tar) -> Sample { name, label, bytes } -> Image | Pcm | Csv | Npy | Text -> Content -> network inputs
 //! ```
 //!
 //! Input is hostile: sizes are capped before memory is taken, and every error says which file, and inside it where.
@@ -23,16 +23,18 @@ mod resample;
 mod text;
 mod visible;
 mod wav;
+mod windows;
 
 pub use csv::{Csv, RowLabel, RowLabels};
 pub use error::{Error, read_file};
 pub use fence::fence;
 pub use folder::{Entry, Folder, Sample};
 pub use image::{Image, MAX_PIXELS};
-pub use input::{InputReader, InputShape};
+pub use input::{Content, InputReader, InputShape};
 pub use listing::Kind;
 pub use npy::{Npy, NpyData};
 pub use resample::resample;
 pub use text::Text;
 pub use visible::{Visible, visible, visible_lines};
 pub use wav::{MAX_RATE, Pcm};
+pub use windows::{Unit, Windows};

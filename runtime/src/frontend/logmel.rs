@@ -182,9 +182,9 @@ impl LogMel {
         }
     }
 
-    /// The clip policy, for trainer, converter and board: a whole recording is one decision of `frames` frames. A shorter
-    /// one gets silence in front (a recurrent network then hears the end of the word last), of a longer one the beginning
-    /// counts. Calls `each(index, values)` for every frame; starts from an empty frame and leaves one.
+    /// The clip policy, for trainer, converter and board: a clip is one decision of `frames` frames. A shorter one gets
+    /// silence in front (a recurrent network then hears the end of the word last), of a longer one the beginning counts: who
+    /// wants to hear all of it cuts it first. Calls `each(index, values)` for every frame; starts from an empty frame and leaves one.
     pub fn clip(&mut self, pcm: &[i16], mut each: impl FnMut(usize, &[f32])) {
         const SILENCE: [i16; 256] = [0; 256];
         self.reset();
