@@ -1,13 +1,23 @@
 //! Output files, for the converter and the trainer: each is there whole or not at all.
 
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::{Error, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
-/// What temporary names begin with.
-pub const PREFIX: &str = ".tmp";
+/// What temporary names begin with; the name of the file that is written follows, a dot, six letters or digits and [`SUFFIX`].
+const PREFIX: &str = ".escarp-";
+
+/// What temporary names end in.
+const SUFFIX: &str = ".part";
+
+/// Letters and digits of chance.
+const CHANCE: usize = 6;
+
+/// Bytes of a file's name that its temporary name repeats: the whole may have 255.
+const REPEATED: usize = 200;
 
 /// Writes all files or none: each goes to a temporary name beside its place first, and takes its name at the end. What
 /// is there already and is no file (a pipe, a device, `/dev/stdout`) is written into: renaming would replace it.
@@ -20,7 +30,7 @@ pub fn write(files: &[(&Path, &[u8])]) -> Result<(), (PathBuf, Error)> {
         let failed = |e| (path.to_path_buf(), e);
         let place = place(path);
         if !is_special(&place) {
-            let mut file = temporary(folder(&place)).map_err(failed)?;
+            let mut file = temporary(&place).map_err(failed)?;
             file.write_all(bytes).map_err(failed)?;
             ready.push((place, file));
         }
@@ -47,15 +57,40 @@ pub fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A temporary file with the permissions of any new file: `tempfile`'s own would keep results from everybody else.
-fn temporary(folder: &Path) -> Result<NamedTempFile, Error> {
+/// Whether `name` is one that [`write()`] gives a file while it writes one of `targets`: what a killed program left.
+pub fn is_temporary(name: &OsStr, targets: &[&str]) -> bool {
+    let Some(name) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)) else {
+        return false;
+    };
+    let Some((target, chance)) = name.rsplit_once('.') else { return false };
+    let drawn = chance.len() == CHANCE && chance.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    drawn && targets.contains(&target)
+}
+
+/// A temporary file for the content of `place`. One that replaces another has its permissions from the first byte on; a new
+/// one those of any new file: `tempfile`'s own would keep results from everybody else.
+fn temporary(place: &Path) -> Result<NamedTempFile, Error> {
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    let mut prefix = String::from(PREFIX);
+    prefix.extend(name.char_indices().take_while(|(at, c)| at + c.len_utf8() <= REPEATED).map(|(_, c)| c));
+    prefix.push('.');
     let mut builder = Builder::new();
-    builder.prefix(PREFIX);
+    builder.prefix(&prefix).suffix(SUFFIX).rand_bytes(CHANCE);
     #[cfg(unix)]
-    let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666);
-    #[cfg(unix)]
-    builder.permissions(mode);
-    builder.tempfile_in(folder)
+    {
+        use std::os::unix::fs::PermissionsExt;
+
+        let before = place.metadata().ok().filter(|found| found.is_file()).map(|found| found.permissions());
+        // Asked for when a file is made, a mode is subject to the umask, as new files are to be.
+        builder.permissions(PermissionsExt::from_mode(if before.is_some() { 0o600 } else { 0o666 }));
+        let file = builder.tempfile_in(folder(place))?;
+        match before {
+            Some(before) => file.as_file().set_permissions(before).map(|()| file),
+            None => Ok(file),
+        }
+    }
+    #[cfg(not(unix))]
+    builder.tempfile_in(folder(place))
 }
 
 #[cfg(all(test, unix))]
@@ -78,6 +113,48 @@ mod tests {
         assert_eq!(reader.join().unwrap(), b"through");
         assert_eq!(std::fs::read(&file).unwrap(), b"whole");
         assert_eq!(std::fs::read_dir(shop.path()).unwrap().count(), 2, "a temporary file was left");
+    }
+
+    /// What was for its owner alone stays so, what was for all too, whatever the umask; a new file follows it.
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let shop = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+        let (file, usual) = (shop.path().join("file"), shop.path().join("usual"));
+        std::fs::write(&usual, "").unwrap();
+        write(&[(&file, b"new")]).unwrap();
+        assert_eq!(mode(&file), mode(&usual));
+        for kept in [0o600, 0o640, 0o666, 0o755, 0o444] {
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(kept)).unwrap();
+            write(&[(&file, b"replaced")]).unwrap();
+            assert_eq!((mode(&file), std::fs::read(&file).unwrap()), (kept, b"replaced".to_vec()), "{kept:o}");
+        }
+    }
+
+    #[test]
+    fn temporary_names_are_known_and_no_others() {
+        let shop = tempfile::tempdir().unwrap();
+        for name in ["model.onnx", &"ü".repeat(120), &"x".repeat(255)] {
+            let file = temporary(&shop.path().join(name)).unwrap();
+            let made = file.path().file_name().unwrap();
+            assert!(made.len() <= 255 && is_temporary(made, &["model.onnx"]) == (name == "model.onnx"), "{made:?}");
+        }
+        for name in [
+            ".tmp1",
+            ".tmpAbCd12",
+            ".escarp-",
+            ".escarp-.part",
+            ".escarp-model.onnx.AbCd12",
+            ".escarp-model.onnx.Ab-d12.part",
+            ".escarp-model.onnx.AbCd123.part",
+            ".escarp-mine.AbCd12.part",
+            "model.onnx.AbCd12.part",
+            ".escarp-model.onnx.part",
+        ] {
+            assert!(!is_temporary(OsStr::new(name), &["model.onnx"]), "{name}");
+        }
     }
 
     #[test]

@@ -22,18 +22,18 @@ pub fn remove(path: &Path) -> Result<(), TrainError> {
     }
 }
 
-/// Removes what programs that were killed while they wrote have left in `folder`.
-pub fn remove_leftovers(folder: &Path) -> Result<(), TrainError> {
+/// Removes what programs that were killed while they wrote one of `names` have left in `folder`.
+pub fn remove_leftovers(folder: &Path, names: &[&str]) -> Result<(), TrainError> {
     for entry in std::fs::read_dir(folder).map_err(TrainError::io(folder))? {
         let entry = entry.map_err(TrainError::io(folder))?;
-        if is_leftover(&entry) {
+        if is_leftover(&entry, names) {
             std::fs::remove_file(entry.path()).map_err(TrainError::io(entry.path()))?;
         }
     }
     Ok(())
 }
 
-/// Whether it is the temporary file of some program.
-pub fn is_leftover(entry: &DirEntry) -> bool {
-    entry.file_name().to_string_lossy().starts_with(output::PREFIX)
+/// Whether it is what [`write_atomically`] makes while it writes one of `names`, and no file of somebody else's.
+pub fn is_leftover(entry: &DirEntry, names: &[&str]) -> bool {
+    output::is_temporary(&entry.file_name(), names) && entry.file_type().is_ok_and(|kind| kind.is_file())
 }

@@ -18,11 +18,24 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::doctor;
 use crate::error::TrainError;
 use crate::files::{is_leftover, remove, remove_leftovers, write_atomically};
 
 /// The exported network.
 pub const MODEL: &str = "model.onnx";
+
+const CONFIG: &str = "config.json";
+const LAST: &str = "last.ckpt";
+const BEST: &str = "best.ckpt";
+const HEALTHY: &str = "healthy.ckpt";
+const VOCABULARY: &str = "vocabulary.txt";
+const METRICS: &str = "metrics.jsonl";
+const PENDING: &str = "repair.json";
+
+/// All that is written whole or not at all.
+const WHOLE: &[&str] =
+    &[CONFIG, LAST, BEST, HEALTHY, MODEL, VOCABULARY, METRICS, PENDING, doctor::log::FILE, doctor::live::REPORT];
 
 /// Paths of one run.
 #[derive(Clone, Debug)]
@@ -77,7 +90,8 @@ impl RunFolder {
     /// Refuses a folder that exists and is not empty but for what a killed program left.
     pub fn check_free(folder: &Path) -> Result<(), TrainError> {
         match std::fs::read_dir(folder) {
-            Ok(mut entries) => match entries.find(|entry| !entry.as_ref().is_ok_and(is_leftover)) {
+            Ok(mut entries) => match entries.find(|entry| !entry.as_ref().is_ok_and(|entry| is_leftover(entry, WHOLE)))
+            {
                 None => Ok(()),
                 Some(_) => Err(TrainError::RunExists(folder.into())),
             },
@@ -90,7 +104,7 @@ impl RunFolder {
     pub fn create(folder: &Path, config: &impl Serialize) -> Result<Self, TrainError> {
         Self::check_free(folder)?;
         std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
-        remove_leftovers(folder)?;
+        remove_leftovers(folder, WHOLE)?;
         let run = Self(folder.into());
         run.rewrite(config)?;
         Ok(run)
@@ -102,8 +116,17 @@ impl RunFolder {
         let Some(config) = run.read(&run.config())? else {
             return Err(run.no_run("no run of escarp-train here (config.json is missing)".into()));
         };
-        remove_leftovers(folder)?;
+        remove_leftovers(folder, WHOLE)?;
         Ok((run, config))
+    }
+
+    /// The settings of the run in `folder`, where nothing is touched; `None` if there are none.
+    ///
+    /// # Errors
+    /// A `config.json` that cannot be read, or is none of escarp-train's.
+    pub fn settings<C: DeserializeOwned>(folder: &Path) -> Result<Option<C>, TrainError> {
+        let run = Self(folder.into());
+        run.read(&run.config())
     }
 
     /// Settings; `None` if there is no such file.
@@ -126,22 +149,22 @@ impl RunFolder {
     }
 
     fn config(&self) -> PathBuf {
-        self.0.join("config.json")
+        self.0.join(CONFIG)
     }
 
     /// The latest state.
     pub fn last(&self) -> PathBuf {
-        self.0.join("last.ckpt")
+        self.0.join(LAST)
     }
 
     /// The best state on validation data.
     pub fn best(&self) -> PathBuf {
-        self.0.join("best.ckpt")
+        self.0.join(BEST)
     }
 
     /// The last state in which the doctor found nothing; written by runs that are to be repaired.
     pub fn healthy(&self) -> PathBuf {
-        self.0.join("healthy.ckpt")
+        self.0.join(HEALTHY)
     }
 
     /// Replaces the run's settings.
@@ -155,7 +178,7 @@ impl RunFolder {
     }
 
     fn pending(&self) -> PathBuf {
-        self.0.join("repair.json")
+        self.0.join(PENDING)
     }
 
     /// Writes down the settings that a repair will give the run.
@@ -175,7 +198,7 @@ impl RunFolder {
 
     /// Keeps what has been measured so far under names with `number`, so that a repaired run does not write over it.
     pub fn set_aside(&self, number: usize) -> Result<(), TrainError> {
-        for name in ["metrics.jsonl", "health.jsonl", "report.html"] {
+        for name in [METRICS, doctor::log::FILE, doctor::live::REPORT] {
             let (from, to) = (self.0.join(name), self.0.join(format!("before-repair-{number}.{name}")));
             if from.exists() {
                 std::fs::copy(&from, &to).map_err(TrainError::io(&from))?;
@@ -191,11 +214,11 @@ impl RunFolder {
 
     /// The words that have numbers.
     pub fn vocabulary(&self) -> PathBuf {
-        self.0.join("vocabulary.txt")
+        self.0.join(VOCABULARY)
     }
 
     fn metrics(&self) -> PathBuf {
-        self.0.join("metrics.jsonl")
+        self.0.join(METRICS)
     }
 
     /// Adds a line to `metrics.jsonl`.
@@ -265,6 +288,26 @@ mod tests {
         assert_eq!(config, 42);
         assert!(matches!(RunFolder::open::<i32>(folder.path()), Err(TrainError::NoRun { .. })));
         assert!(matches!(RunFolder::open::<String>(&path), Err(TrainError::NoRun { .. })));
+    }
+
+    /// What a killed program of ours left is removed; what anybody else put there is neither removed nor overlooked.
+    #[test]
+    fn only_our_half_written_files_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let ours = [".escarp-last.ckpt.AbCd12.part", ".escarp-config.json.000000.part"];
+        ours.iter().for_each(|name| std::fs::write(path.join(name), "half").unwrap());
+        RunFolder::create(path, &42).unwrap();
+        ours.iter().for_each(|name| assert!(!path.join(name).exists(), "{name}"));
+        let foreign = [".tmp", ".tmp-notes", ".tmpAbCd12", ".escarp-thesis.txt.AbCd12.part"];
+        foreign.iter().for_each(|name| std::fs::write(path.join(name), "mine").unwrap());
+        std::fs::write(path.join(ours[0]), "half").unwrap();
+        RunFolder::open::<i32>(path).unwrap();
+        assert!(!path.join(ours[0]).exists());
+        foreign.iter().for_each(|name| assert!(path.join(name).exists(), "{name} is gone"));
+        std::fs::remove_file(path.join("config.json")).unwrap();
+        assert!(matches!(RunFolder::create(path, &42), Err(TrainError::RunExists(_))), "the folder is not free");
+        foreign.iter().for_each(|name| assert_eq!(std::fs::read(path.join(name)).unwrap(), b"mine"));
     }
 
     #[test]
