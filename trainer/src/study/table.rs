@@ -83,12 +83,12 @@ impl Table {
 
     /// A section.
     pub fn html(&self) -> String {
-        let mut out = format!("<section><h2>{}</h2><table>", escape(self.title));
+        let mut out = format!("<section><h2>{}</h2><div class=\"scroll\"><table>", escape(self.title));
         for (i, line) in self.lines.iter().enumerate() {
             let tag = if i == 0 { "th" } else { "td" };
             let texts = line.iter().map(|text| format!("<{tag}>{}</{tag}>", escape(text)));
             out += &format!("<tr>{}</tr>", texts.collect::<String>());
         }
-        out + "</table></section>\n"
+        out + "</table></div></section>\n"
     }
 }
