@@ -109,10 +109,11 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    /// 2 for wrong usage, 1 for a run that failed.
+    /// 2 for wrong usage, which a net that cannot be built is too; 1 for a run that failed.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage { .. } | Self::RunExists(_) | Self::NoRun { .. } => 2,
+            Self::Usage { .. } | Self::RunExists(_) | Self::NoRun { .. } | Self::NetFile(_) => 2,
+            Self::Net(error) if error.is_of_the_net() => 2,
             _ => 1,
         }
     }

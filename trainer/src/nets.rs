@@ -5,6 +5,7 @@ mod arch;
 mod backward;
 mod batch;
 mod build;
+pub(crate) mod ending;
 mod error;
 mod file;
 mod jacobian;

@@ -131,3 +131,39 @@ fn a_net_that_the_converter_refuses_is_named_before_training() {
     let text = run(&["motion", "--hidden", "4", "--epochs", "1", "--out", "gru"], folder.path(), 0);
     assert!(!text.contains("cannot pack"), "{text}");
 }
+
+/// What is wrong with a net's file is wrong usage, whether TOML, layers or the end of the net show it.
+#[test]
+fn a_net_file_that_is_wrong_is_named_and_ends_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let refused = |net: &str, wanted: &[&str]| {
+        std::fs::write(here.join("mine.toml"), net).unwrap();
+        says(&run(&["motion", "--net", "mine.toml"], here, 2), wanted);
+        assert!(!here.join("runs").exists(), "nothing is left behind");
+    };
+    let flat = "[[layer]]\nkind = \"flatten\"\n\n";
+    refused("[[layer]\n", &["mine.toml, line 1"]);
+    refused("[[layer]]\nkind = \"danse\"\n", &["mine.toml, line 2", "`danse`", "`dense`"]);
+    refused("[[layer]]\nkind = \"softmax\"\n", &["mine.toml, line 2", "leave it out"]);
+    refused(
+        "[[layer]]\nkind = \"embedding\"\noutputs = 3\n\n[[layer]]\nkind = \"dense\"\n",
+        &["`embedding1`", "tokens"],
+    );
+    for end in ["sigmoid", "tanh", "relu"] {
+        let says = ["mine.toml", "`head`", end, "softmax (of one number a sigmoid)", "leave its `activation` out"];
+        let says = says.map(|word| if word == "relu" { "a ReLU" } else { word });
+        refused(&format!("{flat}[[layer]]\nkind = \"dense\"\nname = \"head\"\nactivation = \"{end}\"\n"), &says);
+    }
+    refused(
+        &format!("{flat}[[layer]]\nkind = \"dense\"\n\n[[layer]]\nkind = \"dropout\"\n"),
+        &["mine.toml", "`dropout3`", "leave it out"],
+    );
+    // An edited run is held to it too.
+    run(&["motion", "--hidden", "4", "--epochs", "1", "--out", "run"], here, 0);
+    let config = std::fs::read_to_string(here.join("run/config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["task"]["net"][1]["activation"] = "tanh".into();
+    std::fs::write(here.join("run/config.json"), config.to_string()).unwrap();
+    says(&run(&["motion", "--resume", "run"], here, 2), &["`head`", "a tanh"]);
+}

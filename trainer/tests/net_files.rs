@@ -71,6 +71,16 @@ fn layers_that_do_not_go_together_are_refused() {
         (refused(map, &["kind = \"dropout\"\nrate = 1.0\n"]), &["rate = 1; allowed: 0 to below 1"]),
         (refused(map, &["kind = \"flatten\"\nname = \"a.b\"\n", dense]), &["`a.b`: a name", "no dot"]),
         (refused(map, &["kind = \"flatten\"\nname = \"\"\n", dense]), &["not empty"]),
+        (refused(map, &[&format!("kind = \"flatten\"\nname = \"{}\"\n", "x".repeat(70_000)), dense]), &["200 bytes"]),
+        // The net's output was that of `pool`, whatever the loss was checked against.
+        (
+            refused("{ vector = 3 }", &[dense, dense2, "kind = \"branch\"\nfrom = \"head\"\n"]),
+            &["`wide`: no layer takes what it gives"],
+        ),
+        (
+            refused(sequence, &["kind = \"gru\"\nname = \"deep\"\nhidden = 4096\nlayers = 2\n", dense]),
+            &["`deep`: weights of the net up to here = 3", "allowed: 1 to 268435456"],
+        ),
         (refused("{ vector = 3 }", &["kind = \"branch\"\nfrom = \"input\"\n"]), &["no layers"]),
         (
             refused(

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{usage, within};
 use crate::error::TrainError;
 use crate::nets::presets::{PRESETS, Preset};
-use crate::nets::{HIDDEN, LAYERS, LayerSpec, Net, NetFile, Shape, WIDTHS};
+use crate::nets::{HIDDEN, LAYERS, LayerSpec, Net, NetFile, Shape, WIDTHS, ending};
 
 /// `--net`.
 #[derive(Args)]
@@ -49,7 +49,9 @@ impl NetFlag {
         let text = std::fs::read_to_string(Path::new(name)).map_err(|e| {
             usage("--net", format!("{name} is no preset, and as a file: {e}; escarp-train nets lists the presets"))
         })?;
-        Ok((NetFile::parse(name, &text)?, false))
+        let net = NetFile::parse(name, &text)?;
+        ending::check(&net.layers).map_err(|e| usage("--net", format!("{name}: {e}")))?;
+        Ok((net, false))
     }
 
     /// The layers of `--net` or, without it, of the preset `model`, `width` wide.

@@ -5,13 +5,17 @@ use std::collections::HashMap;
 use rand_chacha::ChaCha8Rng;
 
 use super::arch::within;
-use super::{Arch, NetError, Node, Shape};
+use super::{Arch, NetError, Node, Shape, ending};
 use crate::layers::Layer;
 use crate::layers::activation::{Activation, Function};
 use crate::scalar::Scalar;
 
-/// Weights of one layer: 1 GiB of them, ten times those of the largest preset together. More is a slip of the pen.
+/// Weights of one layer, and of all layers together: 1 GiB of them, ten times those of the largest preset. More is a slip
+/// of the pen.
 const MOST_WEIGHTS: usize = 1 << 28;
+
+/// Of a layer's name: a checkpoint counts those of its tensors, which are longer, in 16 bits.
+const LONGEST_NAME: usize = 200;
 
 /// The nodes of `arch` in the order in which they run, and the shape that the last gives: the net's outputs.
 pub(super) fn build<T: Scalar>(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<(Vec<Node<T>>, Shape), NetError> {
@@ -21,12 +25,14 @@ pub(super) fn build<T: Scalar>(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<(Vec
         let takes = format!("the loss takes a vector of {} numbers, or one for each frame", arch.classes);
         return Err(NetError::Fit { takes, below: name, shape });
     }
-    for value in 1..builder.nodes.len() {
+    // What the last layer gives goes to the loss; of a list that ends in a branch that is what it branches off from.
+    for value in (1..=builder.nodes.len()).filter(|&value| value != builder.at.value) {
         if builder.nodes.iter().all(|node| !node.inputs.contains(&value)) {
             let layer = builder.nodes[value - 1].name.clone();
             return Err(NetError::Layer { layer, reason: "no layer takes what it gives".into() });
         }
     }
+    ending::check(&arch.layers)?;
     Ok((builder.nodes, shape))
 }
 
@@ -35,12 +41,13 @@ pub(super) fn layers<'r, T: Scalar>(arch: &Arch, rng: &'r mut ChaCha8Rng) -> Res
     arch.check()?;
     let at = Place { value: 0, shape: arch.input, name: "the input".into() };
     let places = HashMap::from([("input".to_owned(), at.clone())]);
-    let mut builder = Builder { nodes: Vec::new(), at, places, classes: arch.classes, rng };
+    let mut builder = Builder { nodes: Vec::new(), at, places, classes: arch.classes, weights: 0, rng };
     for (i, layer) in arch.layers.iter().enumerate() {
         let name = layer.name_at(i);
         // What a layer is made of is named `layer.part`: a dot in a name could make two tensors of one name.
-        if name.is_empty() || name.contains('.') {
-            return Err(NetError::Layer { layer: name, reason: "a name is not empty and has no dot".into() });
+        if name.is_empty() || name.contains('.') || name.len() > LONGEST_NAME {
+            let reason = format!("a name is not empty, has no dot and is no longer than {LONGEST_NAME} bytes");
+            return Err(NetError::Layer { layer: name.chars().take(40).collect(), reason });
         }
         layer.build(&name, &mut builder)?;
         // Two layers of one name would share their place in a checkpoint.
@@ -74,6 +81,8 @@ pub(super) struct Builder<'r, T> {
     places: HashMap<String, Place>,
     /// Classes to tell apart.
     pub classes: usize,
+    /// Weights of all layers so far.
+    weights: usize,
     /// Draws the initial weights, layer after layer.
     pub rng: &'r mut ChaCha8Rng,
 }
@@ -95,11 +104,13 @@ impl<T: Scalar> Builder<'_, T> {
         })
     }
 
-    /// Refuses more than [`MOST_WEIGHTS`] in layer `name`, before memory is asked for them; `factors` are the sizes of
-    /// their axes.
-    pub fn weights(&self, name: &str, factors: &[usize]) -> Result<(), NetError> {
+    /// Refuses more than [`MOST_WEIGHTS`] in layer `name`, or in all up to it, before memory is asked for them; `factors`
+    /// are the sizes of their axes.
+    pub fn weights(&mut self, name: &str, factors: &[usize]) -> Result<(), NetError> {
         let count = factors.iter().fold(1usize, |n, &f| n.saturating_mul(f));
-        within(name, "weights", count, 1..=MOST_WEIGHTS)
+        within(name, "weights", count, 1..=MOST_WEIGHTS)?;
+        self.weights = self.weights.saturating_add(count);
+        within(name, "weights of the net up to here", self.weights, 1..=MOST_WEIGHTS)
     }
 
     /// The number that the next node will have.

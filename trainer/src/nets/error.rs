@@ -115,3 +115,10 @@ pub enum NetError {
     #[error("net: an empty batch")]
     Empty,
 }
+
+impl NetError {
+    /// Whether the net itself is wrong, as its file or flags say it, and not what it is given.
+    pub fn is_of_the_net(&self) -> bool {
+        matches!(self, Self::Number { .. } | Self::Fit { .. } | Self::Layer { .. } | Self::NoLayers | Self::Name { .. })
+    }
+}

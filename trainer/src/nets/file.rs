@@ -45,6 +45,9 @@ struct Head {
     _layer: IgnoredAny,
 }
 
+/// Who writes one wants probabilities, and has them.
+const SOFTMAX: &str = " (the loss, and whoever runs the net, put one on what the last layer gives: leave it out)";
+
 impl NetFile {
     /// The net for what it was drawn for, if its file says that.
     pub fn arch(&self) -> Option<Arch> {
@@ -61,7 +64,10 @@ impl NetFile {
             NetFileError { file: file.to_owned(), line, reason }
         };
         // Serde does not place what is missing: that is the table's fault.
-        let at = |place: usize, e: &toml::de::Error| error(e.span().map_or(place, |s| s.start), e.message().to_owned());
+        let at = |place: usize, e: &toml::de::Error| {
+            let hint = if e.message().starts_with("unknown variant `softmax`") { SOFTMAX } else { "" };
+            error(e.span().map_or(place, |s| s.start), format!("{}{hint}", e.message()))
+        };
         let root = DeTable::parse(text).map_err(|e| at(0, &e))?;
         let head = Head::deserialize(Deserializer::from(root.clone())).map_err(|e| at(0, &e))?;
         let layers = root.get_ref().get("layer").expect("the head has it");
@@ -82,7 +88,10 @@ impl NetFile {
             let keys = ValueDeserializer::from(Spanned::new(value.span(), DeValue::Table(table)));
             match LayerSpec::read(word, keys) {
                 Some(layer) => layer.map_err(|e| at(start, &e)),
-                None => Err(error(kind.span().start, format!("no kind of layer `{word}`; allowed: {}", kinds()))),
+                None => {
+                    let hint = if word == "softmax" { SOFTMAX } else { "" };
+                    Err(error(kind.span().start, format!("no kind of layer `{word}`{hint}; allowed: {}", kinds())))
+                }
             }
         };
         let layers = tables.iter().map(read).collect::<Result<Vec<_>, _>>()?;
@@ -124,6 +133,8 @@ mod tests {
             (format!("{gru}hidden = 4\ngate_bias = \"one\"\n"), 4, &["string \"one\"", "{ kind = \"one\" }"]),
             (format!("{gru}hidden = \n"), 3, &[]),
             ("[[layer]]\nkind = \"dense\"\nactivation = \"relo\"\n".to_owned(), 3, &["`relo`", "`hard-swish`"]),
+            ("[[layer]]\nkind = \"dense\"\nactivation = \"softmax\"\n".to_owned(), 3, &["`softmax`", "leave it out"]),
+            ("[[layer]]\nkind = \"softmax\"\n".to_owned(), 2, &["`softmax`", "leave it out", "`dense`"]),
         ] {
             let error = refused(&text);
             assert_eq!((error.file.as_str(), error.line), ("my.toml", line), "{text}{error}");

@@ -80,7 +80,7 @@ impl Gru {
         check_bias(name, self.gate_bias)?;
         let &Self { hidden, layers, bidirectional, every_step, .. } = self;
         let (init, recurrent_init) = (self.init.as_ref(), self.recurrent_init.as_ref());
-        let stack = Stack { hidden, layers, bidirectional, every_step, init, recurrent_init };
+        let stack = Stack { gates: 3, hidden, layers, bidirectional, every_step, init, recurrent_init };
         let bias = self.gate_bias;
         match self.reset {
             Reset::After => stack.build(name, builder, |inputs, hidden, rng| gru::Gru::new(inputs, hidden, bias, rng)),

@@ -60,7 +60,7 @@ impl Lstm {
         check_bias(name, self.gate_bias)?;
         let &Self { hidden, layers, bidirectional, every_step, .. } = self;
         let (init, recurrent_init) = (self.init.as_ref(), self.recurrent_init.as_ref());
-        let stack = Stack { hidden, layers, bidirectional, every_step, init, recurrent_init };
+        let stack = Stack { gates: 4, hidden, layers, bidirectional, every_step, init, recurrent_init };
         stack.build(name, builder, |inputs, hidden, rng| lstm::Lstm::new(inputs, hidden, self.gate_bias, rng))
     }
 }

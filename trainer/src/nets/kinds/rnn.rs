@@ -54,7 +54,7 @@ impl Rnn {
     pub(super) fn build<T: Scalar>(&self, name: &str, builder: &mut Builder<'_, T>) -> Result<(), NetError> {
         let &Self { hidden, layers, bidirectional, every_step, .. } = self;
         let (init, recurrent_init) = (self.init.as_ref(), self.recurrent_init.as_ref());
-        let stack = Stack { hidden, layers, bidirectional, every_step, init, recurrent_init };
+        let stack = Stack { gates: 1, hidden, layers, bidirectional, every_step, init, recurrent_init };
         stack.build(name, builder, rnn::Rnn::new)
     }
 }

@@ -13,6 +13,8 @@ use crate::scalar::Scalar;
 /// Recurrent layers on top of each other; all but the last hand on every state.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stack<'a> {
+    /// Matrices of a cell for its input, and as many for its state.
+    pub gates: usize,
     pub hidden: usize,
     pub layers: usize,
     pub bidirectional: bool,
@@ -31,7 +33,7 @@ impl Stack<'_> {
         builder: &mut Builder<'_, T>,
         cell: impl Fn(usize, usize, &mut ChaCha8Rng) -> C,
     ) -> Result<(), NetError> {
-        let Self { hidden, layers, bidirectional, every_step, init, recurrent_init } = self;
+        let Self { gates, hidden, layers, bidirectional, every_step, init, recurrent_init } = self;
         within(name, "hidden", hidden, HIDDEN)?;
         within(name, "layers", layers, LAYERS)?;
         for (key, init) in [("", init), ("recurrent_", recurrent_init)] {
@@ -43,6 +45,8 @@ impl Stack<'_> {
                 return Err(builder.misfit(name, "a sequence"));
             };
             let every_step = every_step || layer < layers;
+            let directions = if bidirectional { 2 } else { 1 };
+            builder.weights(name, &[directions, gates, hidden, inputs + hidden])?;
             let mut next = || {
                 let mut cell = cell(inputs, hidden, builder.rng);
                 cell.weights_mut().restart(init, recurrent_init, builder.rng);
