@@ -6,7 +6,7 @@ mod step;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use escarp_converter::metadata::Metadata;
+use escarp_converter::metadata::{Activation, Metadata};
 
 use crate::average::Average;
 use crate::config::Settings;
@@ -19,7 +19,7 @@ use crate::evaluate::{Evaluation, evaluate};
 use crate::events::Events;
 use crate::export::export;
 use crate::files::write_atomically;
-use crate::nets::Net;
+use crate::nets::{Net, NetError};
 use crate::optim::Optimizer;
 use crate::plan::Plan;
 use crate::progress::{Now, Progress, share};
@@ -103,7 +103,14 @@ pub fn fit(
         doctor.report()?;
     }
     match (trained, fit.ill()) {
-        (Ok(End::Plan), _) => fit.finish(),
+        (Ok(End::Plan), _) => {
+            let step = fit.state.plan.step();
+            match fit.finish() {
+                // All steps are done and saved.
+                Err(TrainError::Net(NetError::Interrupted)) => Ok(Outcome::Interrupted { step }),
+                finished => finished,
+            }
+        }
         (Ok(End::Asked), _) => Ok(Outcome::Interrupted { step: fit.state.plan.step() }),
         (Ok(End::Ill) | Err(TrainError::Diverged { .. }), Some(verdict)) => Ok(Outcome::Ill(Box::new(verdict))),
         (Ok(End::Ill), None) => unreachable!("only an ill run ends so"),
@@ -196,13 +203,19 @@ impl<'a> Fit<'a> {
         stop: &dyn Fn(u64) -> bool,
     ) -> Result<End, TrainError> {
         while !self.state.plan.finished() {
-            match self.epoch(events, progress, stop)? {
-                None => self.end_epoch(events, progress)?,
-                Some(End::Asked) => {
+            let done = match self.epoch(events, progress, stop) {
+                Ok(None) => self.end_epoch(events, progress).map(|()| None),
+                done => done,
+            };
+            match done {
+                Ok(None) => {}
+                // In a step, or in what is measured at an epoch's end, which leaves no trace until it is complete.
+                Ok(Some(End::Asked)) | Err(TrainError::Net(NetError::Interrupted)) => {
                     self.save(&self.run.last())?;
                     return Ok(End::Asked);
                 }
-                Some(end) => return Ok(end),
+                Ok(Some(end)) => return Ok(end),
+                Err(error) => return Err(error),
             }
         }
         Ok(End::Plan)
@@ -280,6 +293,11 @@ impl<'a> Fit<'a> {
         if let Some(lost) = validation.filter(|v| !v.loss.is_finite()) {
             return Err(self.lost_on_validation(lost.loss, events, progress)?);
         }
+        // Without validation samples every epoch is kept, the last in the end.
+        let correct = validation.map_or(0, |v| v.correct);
+        let peak = self.state.best.map_or(correct, |best| best.peak.max(correct));
+        let best = no_worse(correct, peak, validation.map_or(0, |v| v.total));
+        let seen = if best { Some(self.averaged(Self::activations)?) } else { None };
         self.state.validation_loss = validation.map(|v| v.loss.to_bits());
         self.state.epoch += 1;
         self.state.batch = 0;
@@ -298,15 +316,11 @@ impl<'a> Fit<'a> {
         };
         self.run.append(&metrics)?;
         events.scalars(metrics.step, &metrics.scalars())?;
-        // Without validation samples every epoch is kept, the last in the end.
-        let correct = validation.map_or(0, |v| v.correct);
-        let peak = self.state.best.map_or(correct, |best| best.peak.max(correct));
-        let best = no_worse(correct, peak, validation.map_or(0, |v| v.total));
         let epoch = if best { self.state.epoch } else { self.state.best.map_or(0, |best| best.epoch) };
         self.state.best = Some(Best { epoch, peak });
-        if best {
+        if let Some(seen) = seen {
             self.save(&self.run.best())?;
-            self.averaged(|fit| fit.write_model(validation, None))?;
+            self.averaged(|fit| fit.write_model(seen, validation, None))?;
         }
         let measured = validation.map_or(String::new(), |v| {
             format!(
@@ -336,7 +350,10 @@ impl<'a> Fit<'a> {
             Some(samples) => on(samples, &(0..samples.count() as u32).collect::<Vec<_>>())?,
             None => None,
         };
-        self.averaged(|fit| fit.write_model(validation, test))?;
+        self.averaged(|fit| {
+            let seen = fit.activations()?;
+            fit.write_model(seen, validation, test)
+        })?;
         Ok(Outcome::Finished { validation, test, epoch: self.state.epoch })
     }
 
@@ -353,7 +370,17 @@ impl<'a> Fit<'a> {
         result
     }
 
-    fn write_model(&mut self, validation: Option<Evaluation>, test: Option<Evaluation>) -> Result<(), TrainError> {
+    /// What the net's tensors hold, for whoever converts it.
+    fn activations(&mut self) -> Result<Vec<Activation>, TrainError> {
+        Ok(activations(&mut self.net, self.job.samples, &spread(&self.job.split.train))?)
+    }
+
+    fn write_model(
+        &mut self,
+        seen: Vec<Activation>,
+        validation: Option<Evaluation>,
+        test: Option<Evaluation>,
+    ) -> Result<(), TrainError> {
         let mut metadata = self.job.metadata.clone();
         let mut note = |key: &str, value: String| metadata.provenance.insert(key.into(), value);
         note("epoch", self.state.epoch.to_string());
@@ -366,7 +393,7 @@ impl<'a> Fit<'a> {
                 note(key, format!("{:.2} % ({} of {of})", 100.0 * e.accuracy(), e.correct));
             }
         }
-        metadata.activations = activations(&mut self.net, self.job.samples, &spread(&self.job.split.train))?;
+        metadata.activations = seen;
         write_atomically(&self.run.model(), &export(&self.net, &metadata)?)
     }
 }

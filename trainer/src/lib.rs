@@ -18,6 +18,7 @@ pub mod fit;
 pub mod freeze;
 pub mod generate;
 pub mod init;
+pub mod interrupt;
 pub mod layers;
 pub mod loss;
 pub mod matmul;

@@ -8,16 +8,15 @@ use escarp_trainer::app;
 use escarp_trainer::cli::{self, Generated, Request};
 use escarp_trainer::error::TrainError;
 use escarp_trainer::generate::{Counts, gestures, images, recordings, reviews};
+use escarp_trainer::interrupt;
 use escarp_trainer::study::command::Order;
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// Whether somebody looks at [`INTERRUPTED`]: a run that has begun to train has something to save.
+/// Whether somebody asks [`interrupted`]: a run that has begun to train has something to save.
 static TRAINING: AtomicBool = AtomicBool::new(false);
 
 fn interrupted() -> bool {
     TRAINING.store(true, Ordering::Relaxed);
-    INTERRUPTED.load(Ordering::Relaxed)
+    interrupt::asked()
 }
 
 fn main() -> ExitCode {
@@ -78,7 +77,7 @@ fn prepare(threads: Option<usize>) -> Result<(), TrainError> {
     let start = |reason: String| TrainError::Start { reason };
     pool.build_global().map_err(|e| start(e.to_string()))?;
     let handler = || {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+        if interrupt::ask() {
             std::process::exit(1);
         }
         if !TRAINING.load(Ordering::Relaxed) {

@@ -28,9 +28,10 @@ pub use shape::Shape;
 pub use stand_in::StandIn;
 
 use crate::export::graph::{Graph, Value};
+use crate::interrupt;
 use crate::layers::conv::ConvBuffers;
 use crate::layers::{Layer, Mode, Noise, Pass};
-use crate::loss::{Targets, masked_loss};
+use crate::loss::{Loss, Targets, masked_loss};
 use crate::parameter::{Parameter, gradient_norm};
 use crate::scalar::Scalar;
 
@@ -104,7 +105,8 @@ impl<T: Scalar> Net<T> {
     /// `label_smoothing` in 0..1 concerns classes.
     ///
     /// # Errors
-    /// [`NetError`] if shapes or labels do not fit. A loss that is not finite is no error here: it is in the
+    /// [`NetError`] if shapes or labels do not fit, and [`NetError::Interrupted`]: then gradients and batch-norm statistics
+    /// may hold anything. A loss that is not finite is no error here: it is in the
     /// statistics, and [`crate::parameter::first_non_finite`] names the layer.
     pub fn gradients<'a>(
         &mut self,
@@ -135,22 +137,38 @@ impl<T: Scalar> Net<T> {
         targets.check(rows, self.arch.classes)?;
         let seen = self.with_stand_in(|stand_in, net| stand_in.begin(net, batch)).transpose()?;
         let batch = Batch { x: seen.as_ref().unwrap_or(batch.x), ..batch };
-        self.forward(batch, Mode::Train);
+        let loss = self.there_and_back(batch, targets, label_smoothing, watch);
+        // Also of a pass that was cut short: the weights go back to what they were.
+        self.with_stand_in(|stand_in, net| stand_in.end(net));
+        let loss = loss?;
+        self.noise.step += 1;
+        let gradient_norm = gradient_norm(&self.trainable());
+        let all = loss.loss + self.activity_loss(batch);
+        Ok(StepStats { loss: all, correct: loss.correct, samples: loss.samples, gradient_norm })
+    }
+
+    /// From the inputs to the loss and its gradients.
+    fn there_and_back(
+        &mut self,
+        batch: Batch<'_, T>,
+        targets: Targets<'_>,
+        label_smoothing: f32,
+        watch: Option<&mut dyn Watch<T>>,
+    ) -> Result<Loss<T>, NetError> {
+        self.forward(batch, Mode::Train)?;
         let counted: Option<Vec<bool>> = match (batch.lengths, self.output) {
             (Some(lengths), Shape::Sequence([frames, _])) => {
                 Some(lengths.iter().flat_map(|&n| (0..frames).map(move |frame| frame < n)).collect())
             }
             _ => None,
         };
-        let loss = masked_loss(self.outputs().view(), targets, label_smoothing, counted.as_deref());
+        let mut loss = masked_loss(self.outputs().view(), targets, label_smoothing, counted.as_deref());
         let shape = self.values.last().map(|v| v.raw_dim()).expect("a net has layers");
-        let gradient = loss.gradient.into_shape_with_order(shape).expect("as many numbers");
-        self.backward(batch, gradient, Mode::Train, watch);
-        self.with_stand_in(|stand_in, net| stand_in.end(net));
-        self.noise.step += 1;
-        let gradient_norm = gradient_norm(&self.trainable());
-        let all = loss.loss + self.activity_loss(batch);
-        Ok(StepStats { loss: all, correct: loss.correct, samples: loss.samples, gradient_norm })
+        let gradient = std::mem::replace(&mut loss.gradient, Array2::zeros((0, 0)))
+            .into_shape_with_order(shape)
+            .expect("as many numbers");
+        self.backward(batch, gradient, Mode::Train, watch)?;
+        Ok(loss)
     }
 
     /// Outputs `[batch, classes]` in evaluation mode, or `[batch * frames, classes]` of a net that answers every frame.
@@ -166,14 +184,17 @@ impl<T: Scalar> Net<T> {
         let mut logits = Array2::zeros((0, self.arch.classes));
         for (i, part) in x.axis_chunks_iter(Axis(0), EVALUATION_BATCH).enumerate() {
             let lengths = lengths.map(|all| &all[i * EVALUATION_BATCH..][..part.shape()[0]]);
-            self.forward(Batch { x: &part.as_standard_layout().into_owned(), lengths }, Mode::Evaluate);
+            self.forward(Batch { x: &part.as_standard_layout().into_owned(), lengths }, Mode::Evaluate)?;
             logits.append(Axis(0), self.outputs().view()).expect("the same classes");
         }
         Ok(logits)
     }
 
     /// Runs all nodes; what they give stays in `values`.
-    fn forward(&mut self, Batch { x, lengths }: Batch<'_, T>, mode: Mode) {
+    ///
+    /// # Errors
+    /// [`NetError::Interrupted`]; then `values` holds anything.
+    fn forward(&mut self, Batch { x, lengths }: Batch<'_, T>, mode: Mode) -> Result<(), NetError> {
         let mut pass = Pass { mode, lengths, noise: self.noise, conv: &mut self.conv };
         for (i, node) in self.nodes.iter_mut().enumerate() {
             let (before, rest) = self.values.split_at_mut(i);
@@ -182,7 +203,12 @@ impl<T: Scalar> Net<T> {
             if let (Mode::Train, Some(stand_in)) = (mode, &mut self.stand_in) {
                 stand_in.gave(i, &mut rest[0]);
             }
+            // What a layer left undone must not reach the next.
+            if interrupt::asked() {
+                return Err(NetError::Interrupted);
+            }
         }
+        Ok(())
     }
 
     /// Shape of the outputs of one sample: a vector, or one for each frame.

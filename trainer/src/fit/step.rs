@@ -48,7 +48,11 @@ impl Fit<'_> {
         let due = self.doctor.as_ref().is_some_and(|doctor| doctor.due(step));
         // The first step is looked at though no doctor may watch: weights that are too large are said before they are used.
         let mut measure = (due || step == 0).then(Measure::default);
-        let stats = self.gradients(inputs, targets, measure.as_mut())?;
+        let kept: Vec<Vec<f32>> = self.net.buffers().into_iter().map(|(_, values)| values.to_vec()).collect();
+        let stats = self.gradients(inputs, targets, measure.as_mut()).inspect_err(|_| {
+            // A step that was cut short has moved the statistics of some layers and nothing else.
+            self.net.buffers().into_iter().zip(&kept).for_each(|((_, now), kept)| now.copy_from_slice(kept));
+        })?;
         if !stats.loss.is_finite() || !stats.gradient_norm.is_finite() {
             if self.doctor.is_some() && measure.is_none() {
                 // Once more, so that the doctor sees where it began.

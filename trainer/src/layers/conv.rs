@@ -17,6 +17,7 @@ use rayon::prelude::*;
 
 use super::{InputGradient, numbers, numbers_mut, reshape};
 use crate::batch::{samples_per_piece, sum_in_order};
+use crate::interrupt;
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::parameter::Weights;
 use crate::scalar::Scalar;
@@ -177,6 +178,9 @@ impl<T: Scalar> Conv<T> {
         (numbers(x).par_chunks(image * piece), numbers_mut(y).par_chunks_mut(map * piece), &mut buffers.pieces)
             .into_par_iter()
             .for_each(|(xs, ys, buffer)| {
+                if interrupt::asked() {
+                    return;
+                }
                 zeroed(&mut buffer.frame, g.frame_len());
                 for (x, y) in xs.chunks_exact(image).zip(ys.chunks_exact_mut(map)) {
                     g.fill_frame(x, &mut buffer.frame);
@@ -220,6 +224,9 @@ impl<T: Scalar> Conv<T> {
         (numbers(x).par_chunks(image * piece), numbers(dy).par_chunks(map * piece), &mut buffers.pieces)
             .into_par_iter()
             .for_each(|(xs, dys, buffer)| {
+                if interrupt::asked() {
+                    return;
+                }
                 zeroed(&mut buffer.frame, g.frame_len());
                 zeroed(&mut buffer.wide, g.windows() * outputs);
                 zeroed(&mut buffer.gradient, self.weight.value.len());
@@ -255,6 +262,9 @@ impl<T: Scalar> Conv<T> {
         (numbers_mut(dx).par_chunks_mut(image * piece), numbers(dy).par_chunks(map * piece), &mut buffers.pieces)
             .into_par_iter()
             .for_each(|(dxs, dys, buffer)| {
+                if interrupt::asked() {
+                    return;
+                }
                 for (dx, dy) in dxs.chunks_exact_mut(image).zip(dys.chunks_exact(map)) {
                     if self.stride == 1 {
                         self.input_gradient_dense(&g, turned, dy, buffer, |row, values| {

@@ -3,20 +3,24 @@
 use ndarray::ArrayD;
 
 use super::activity::add_gradient;
-use super::{Batch, Net, Watch, value};
+use super::{Batch, Net, NetError, Watch, value};
+use crate::interrupt;
 use crate::layers::{InputGradient, Mode, Pass};
 use crate::scalar::Scalar;
 
 impl<T: Scalar> Net<T> {
     /// Runs all nodes backwards from `d`, the gradient of the last value: in [`Mode::Train`] down to the lowest with
     /// something to train, in [`Mode::Evaluate`] down to the input, whose gradient it returns.
+    ///
+    /// # Errors
+    /// [`NetError::Interrupted`].
     pub(super) fn backward(
         &mut self,
         Batch { x, lengths }: Batch<'_, T>,
         d: ArrayD<T>,
         mode: Mode,
         mut watch: Option<&mut dyn Watch<T>>,
-    ) -> Option<ArrayD<T>> {
+    ) -> Result<Option<ArrayD<T>>, NetError> {
         let mut pass = Pass { mode, lengths, noise: self.noise, conv: &mut self.conv };
         let mut gradients: Vec<Option<ArrayD<T>>> = (0..=self.nodes.len()).map(|_| None).collect();
         gradients[self.nodes.len()] = Some(d);
@@ -61,11 +65,14 @@ impl<T: Scalar> Net<T> {
                 gradients[v] = Some(array);
             }
             self.spare.push(dy);
+            if interrupt::asked() {
+                return Err(NetError::Interrupted);
+            }
         }
         // Batches of other sizes leave arrays that nobody will ask for again: the oldest go.
         let surplus = self.spare.len().saturating_sub(self.nodes.len() + 1);
         self.spare.drain(..surplus);
-        gradients[0].take().filter(|_| to_input)
+        Ok(gradients[0].take().filter(|_| to_input))
     }
 }
 

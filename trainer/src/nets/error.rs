@@ -111,6 +111,9 @@ pub enum NetError {
     /// The arithmetic that stands in for the layers' own cannot compute this.
     #[error("{0}")]
     StandIn(String),
+    /// Somebody asked the program to stop while this was computed, see [`crate::interrupt`].
+    #[error("interrupted")]
+    Interrupted,
     /// No sample at all.
     #[error("net: an empty batch")]
     Empty,

@@ -36,12 +36,12 @@ impl<T: Scalar> Net<T> {
             let copies = EVALUATION_BATCH.min(rows - first);
             let batch = ArrayD::from_shape_vec(self.arch.input_shape(copies), numbers(x).repeat(copies));
             let batch = batch.expect("so many copies of one sample");
-            self.forward(Batch::from(&batch), Mode::Evaluate);
+            self.forward(Batch::from(&batch), Mode::Evaluate)?;
             let mut d = ArrayD::zeros([&[copies][..], &shape[..]].concat());
             for (i, mut d) in d.outer_iter_mut().enumerate() {
                 *d.iter_mut().nth(first + i).expect("one of the outputs") = T::one();
             }
-            let by_input = self.backward(Batch::from(&batch), d, Mode::Evaluate, None);
+            let by_input = self.backward(Batch::from(&batch), d, Mode::Evaluate, None)?;
             jacobian.extend(numbers(&by_input.expect("evaluation goes back to the input")).iter().map(|v| v.wide()));
         }
         let jacobian = DMatrix::from_row_slice(rows, x.len(), &jacobian);
@@ -59,7 +59,7 @@ impl<T: Scalar> Net<T> {
     /// [`NetError::Shape`].
     pub fn state_jacobians(&mut self, x: &ArrayD<T>) -> Result<Vec<StateJacobians>, NetError> {
         self.check_one(x)?;
-        self.forward(x.into(), Mode::Evaluate);
+        self.forward(x.into(), Mode::Evaluate)?;
         let of_node = |node: &Node<T>| {
             let input = value(x, &self.values, *node.inputs.first()?).index_axis(Axis(0), 0).to_owned();
             Some((node.name.clone(), node.layer.state_jacobians(&input)?))

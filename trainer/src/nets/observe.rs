@@ -11,7 +11,7 @@ impl<T: Scalar> Net<T> {
     /// `i + 1` what node `i` gives.
     ///
     /// # Errors
-    /// [`NetError`] if shapes do not fit.
+    /// [`NetError`] if shapes do not fit, and [`NetError::Interrupted`].
     pub fn observe<'a>(
         &mut self,
         batch: impl Into<Batch<'a, T>>,
@@ -22,7 +22,7 @@ impl<T: Scalar> Net<T> {
         for (i, part) in x.axis_chunks_iter(Axis(0), EVALUATION_BATCH).enumerate() {
             let part = part.as_standard_layout().into_owned();
             let lengths = lengths.map(|all| &all[i * EVALUATION_BATCH..][..part.shape()[0]]);
-            self.forward(Batch { x: &part, lengths }, Mode::Evaluate);
+            self.forward(Batch { x: &part, lengths }, Mode::Evaluate)?;
             see(0, &part);
             self.values.iter().enumerate().for_each(|(i, value)| see(i + 1, value));
         }

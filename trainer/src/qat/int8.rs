@@ -17,6 +17,7 @@ use super::failed;
 use crate::batch::samples_per_piece;
 use crate::data::Samples;
 use crate::export::export;
+use crate::interrupt;
 use crate::layers::numbers;
 use crate::nets::{Net, NetError};
 
@@ -75,6 +76,9 @@ impl Int8 {
                 let mut session = Session::new(&model, &mut arena, detect()).map_err(failed)?;
                 let mut made = vec![Vec::new(); graph.nodes.len()];
                 for sample in x.chunks_exact(sample) {
+                    if interrupt::asked() {
+                        return Err(NetError::Interrupted);
+                    }
                     session.reset();
                     for frame in sample.chunks_exact(sample.len() / graph.steps) {
                         let frame: Vec<i8> = frame.iter().map(|&v| scale.quantize(v)).collect();

@@ -13,6 +13,7 @@ use super::training::Session;
 use super::{Cell, Study, origin};
 use crate::error::TrainError;
 use crate::files::write_atomically;
+use crate::nets::NetError;
 use crate::progress::Progress;
 
 /// What the user asked for.
@@ -54,7 +55,11 @@ impl Order<'_> {
             progress.start(title.clone(), cell.recipe.steps());
             let began = Instant::now();
             let mut session = Session { stop, progress: &mut progress, pictures: pictures.as_ref() };
-            let Some(outcome) = cell.recipe.run(seed, &mut session)? else {
+            let outcome = match cell.recipe.run(seed, &mut session) {
+                Err(TrainError::Net(NetError::Interrupted)) => None,
+                ended => ended?,
+            };
+            let Some(outcome) = outcome else {
                 finished = false;
                 break;
             };

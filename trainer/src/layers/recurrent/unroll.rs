@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::cell::{Cell, Step, StepBack, Steps, add, add_rows};
 use super::weights::CellWeights;
+use crate::interrupt;
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::scalar::Scalar;
 
@@ -49,6 +50,9 @@ pub(super) fn forward<T: Scalar, C: Cell<T>>(cell: &C, x: &[T], batch: usize, ac
 
     let at_once = steps_at_once(batch, gates);
     for (t, &rows) in active.iter().enumerate() {
+        if interrupt::asked() {
+            return; // and what there is goes no further
+        }
         if t.is_multiple_of(at_once) {
             let frames = at_once.min(steps - t) * batch;
             let x = &x[t * batch * weights.inputs..][..frames * weights.inputs];
@@ -109,6 +113,9 @@ pub(super) fn backward<T: Scalar, C: Cell<T>>(
     }
     let mut last = active.len();
     for t in (0..active.len()).rev() {
+        if interrupt::asked() {
+            return;
+        }
         let Trace { states, gates: all_gates, kept, product, d_memory: memory } = &mut *trace;
         let rows = active[t];
         let n = rows * hidden;
