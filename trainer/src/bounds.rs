@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use crate::clip::Clip;
 use crate::config::{Config, Settings, Task};
+use crate::data::images::Augmentation;
 use crate::data::mixup::ALPHAS;
 use crate::data::sound::{BANDS, RATES};
 use crate::data::text::WORDS;
@@ -23,6 +24,22 @@ pub const HIGHEST_RATE: f32 = 100.0;
 /// Epochs of a run.
 pub const EPOCHS: RangeInclusive<u32> = 1..=100_000;
 
+/// Steps of a run: those of [`EPOCHS`] over more samples than any list can have. Counts of a checkpoint stay below it too,
+/// so that none can overflow, and all are exact as floats.
+pub const STEPS: u64 = 1 << 53;
+
+/// Minutes of a time budget.
+pub const MINUTES: f64 = 1e6;
+
+/// The same in seconds.
+pub const SECONDS: u64 = 60_000_000;
+
+/// Time that a run has taken: 139 years.
+pub const MILLISECONDS: u64 = 1 << 42;
+
+/// Pixels that pictures are shifted by and covered with: the largest side there is.
+const PIXELS: RangeInclusive<usize> = 0..=512;
+
 /// A setting that makes no sense.
 #[derive(Debug)]
 pub struct Wrong {
@@ -33,6 +50,9 @@ pub struct Wrong {
     /// What is allowed.
     pub reason: String,
 }
+
+/// How pictures vary is not told by a flag but by the recipe.
+const NO_AUGMENT: &str = "--no-augment";
 
 type Checked = Result<(), Wrong>;
 
@@ -64,7 +84,7 @@ pub fn check(task: &Task, settings: &Settings) -> Checked {
     let rate = settings.rate;
     let allowed = format!("above 0 and at most {HIGHEST_RATE}");
     fits("--lr", "settings.rate", rate > 0.0 && rate <= HIGHEST_RATE, &allowed)?;
-    let minutes = settings.minutes.is_none_or(|m| m > 0.0 && m <= 1e6);
+    let minutes = settings.minutes.is_none_or(|m| m > 0.0 && m <= MINUTES);
     fits("--minutes", "settings.minutes", minutes, "above 0 and at most 1000000")?;
     within("--validation", "settings.validation", settings.validation, 0.0..=0.9)?;
     let smoothing = (0.0..1.0).contains(&settings.label_smoothing);
@@ -142,7 +162,13 @@ fn clip(clip: &Clip) -> Checked {
 
 fn data(task: &Task, settings: &Settings) -> Checked {
     match *task {
-        Task::Image { size, .. } => size.map_or(Ok(()), |size| within("--size", "task.size", size, 8..=512)),
+        Task::Image { size, augmentation, .. } => {
+            size.map_or(Ok(()), |size| within("--size", "task.size", size, 8..=512))?;
+            let Augmentation { shift, flip: _, colour, cutout } = augmentation.unwrap_or_default();
+            within(NO_AUGMENT, "task.augmentation.shift", shift, PIXELS)?;
+            within(NO_AUGMENT, "task.augmentation.cutout", cutout, PIXELS)?;
+            within(NO_AUGMENT, "task.augmentation.colour", colour, 0.0..=1.0)
+        }
         Task::Sound { rate, bands, frames, .. } => {
             rate.map_or(Ok(()), |rate| within("--rate", "task.rate", rate, RATES))?;
             within("--bands", "task.bands", bands, BANDS)?;

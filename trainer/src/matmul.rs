@@ -58,12 +58,17 @@ impl<'a, T> MatrixMut<'a, T> {
     }
 }
 
-/// How many numbers a strided view needs.
-fn extent(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> usize {
-    if rows == 0 || cols == 0 {
-        return 0;
-    }
-    (rows - 1) * row_stride + (cols - 1) * col_stride + 1
+/// Whether all numbers of a strided view lie within the first `len`. What cannot be counted does not: `unsafe` code relies
+/// on the answer, so nothing here may wrap.
+fn fits(rows: usize, cols: usize, row_stride: usize, col_stride: usize, len: usize) -> bool {
+    let last = |count: usize, stride: usize| (count - 1).checked_mul(stride);
+    let end = || last(rows, row_stride)?.checked_add(last(cols, col_stride)?)?.checked_add(1);
+    rows == 0 || cols == 0 || end().is_some_and(|end| end <= len)
+}
+
+/// A stride as the `gemm` crate takes it.
+fn signed(stride: usize) -> isize {
+    isize::try_from(stride).expect("strides are no longer than slices")
 }
 
 /// `dst = a b`, or `dst += a b` if `accumulate`. On the calling thread: parallelism is the batch's business.
@@ -73,13 +78,13 @@ fn extent(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> usi
 pub fn matmul<T: Scalar>(dst: MatrixMut<'_, T>, a: Matrix<'_, T>, b: Matrix<'_, T>, accumulate: bool) {
     assert_eq!((dst.rows, a.cols, b.cols), (a.rows, b.rows, dst.cols), "matmul shapes");
     assert!(dst.row_stride >= dst.cols || dst.rows <= 1, "rows to write must not overlap");
-    assert!(extent(dst.rows, dst.cols, dst.row_stride, 1) <= dst.data.len(), "dst too short");
+    assert!(fits(dst.rows, dst.cols, dst.row_stride, 1, dst.data.len()), "dst too short");
     for m in [&a, &b] {
-        assert!(extent(m.rows, m.cols, m.row_stride, m.col_stride) <= m.data.len(), "operand too short");
+        assert!(fits(m.rows, m.cols, m.row_stride, m.col_stride, m.data.len()), "operand too short");
     }
     // The gemm crate has no safe entry; the checks above make this one.
     #[allow(unsafe_code)]
-    // SAFETY: `extent` has shown that every element of the three views lies in its slice; the rows of `dst` do not
+    // SAFETY: `fits` has shown that every element of the three views lies in its slice; the rows of `dst` do not
     // overlap and `dst` is borrowed exclusively, so it cannot alias `a` or `b`; slices are shorter than `isize::MAX`.
     unsafe {
         gemm::gemm(
@@ -88,14 +93,14 @@ pub fn matmul<T: Scalar>(dst: MatrixMut<'_, T>, a: Matrix<'_, T>, b: Matrix<'_, 
             a.cols,
             dst.data.as_mut_ptr(),
             1,
-            dst.row_stride as isize,
+            signed(dst.row_stride),
             accumulate,
             a.data.as_ptr(),
-            a.col_stride as isize,
-            a.row_stride as isize,
+            signed(a.col_stride),
+            signed(a.row_stride),
             b.data.as_ptr(),
-            b.col_stride as isize,
-            b.row_stride as isize,
+            signed(b.col_stride),
+            signed(b.row_stride),
             T::one(),
             T::one(),
             false,
@@ -141,6 +146,15 @@ mod tests {
         fn t_row(self) -> Self {
             Self { data: self.data, rows: 3, cols: 3, row_stride: 1, col_stride: 0 }
         }
+    }
+
+    /// The product of rows and stride wraps to 0, which every slice would hold.
+    #[test]
+    #[should_panic(expected = "operand too short")]
+    fn refuses_a_view_that_is_too_large_to_count() {
+        let mut dst = [0.0f32; 3];
+        let huge = Matrix::strided(&[1.0; 3], 3, 1, usize::MAX / 2 + 1);
+        matmul(MatrixMut::new(&mut dst, 3, 1), huge, Matrix::new(&[1.0], 1, 1), false);
     }
 
     #[test]

@@ -110,6 +110,25 @@ impl Optimizer {
         Self { rule, steps: 0, memory: Vec::new() }
     }
 
+    /// Whether the memory is none yet, or has an array of the right length for each slot of each of `parameters`.
+    ///
+    /// # Errors
+    /// In words, what does not fit.
+    pub fn check(&self, parameters: &[Parameter<'_>]) -> Result<(), String> {
+        let slots = self.rule.slots();
+        let (has, wanted) = (self.memory.len(), parameters.len() * slots);
+        if has != 0 && has != wanted {
+            return Err(format!("the optimizer's memory has {has} arrays; this run's optimizer needs {wanted}"));
+        }
+        for (i, memory) in self.memory.iter().enumerate() {
+            let (name, wanted) = (&parameters[i / slots].name, parameters[i / slots].value.len());
+            if memory.len() != wanted {
+                return Err(format!("`memory/{i}` has {} values, `{name}` {wanted}", memory.len()));
+            }
+        }
+        Ok(())
+    }
+
     /// Moves every parameter by its gradient at learning rate `lr`.
     pub fn step(&mut self, parameters: &mut [Parameter<'_>], lr: f32) {
         let slots = self.rule.slots();

@@ -8,6 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::{MILLISECONDS, SECONDS, STEPS};
+
 /// Steps after which a budgeted run first knows its speed.
 const FIRST_LOOK: u64 = 20;
 
@@ -35,6 +37,29 @@ impl Plan {
         Self { total, budget, step: 0, from: (0, 0f64.to_bits()), left: total, clock: 0 }
     }
 
+    /// Refuses what no run comes to, so that nothing here can overflow: for what a checkpoint holds.
+    ///
+    /// # Errors
+    /// In words, the field and what it may be.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { total, budget, step, from: (since, position), left, clock } = *self;
+        let position = f64::from_bits(position);
+        let within = |field: &str, value: u64, most: u64| match value <= most {
+            true => Ok(()),
+            false => Err(format!("plan.{field} = {value}; allowed: 0 to {most}")),
+        };
+        within("total", total, STEPS)?;
+        within("step", step, total)?;
+        within("from.0", since, step)?;
+        within("left", left, total - since)?;
+        within("clock", clock, MILLISECONDS)?;
+        within("budget", budget.unwrap_or(0).into(), SECONDS)?;
+        match (0.0..=1.0).contains(&position) {
+            true => Ok(()),
+            false => Err(format!("plan.from.1 is {position} in bits; allowed: 0 to 1")),
+        }
+    }
+
     /// From 0 (before the first step) to 1 (finished).
     pub fn position(&self) -> f64 {
         let (step, position) = (self.from.0, f64::from_bits(self.from.1));
@@ -50,6 +75,19 @@ impl Plan {
     /// Steps still to do as planned now.
     pub fn left(&self) -> u64 {
         (self.from.0 + self.left).saturating_sub(self.step)
+    }
+
+    /// Steps of the whole run as planned now; `None` while it has a time budget and its pace is not known.
+    pub fn planned(&self) -> Option<u64> {
+        (self.budget.is_none() || self.from.0 > 0).then(|| self.step.saturating_add(self.left()))
+    }
+
+    /// Whether the next step may be the last, where an epoch has `epoch` steps and `ends` with it or does not. A budget ends
+    /// a run where the way is divided anew.
+    pub fn may_end(&self, epoch: u64, ends: bool) -> bool {
+        let near = self.from.0 == 0 || self.left() <= epoch.saturating_add(1);
+        let divided = self.step + 1 == FIRST_LOOK || (ends && near);
+        self.left() == 1 || (self.budget.is_some() && divided)
     }
 
     /// Whether the run is over.

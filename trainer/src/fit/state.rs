@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Fit;
 use crate::average::Average;
+use crate::bounds::{EPOCHS, MILLISECONDS, STEPS};
 use crate::checkpoint::Checkpoint;
 use crate::doctor::thresholds::Thresholds;
 use crate::error::TrainError;
@@ -66,6 +67,40 @@ pub(super) struct State {
     pub(super) elapsed: u64,
 }
 
+impl State {
+    /// Refuses what no run of `epoch` steps an epoch comes to: counts that would overflow, and sums that are no numbers.
+    fn check(&self, epoch: usize) -> Result<(), String> {
+        self.plan.check()?;
+        let within = |field: &str, value: u64, most: u64| match value <= most {
+            true => Ok(()),
+            false => Err(format!("{field} = {value}; allowed: 0 to {most}")),
+        };
+        let Sums { loss, norm, norm_max, correct, seen, steps, began } = self.sums;
+        within("epoch", self.epoch.into(), (*EPOCHS.end()).into())?;
+        within("batch", self.batch as u64, epoch as u64)?;
+        within("optimizer_steps", self.optimizer_steps, STEPS)?;
+        within("elapsed", self.elapsed, MILLISECONDS)?;
+        within("sums.steps", steps, STEPS)?;
+        within("sums.seen", seen as u64, STEPS)?;
+        within("sums.correct", correct as u64, seen as u64)?;
+        within("sums.began", began, MILLISECONDS)?;
+        if let Some(best) = self.best {
+            within("best.epoch", best.epoch.into(), self.epoch.into())?;
+            within("best.peak", best.peak as u64, STEPS)?;
+        }
+        let numbers = [
+            ("sums.loss", Some(loss)),
+            ("sums.norm", Some(norm)),
+            ("sums.norm_max", Some(norm_max)),
+            ("validation_loss", self.validation_loss),
+        ];
+        match numbers.iter().find(|(_, bits)| bits.is_some_and(|bits| !f64::from_bits(bits).is_finite())) {
+            Some((field, _)) => Err(format!("{field} is no finite number in bits")),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Fit<'_> {
     /// Writes everything that the next step depends on.
     pub(super) fn save(&mut self, path: &Path) -> Result<(), TrainError> {
@@ -101,14 +136,21 @@ impl Fit<'_> {
                 "the training data, the seed or the share to validate on have changed since it was written",
             ));
         }
+        checkpoint.header.check(self.steps_in_epoch).map_err(|reason| bad(&reason))?;
         for parameter in self.net.parameters() {
             checkpoint.restore(path, &format!("weights/{}", parameter.name), parameter.value)?;
         }
         for (name, values) in self.net.buffers() {
             checkpoint.restore(path, &format!("statistics/{name}"), values)?;
         }
-        let memory = checkpoint.arrays.iter().filter(|(name, _)| name.starts_with("memory/"));
-        self.optimizer.memory = memory.map(|(_, values)| values.clone()).collect();
+        let memory = checkpoint.arrays.iter().filter(|(name, _)| name.starts_with("memory/")).enumerate();
+        self.optimizer.memory = memory
+            .map(|(i, (name, values))| match *name == format!("memory/{i}") {
+                true => Ok(values.clone()),
+                false => Err(bad(&format!("`{name}` where `memory/{i}` should be"))),
+            })
+            .collect::<Result<_, _>>()?;
+        self.optimizer.check(&self.net.trainable()).map_err(|reason| bad(&reason))?;
         self.optimizer.steps = checkpoint.header.optimizer_steps;
         if let Some(average) = &mut self.average {
             average.restore(&checkpoint, path)?;
