@@ -164,7 +164,7 @@ struct Common {
     /// Samples in a step.
     #[arg(long)]
     batch: Option<usize>,
-    /// Steps from one look of the doctor to the next; 0: it never looks.
+    /// Most steps from one look of the doctor to the next: short runs are looked at 30 times; 0: it never looks.
     #[arg(long, value_name = "STEPS", default_value_t = 20)]
     watch: u64,
     /// Let the doctor repair an ill run: back to the last healthy state, the first cure that applies, and on; at most 5 times.
@@ -319,6 +319,12 @@ pub enum Request {
 pub fn parse() -> Result<Request, TrainError> {
     let matches = Cli::command().get_matches();
     request(&matches)
+}
+
+/// The same of a line that clap takes.
+#[cfg(test)]
+pub(crate) fn read(line: &str) -> Result<Request, TrainError> {
+    request(&Cli::command().try_get_matches_from(line.split(' ')).expect("flags that there are"))
 }
 
 fn request(matches: &ArgMatches) -> Result<Request, TrainError> {

@@ -4,10 +4,14 @@
 
 pub mod command;
 pub mod diagnose;
+pub mod diagnosis;
 pub mod episode;
 pub mod jacobians;
+mod kept;
+pub mod known;
 pub mod live;
 pub mod log;
+pub mod looks;
 pub mod measure;
 pub mod record;
 pub mod report;

@@ -12,6 +12,7 @@ use crate::average::Average;
 use crate::config::Settings;
 use crate::data::draw::epoch_order;
 use crate::data::{Samples, Split, Unit};
+use crate::doctor::known::Known;
 use crate::doctor::live::Live;
 use crate::doctor::verdict::{Severity, Verdict};
 use crate::error::TrainError;
@@ -94,13 +95,16 @@ pub fn fit(
     let mut events = Events::create(run.path(), fit.state.plan.step())?;
     fit.doctor = match job.settings.watch {
         0 => None,
-        every => Some(Live::start(run.path(), every, fit.state.plan.step())?),
+        _ => Some(Live::start(run.path(), fit.known(), fit.state.plan.step())?),
     };
     let trained = fit.train(&mut events, progress, stop);
     progress.clear();
     // What the doctor saw is most wanted of a run that failed.
     if let Some(doctor) = &fit.doctor {
-        doctor.report()?;
+        let word = doctor.report()?;
+        if let (Ok(End::Plan), Some(word)) = (&trained, word) {
+            progress.line(word);
+        }
     }
     match (trained, fit.ill()) {
         (Ok(End::Plan), _) => {
@@ -178,6 +182,11 @@ impl<'a> Fit<'a> {
             steps_in_epoch,
             rate: 0.0,
         }
+    }
+
+    /// What the doctor may know.
+    fn known(&self) -> Known {
+        Known { settings: self.job.settings.clone(), net: self.net.arch().layers.clone() }
     }
 
     /// Milliseconds of training so far, all sessions together.

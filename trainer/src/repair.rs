@@ -17,7 +17,8 @@ use crate::bounds::{BATCHES, HIGHEST_RATE};
 use crate::checkpoint::Checkpoint;
 use crate::clip::Clip;
 use crate::config::Config;
-use crate::doctor::verdict::{self, Illness, Prescription, Replacement, Verdict};
+use crate::doctor::known::{kin, normalized, replaced};
+use crate::doctor::verdict::{self, Illness, Prescription, Replacement, Verdict, WARM_UP};
 use crate::error::TrainError;
 use crate::files::{remove, write_atomically};
 use crate::init::Init;
@@ -32,9 +33,6 @@ pub const MOST: usize = 5;
 
 /// Usual rate of AdamW.
 const ADAPTIVE_RATE: f32 = 1e-3;
-
-/// Steps of a warm-up; as many as the prescription's sentence says.
-const WARM_UP: u64 = 500;
 
 /// One thing that was done to a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,7 +62,7 @@ pub fn treat(
         illness: verdict.illness.name(),
         evidence: verdict.evidence.clone(),
         repairs: config.repairs.len(),
-        cures: verdict.prescriptions.iter().map(|p| format!("\n  {}", p.sentence())).collect(),
+        cures: verdict.advice().iter().map(|sentence| format!("\n  {sentence}")).collect(),
     };
     if config.repairs.len() >= MOST {
         return Err(incurable("that is the most there may be"));
@@ -184,9 +182,9 @@ fn apply(config: &mut Config, prescription: &Prescription) -> bool {
         Prescription::Reinitialize { init } => {
             let (head, layers) =
                 config.task.net_mut().split_last_mut().map_or((None, &mut [][..]), |(l, r)| (Some(l), r));
-            layers.iter_mut().for_each(|layer| reinitialize(layer, &initializer(init)));
+            layers.iter_mut().for_each(|layer| reinitialize(layer, init));
             // No activation follows the last layer: what suits one does not suit it.
-            head.into_iter().for_each(|layer| reinitialize(layer, &Init::GlorotUniform));
+            head.into_iter().for_each(|layer| reinitialize(layer, verdict::Init::Glorot));
         }
         // The inputs of every task are standardized.
         Prescription::AddNorm | Prescription::StandardizeInputs | Prescription::CheckData => {}
@@ -196,15 +194,16 @@ fn apply(config: &mut Config, prescription: &Prescription) -> bool {
 
 /// ReLU for what saturates, LeakyReLU for what dies.
 fn replace(layer: &mut LayerSpec, to: Replacement) {
-    let other = |function| match (to, function) {
-        (Replacement::Relu, Function::Sigmoid | Function::Tanh) => Function::Relu,
-        (Replacement::LeakyRelu, Function::Relu) => Function::LeakyRelu,
-        (_, function) => function,
+    let other = |function| match to {
+        _ if !replaced(function, to) => function,
+        Replacement::Relu => Function::Relu,
+        Replacement::LeakyRelu => Function::LeakyRelu,
     };
     match layer {
         LayerSpec::Activation(layer) => layer.function = other(layer.function),
         LayerSpec::Dense(layer) => layer.activation = layer.activation.map(other),
         LayerSpec::Convolution(layer) => layer.activation = layer.activation.map(other),
+        LayerSpec::Add(layer) => layer.activation = layer.activation.map(other),
         _ => {}
     }
 }
@@ -213,16 +212,19 @@ fn replace(layer: &mut LayerSpec, to: Replacement) {
 /// of nets with branches are left: what is branched off from them would be another value.
 fn normalize(layers: &mut Vec<LayerSpec>) {
     let branched = layers.iter().any(|layer| matches!(layer, LayerSpec::Branch(_) | LayerSpec::Add(_)));
-    let bare =
-        |pair: &[LayerSpec]| matches!(pair, [LayerSpec::Dense(_), next] if !matches!(next, LayerSpec::BatchNorm(_)));
-    for layer in layers.iter_mut() {
+    let bare: Vec<bool> = (0..layers.len()).map(|at| !normalized(layers, at)).collect();
+    for (layer, _) in layers.iter_mut().zip(&bare).filter(|(_, bare)| **bare) {
         match layer {
             LayerSpec::Convolution(layer) => layer.normalize = true,
             LayerSpec::Residual(layer) => layer.normalize = true,
             _ => {}
         }
     }
-    let to_insert: Vec<bool> = layers.windows(2).map(|pair| !branched && bare(pair)).collect();
+    let to_insert: Vec<bool> = layers
+        .iter()
+        .zip(bare)
+        .map(|(layer, bare)| bare && !branched && matches!(layer, LayerSpec::Dense(_)))
+        .collect();
     if !to_insert.contains(&true) {
         return;
     }
@@ -246,9 +248,9 @@ fn initializer(init: verdict::Init) -> Init {
     }
 }
 
-/// Other initial weights, unless the layer's are of that kind. Recurrent layers get their own: Glorot's, and orthogonal ones
-/// for the state.
-fn reinitialize(layer: &mut LayerSpec, to: &Init) {
+/// Other initial weights, unless the layer's are of that kind, whether uniform or normal. Recurrent layers get their own:
+/// Glorot's, and orthogonal ones for the state.
+fn reinitialize(layer: &mut LayerSpec, to: verdict::Init) {
     let usual = |init: &mut Option<Init>, recurrent: &mut Option<Init>| (*init, *recurrent) = (None, None);
     match layer {
         LayerSpec::Gru(layer) => return usual(&mut layer.init, &mut layer.recurrent_init),
@@ -262,15 +264,20 @@ fn reinitialize(layer: &mut LayerSpec, to: &Init) {
         LayerSpec::Residual(layer) => &mut layer.init,
         _ => return,
     };
-    if key.clone().unwrap_or_default() != *to {
-        *key = Some(to.clone());
+    if !kin(&key.clone().unwrap_or_default(), to) {
+        *key = Some(initializer(to));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Illness, LayerSpec, Prescription, Repair, Replacement, in_order, normalize, reinitialize, replace};
-    use crate::init::Init;
+    use super::{
+        Config, Illness, LayerSpec, Prescription, Repair, Replacement, apply, in_order, normalize, reinitialize,
+        replace, verdict,
+    };
+    use crate::cli::{self, Request};
+    use crate::doctor::known::Known;
+    use crate::doctor::record::Observation;
 
     fn layers(text: &str) -> Vec<LayerSpec> {
         serde_json::from_str(text).expect("layers")
@@ -332,7 +339,98 @@ mod tests {
     #[test]
     fn what_starts_so_already_is_left() {
         let mut net = layers(r#"[{"kind": "dense"}, {"kind": "dense", "init": "zeros"}]"#);
-        net.iter_mut().for_each(|layer| reinitialize(layer, &Init::GlorotUniform));
+        net.iter_mut().for_each(|layer| reinitialize(layer, verdict::Init::Glorot));
         assert_eq!(net, layers(r#"[{"kind": "dense"}, {"kind": "dense", "init": "glorot-uniform"}]"#));
+    }
+
+    /// All there are; the match fails to compile when one is added that is not listed.
+    fn all() -> Vec<Prescription> {
+        use crate::doctor::verdict::Init::{Glorot, He, Orthogonal};
+        use Prescription::*;
+        let listed = vec![
+            LowerRate { factor: 0.1 },
+            RaiseRate { factor: 10.0 },
+            WarmUp,
+            ClipGlobalNorm { limit: 1.0 },
+            Reinitialize { init: He },
+            Reinitialize { init: Glorot },
+            Reinitialize { init: Orthogonal },
+            ReplaceActivation { to: Replacement::Relu },
+            ReplaceActivation { to: Replacement::LeakyRelu },
+            AddNorm,
+            AddShortcuts,
+            GatedCell,
+            AdaptiveOptimizer,
+            LargerBatch { factor: 2 },
+            StandardizeInputs,
+            CheckData,
+        ];
+        match listed[0] {
+            LowerRate { .. } | RaiseRate { .. } | WarmUp | ClipGlobalNorm { .. } | Reinitialize { .. } => {}
+            ReplaceActivation { .. } | AddNorm | AddShortcuts | GatedCell | AdaptiveOptimizer | LargerBatch { .. } => {}
+            StandardizeInputs | CheckData => {}
+        }
+        listed
+    }
+
+    /// Runs of every kind, by the flags that begin them.
+    fn configs() -> Vec<Config> {
+        let nets = [
+            r#"[{"kind": "flatten"}, {"kind": "dense", "outputs": 9, "activation": "tanh"}, {"kind": "dense", "outputs": 8,
+                "activation": "relu", "init": "he-uniform"}, {"kind": "dense"}]"#,
+            r#"[{"kind": "flatten"}, {"kind": "dense", "outputs": 9, "init": {"kind": "normal", "std": 5}}, {"kind": "dense"}]"#,
+            r#"[{"kind": "rnn", "hidden": 9, "layers": 2}, {"kind": "dense"}]"#,
+            r#"[{"kind": "gru", "hidden": 9, "recurrent_init": {"kind": "orthogonal", "gain": 3}}, {"kind": "dense"}]"#,
+            r#"[{"kind": "convolution", "outputs": 4, "activation": "sigmoid"}, {"kind": "batch-norm"}, {"kind": "residual",
+                "outputs": 4, "shortcut": false, "normalize": false}, {"kind": "global-average-pool"}, {"kind": "dense"}]"#,
+            r#"[{"kind": "convolution", "outputs": 3, "normalize": true}, {"kind": "add", "of": "input", "activation":
+                "tanh"}, {"kind": "global-average-pool"}, {"kind": "dense", "init": "he-normal"}]"#,
+        ];
+        let of = |flags: &str, net: &str| {
+            let command = format!("escarp-train {flags} --out x");
+            let Ok(Request::Train { mut config, .. }) = cli::read(&command) else { panic!("{command}") };
+            *config.task.net_mut() = layers(net);
+            *config
+        };
+        let flags = [
+            "motion",
+            "motion --warm-up 600 --clip 0.5 --batch 4096 --schedule constant",
+            "motion --optimizer sgd --no-clip --warm-up 3 --batch 1 --lr 100",
+            "motion --optimizer adam --clip-norm 1 --lr 0.01",
+            "motion --optimizer rmsprop --clip 7",
+        ];
+        flags.iter().flat_map(|flags| nets.iter().map(move |net| of(flags, net))).collect()
+    }
+
+    /// The two homes of what a prescription means say the same: what is ruled out changes nothing, and what was done is
+    /// ruled out.
+    #[test]
+    fn what_a_run_does_already_is_what_a_repair_leaves_as_it_is() {
+        let seen = Observation { batch: Some(4096), planned_steps: Some(900), ..Observation::default() };
+        let rules_out = |config: &Config, p: &Prescription| Known::of(config).rules_out(p, &seen);
+        let (mut ruled_out, mut allowed) = (0, 0);
+        for config in configs() {
+            for p in all() {
+                let mut changed = config.clone();
+                let changes = apply(&mut changed, &p);
+                // Of a recurrent net's other layers a repair makes orthogonal what is good enough.
+                let both = p != Prescription::Reinitialize { init: verdict::Init::Orthogonal };
+                if rules_out(&config, &p) {
+                    ruled_out += 1;
+                    assert!(!(changes && both), "{p:?} is ruled out and changes {config:?}");
+                    continue;
+                }
+                allowed += 1;
+                let by_steps = matches!(
+                    p,
+                    Prescription::LowerRate { .. } | Prescription::RaiseRate { .. } | Prescription::LargerBatch { .. }
+                );
+                // Dense layers beside sums are a person's to normalize, and so are shortcuts that no residual block has.
+                if changes && !by_steps && p != Prescription::AddShortcuts {
+                    assert!(rules_out(&changed, &p), "{p:?} again after {changed:?}");
+                }
+            }
+        }
+        assert!(ruled_out > 100 && allowed > 100, "{ruled_out} ruled out, {allowed} allowed");
     }
 }

@@ -167,3 +167,29 @@ fn a_net_file_that_is_wrong_is_named_and_ends_with_2() {
     std::fs::write(here.join("run/config.json"), config.to_string()).unwrap();
     says(&run(&["motion", "--resume", "run"], here, 2), &["`head`", "a tanh"]);
 }
+
+/// Of so few steps 3 looks were taken, and the report ended two thirds of the way.
+#[test]
+fn a_short_run_is_looked_at_often_and_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    // 2160 windows to train on: 15 epochs of 4 steps.
+    let steps = |run: &str| -> Vec<u64> {
+        let log = std::fs::read_to_string(here.join(run).join("health.jsonl")).unwrap();
+        let step = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_u64().unwrap();
+        log.lines().map(step).collect()
+    };
+    let flags = |epochs, out| ["motion", "--hidden", "4", "--batch", "512", "--epochs", epochs, "--out", out];
+    let text = run(&flags("15", "run"), here, 0);
+    let seen = steps("run");
+    assert!(seen.len() >= 30 && seen.last() == Some(&59), "{seen:?}");
+    says(&text, &["doctor: healthy, by 31 observations"]);
+    says(&run(&["doctor", "run"], here, 0), &["healthy: "]);
+    // Too few to tell by: that is said, and not taken for health.
+    let text = run(&flags("1", "short"), here, 0);
+    assert_eq!(steps("short"), [0, 1, 2, 3]);
+    says(&text, &["doctor: cannot tell whether this run is well: 4 observations", "8 with a loss are needed"]);
+    let report = std::fs::read_to_string(here.join("short/report.html")).unwrap();
+    says(&report, &["<h2>cannot tell</h2>", "8 with a loss are needed"]);
+    says(&run(&["doctor", "short"], here, 0), &["cannot tell: 4 observations"]);
+}

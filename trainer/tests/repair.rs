@@ -67,6 +67,10 @@ fn what_no_program_can_cure_ends_the_run_with_what_a_person_may_do() {
     let text = train(here, "motion --epochs 14 --watch 5 --hidden 8 --l1 1 --l2 1 --repair --out run", 1);
     let repairs = config(&here.join("run"))["repairs"].as_array().unwrap().len();
     assert!((1..=5).contains(&repairs), "{text}");
+    // The run has AdamW, standardized inputs and orthogonal states.
+    for has in ["Use AdamW", "Standardize", "orthogonal"] {
+        assert!(!text.contains(has), "{has}: {text}");
+    }
     let end = format!("{repairs} repairs were made, and nothing is left to try");
     assert!(text.contains(&end) && text.contains("\n  Begin again with"), "{text}");
 }

@@ -7,10 +7,6 @@ use crate::optim::Rule;
 use crate::penalty::Penalty;
 use crate::schedule::{Schedule, Shape};
 
-fn read(line: &str) -> Result<Request, TrainError> {
-    request(&Cli::command().try_get_matches_from(line.split(' ')).unwrap())
-}
-
 #[test]
 fn flags_change_the_recipe() {
     let Request::Train { config, out, .. } = read("escarp-train image --data x --epochs 3 --lr 0.5").unwrap() else {

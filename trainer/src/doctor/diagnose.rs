@@ -8,12 +8,14 @@
 
 use std::collections::VecDeque;
 
+use super::known::Known;
 use super::record::Observation;
 use super::thresholds::Thresholds;
 use super::verdict::{Prescription, Verdict};
 
 mod explosion;
 mod glance;
+mod middle;
 mod pace;
 mod progress;
 mod start;
@@ -22,6 +24,7 @@ mod units;
 mod vanishing;
 
 use glance::{BlowUp, Glance};
+use middle::Middle;
 use progress::{LEAST_LOSSES, Progress, median};
 pub use start::{initial_weights, warning};
 pub(super) use text::number;
@@ -31,6 +34,15 @@ const WINDOW: usize = 8;
 
 /// In how many of them it must be.
 const NEEDED: usize = 6;
+
+/// Leaves out of `prescriptions` what the run, whose first observation is `first`, does already.
+pub fn needed(prescriptions: &mut Vec<Prescription>, first: &Observation, known: Option<&Known>) {
+    let normalized = glance::normalized(first);
+    prescriptions.retain(|p| !(normalized && *p == Prescription::AddNorm));
+    if let Some(known) = known {
+        prescriptions.retain(|p| !known.rules_out(p, first));
+    }
+}
 
 /// Watches one run. Give it every observation in order; ask it at any time.
 #[derive(Clone, Debug)]
@@ -42,10 +54,11 @@ pub struct Doctor {
     recent: VecDeque<Observation>,
     first: Option<Observation>,
     blow_up: Option<BlowUp>,
-    /// Gradient norms of `seen`, sorted, for their median.
-    norms: Vec<f64>,
+    /// Gradient norms of `seen`, for their median.
+    norms: Middle,
     baseline: Option<f64>,
     planned: Option<u64>,
+    known: Option<Known>,
 }
 
 impl Doctor {
@@ -57,10 +70,17 @@ impl Doctor {
             recent: VecDeque::new(),
             first: None,
             blow_up: None,
-            norms: Vec::new(),
+            norms: Middle::default(),
             baseline: None,
             planned: None,
+            known: None,
         }
+    }
+
+    /// The same with knowledge of the run, so that nothing is prescribed that it does already.
+    #[must_use]
+    pub fn knowing(self, known: Option<Known>) -> Self {
+        Self { known, ..self }
     }
 
     /// One that has seen a whole log.
@@ -86,8 +106,7 @@ impl Doctor {
         let mut glance = Glance::of(observation, &self.limits);
         if let Some(norm) = glance.gradient_norm {
             glance.spike = !observation.clipped && self.spikes(norm);
-            let place = self.norms.partition_point(|&n| n < norm);
-            self.norms.insert(place, norm);
+            self.norms.push(norm);
         }
         self.seen.push(glance);
         if self.recent.len() == WINDOW {
@@ -100,7 +119,7 @@ impl Doctor {
     fn spikes(&self, norm: f64) -> bool {
         let first = self.seen.iter().filter_map(|g| g.gradient_norm).take(3);
         let start = first.fold(0.0, f64::max);
-        let usual = self.norms.get(self.norms.len() / 2).copied().unwrap_or(f64::INFINITY);
+        let usual = self.norms.median().unwrap_or(f64::INFINITY);
         self.norms.len() >= WINDOW && norm > self.limits.spike * usual && norm > self.limits.spike_start * start
     }
 
@@ -122,10 +141,10 @@ impl Doctor {
                 .or_else(|| self.oscillation(&progress))
                 .or_else(|| self.slowness(&progress))
         });
-        let normalized = self.first.as_ref().is_some_and(glance::normalized);
-        let needed = |p: &Prescription| !(normalized && *p == Prescription::AddNorm);
         let mut verdicts: Vec<Verdict> = root.into_iter().collect();
-        verdicts.iter_mut().for_each(|verdict| verdict.prescriptions.retain(needed));
+        if let Some(first) = &self.first {
+            verdicts.iter_mut().for_each(|verdict| needed(&mut verdict.prescriptions, first, self.known.as_ref()));
+        }
         verdicts
     }
 

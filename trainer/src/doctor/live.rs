@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use escarp_media::visible;
 
-use super::command::Diagnosis;
 use super::diagnose::Doctor;
+use super::diagnosis::Diagnosis;
+use super::known::Known;
 use super::log::{self, HealthLog};
+use super::looks;
 use super::record::Observation;
 use super::report;
 use super::strip::{Style, strip};
@@ -15,6 +17,7 @@ use super::verdict::{Illness, Verdict};
 use crate::error::TrainError;
 use crate::events::Events;
 use crate::files::write_atomically;
+use crate::plan::Plan;
 use crate::progress::Progress;
 
 /// The report's name in a run folder.
@@ -22,9 +25,8 @@ pub const REPORT: &str = "report.html";
 
 /// Watches a run and its folder.
 pub struct Live {
-    /// Steps between two observations.
-    every: u64,
     folder: PathBuf,
+    known: Known,
     log: HealthLog,
     doctor: Doctor,
     /// What is wrong now.
@@ -34,22 +36,24 @@ pub struct Live {
 }
 
 impl Live {
-    /// Watches the run in `folder` from `step` on, one step in `every`; what was observed before is read again.
+    /// Watches the run in `folder` from `step` on; what was observed before is read again.
     ///
     /// # Errors
     /// A log that cannot be read or written.
-    pub fn start(folder: &Path, every: u64, step: u64) -> Result<Self, TrainError> {
+    pub fn start(folder: &Path, known: Known, step: u64) -> Result<Self, TrainError> {
         HealthLog::rewind(folder, step)?;
-        let earlier = if anything(folder) { log::read(folder)? } else { Vec::new() };
-        let doctor = Doctor::of(Thresholds::default(), &earlier);
+        let mut doctor = Doctor::new(Thresholds::default()).knowing(Some(known.clone()));
+        if anything(folder) {
+            log::each(folder, |observation| doctor.observe(&observation))?;
+        }
         let verdicts = doctor.verdicts();
         let said = verdicts.iter().map(|verdict| verdict.illness).collect();
-        Ok(Self { every, folder: folder.into(), log: HealthLog::open(folder)?, doctor, verdicts, said })
+        Ok(Self { folder: folder.into(), known, log: HealthLog::open(folder)?, doctor, verdicts, said })
     }
 
-    /// Whether the step after `step` others is to be observed.
-    pub fn due(&self, step: u64) -> bool {
-        step.is_multiple_of(self.every)
+    /// Whether the next step of `plan` is to be observed, see [`looks::due`].
+    pub fn due(&self, plan: &Plan, epoch: u64, ends: bool) -> bool {
+        looks::due(plan, self.known.settings.watch, epoch, ends)
     }
 
     /// Writes an observation down, shows it, and says what is new about the run's health.
@@ -84,17 +88,18 @@ impl Live {
         &self.verdicts
     }
 
-    /// Writes the report, if there is anything to report.
+    /// Writes the report, and returns what it says of the run as a whole in a line; `None` if there is nothing to report.
     ///
     /// # Errors
     /// A report that cannot be written.
-    pub fn report(&self) -> Result<(), TrainError> {
+    pub fn report(&self) -> Result<Option<String>, TrainError> {
         if !anything(&self.folder) {
-            return Ok(());
+            return Ok(None);
         }
-        let diagnosis = Diagnosis::of(log::read(&self.folder)?);
+        let (diagnosis, _) = Diagnosis::read(&self.folder, Some(self.known.clone()))?;
         let path = self.folder.join(REPORT);
-        write_atomically(&path, report::html(&diagnosis, &self.folder.display().to_string()).as_bytes())
+        write_atomically(&path, report::html(&diagnosis, &self.folder.display().to_string()).as_bytes())?;
+        Ok(Some(format!("doctor: {}", diagnosis.last_word())))
     }
 }
 
@@ -105,9 +110,9 @@ fn anything(folder: &Path) -> bool {
 
 /// A verdict in a line or two.
 pub(crate) fn sentence(verdict: &Verdict) -> String {
-    let cure = verdict.prescriptions.first().map_or(String::new(), |p| format!(" {}", p.sentence()));
+    let cure = &verdict.advice()[0];
     format!(
-        "doctor: {} since step {}: {}.{cure}",
+        "doctor: {} since step {}: {}. {cure}",
         verdict.illness.name(),
         verdict.since_step,
         visible(verdict.evidence.trim_end_matches('.'))

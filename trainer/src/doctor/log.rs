@@ -1,7 +1,7 @@
 //! `health.jsonl`: writing it, going back in it, reading it and logs of the same form from elsewhere.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::record::Observation;
@@ -54,51 +54,72 @@ impl HealthLog {
 const EXPECTED: &str =
     "expected is a run folder of escarp-train, or a file with a JSON object on each line as trainer/doctor.md shows it";
 
-/// Reads a log: a file of JSON lines, or a run folder with one. Empty lines are passed over, and so is a last line that is
-/// cut off.
+/// Bytes of a line: 20,000 layers with all that can be said of each have 20 MB.
+const LINE: u64 = 32 << 20;
+
+/// Observations of a log: a doctor keeps a few hundred bytes of each.
+const OBSERVATIONS: usize = 1_000_000;
+
+/// Reads a log, see [`each`].
 ///
 /// # Errors
-/// What cannot be read names the file, the line and the key; so do negative norms, steps that do not rise and logs without
-/// any observation.
+/// As [`each`].
 pub fn read(log: &Path) -> Result<Vec<Observation>, TrainError> {
-    read_whole(log).map(|(observations, _)| observations)
+    let mut observations = Vec::new();
+    each(log, |observation| observations.push(observation)).map(|_| observations)
 }
 
-/// The same with the number of the last line if it is cut off: its trainer was killed, or is writing.
-pub fn read_whole(log: &Path) -> Result<(Vec<Observation>, Option<usize>), TrainError> {
+/// Hands over what a log holds, one observation after the other: of a file of JSON lines, or of a run folder with one.
+/// Empty lines are passed over, and so is a last line that is cut off, because its trainer was killed or is writing: its
+/// number is returned.
+///
+/// # Errors
+/// What cannot be read names the file, the line and the key; so do negative norms, steps that do not rise, logs without any
+/// observation, and such as hold more than fits into memory: lines of more than 32 MiB, or a million of them.
+pub fn each(log: &Path, mut take: impl FnMut(Observation)) -> Result<Option<usize>, TrainError> {
     let path = if log.is_dir() { log.join(FILE) } else { log.to_owned() };
-    let text = std::fs::read(&path).map_err(|e| match e.kind() {
+    let file = File::open(&path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound if log.is_dir() => {
             TrainError::data(log.display(), format!("no run folder (it holds no {FILE}) and no log; {EXPECTED}"))
         }
         _ => TrainError::io(&path)(e),
     })?;
-    let mut observations: Vec<Observation> = Vec::new();
-    let mut cut = None;
-    for (number, line) in (1..).zip(text.split_inclusive(|&byte| byte == b'\n')) {
+    let (mut file, mut line) = (BufReader::new(file), Vec::new());
+    let (mut count, mut last) = (0usize, None);
+    for number in 1.. {
+        line.clear();
+        let length = (&mut file).take(LINE + 1).read_until(b'\n', &mut line).map_err(TrainError::io(&path))?;
+        if length == 0 {
+            break;
+        }
         let bad = |reason: String| TrainError::data(format!("{}, line {number}", path.display()), reason);
+        if length as u64 > LINE {
+            return Err(bad(format!("more than {} MiB; an observation of any net has fewer", LINE >> 20)));
+        }
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let observation = match parse(line) {
+        let observation = match parse(&line) {
             Ok(observation) => observation,
             Err(Unread::NoJson(_)) if !line.ends_with(b"\n") => {
-                cut = Some(number);
-                break;
+                return if count == 0 { Err(nothing(&path)) } else { Ok(Some(number)) };
             }
             Err(Unread::NoJson(reason) | Unread::Wrong(reason)) => return Err(bad(reason)),
         };
-        if let Some(last) = observations.last()
-            && observation.step <= last.step
-        {
-            return Err(bad(format!("step: {} must be more than {} of the line before", observation.step, last.step)));
+        if let Some(last) = last.filter(|&last| observation.step <= last) {
+            return Err(bad(format!("step: {} must be more than {last} of the line before", observation.step)));
         }
-        observations.push(observation);
+        if count == OBSERVATIONS {
+            return Err(bad(format!("more than {OBSERVATIONS} observations; observe one in so many steps")));
+        }
+        (count, last) = (count + 1, Some(observation.step));
+        take(observation);
     }
-    if observations.is_empty() {
-        return Err(TrainError::data(path.display(), format!("holds no observations; {EXPECTED}")));
-    }
-    Ok((observations, cut))
+    if count == 0 { Err(nothing(&path)) } else { Ok(None) }
+}
+
+fn nothing(path: &Path) -> TrainError {
+    TrainError::data(path.display(), format!("holds no observations; {EXPECTED}"))
 }
 
 /// Why a line is not an observation.
@@ -198,6 +219,15 @@ mod tests {
         fails(r#"{"step":2,"layers":[{"name":"a","weight_norm":-Infinity}]}"#, &["layers[0].weight_norm", "0 or more"]);
     }
 
+    /// What no net has is refused before it is in memory.
+    #[test]
+    fn more_than_memory_holds_is_refused() {
+        let layers =
+            |count: usize| format!("{{\"step\":1,\"layers\":[{}]}}\n", vec![r#"{"name":""}"#; count].join(","));
+        fails(&layers(40_000), &["line 1", "layers", "more than 32768 layers"]);
+        fails(&format!("{{\"step\":1}}{}\n", " ".repeat(33 << 20)), &["line 1", "32 MiB"]);
+    }
+
     #[test]
     fn only_a_last_line_may_be_cut() {
         let whole = r#"{"step": 20, "loss": -Infinity, "layers": [{"name": "käse", "weight_norm": null}]}"#;
@@ -205,14 +235,16 @@ mod tests {
         for end in 1..whole.len() {
             let cut = [b"{\"step\": 0}\n", &whole.as_bytes()[..end]].concat();
             std::fs::write(file.path(), &cut).unwrap();
-            let (seen, line) = read_whole(file.path()).unwrap();
+            let mut seen = Vec::new();
+            let line = each(file.path(), |observation| seen.push(observation)).unwrap();
             assert_eq!((seen.len(), seen[0].step, line), (1, 0, Some(2)), "cut after {end} bytes");
             std::fs::write(file.path(), [&cut, &b"\n{\"step\": 40}\n"[..]].concat()).unwrap();
             let error = read(file.path()).unwrap_err().to_string();
             assert!(error.contains("line 2"), "{error}");
         }
         std::fs::write(file.path(), whole).unwrap();
-        assert!(matches!(read_whole(file.path()), Ok((seen, None)) if seen.len() == 1));
+        assert_eq!(each(file.path(), drop).unwrap(), None);
+        assert_eq!(read(file.path()).unwrap().len(), 1);
         fails("{\"step\": 0, \"lo", &["no observations", "doctor.md"]);
     }
 

@@ -7,6 +7,7 @@
 //! JSON has no NaN and no infinity, and these are what the doctor is most interested in: they are written as the
 //! strings `"NaN"`, `"inf"` and `"-inf"`. Other numbers are written with six digits, enough for ratios and norms.
 
+use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 mod histogram;
@@ -52,8 +53,8 @@ pub struct Observation {
     /// Latest loss on the validation data.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
     pub validation_loss: Option<f64>,
-    /// Layers with weights, from the input to the output.
-    #[serde(default, deserialize_with = "or_default")]
+    /// Layers with weights, from the input to the output; 32,768 at most.
+    #[serde(default, deserialize_with = "layers")]
     pub layers: Vec<LayerHealth>,
 }
 
@@ -235,6 +236,39 @@ impl NonFinite {
             Self::Gradients => "gradients",
         }
     }
+}
+
+/// Layers of an observation. Eleven bytes of a line make one of hundreds in memory.
+const MOST_LAYERS: usize = 1 << 15;
+
+/// Reads as many layers as there may be; `null` as what is left out.
+fn layers<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<LayerHealth>, D::Error> {
+    struct Layers;
+
+    impl<'d> Visitor<'d> for Layers {
+        type Value = Vec<LayerHealth>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+            f.write_str("a list of layers")
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_seq<A: SeqAccess<'d>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut layers = Vec::new();
+            while let Some(layer) = list.next_element()? {
+                if layers.len() == MOST_LAYERS {
+                    return Err(A::Error::custom(format!("more than {MOST_LAYERS} layers")));
+                }
+                layers.push(layer);
+            }
+            Ok(layers)
+        }
+    }
+
+    from.deserialize_any(Layers)
 }
 
 /// Reads `null` as what is left out.

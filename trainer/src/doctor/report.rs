@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use escarp_converter::report::{STYLE, escape};
 
-use super::command::Diagnosis;
 use super::diagnose::number;
+use super::diagnosis::Diagnosis;
 use super::episode::Episode;
 use super::record::{LayerKind, Observation};
 use super::verdict::{Severity, Verdict};
@@ -28,7 +28,8 @@ pub fn html(diagnosis: &Diagnosis, title: &str) -> String {
     );
     page += &verdicts(diagnosis);
     page += &earlier(&diagnosis.earlier);
-    page += &cards(seen);
+    page += &cards(seen, diagnosis.count);
+    page += &diagnosis.shortened().map_or(String::new(), |line| format!("<p>{line}.</p>\n"));
     page += &heat::section(
         seen,
         "Gradient norms",
@@ -67,7 +68,7 @@ fn earlier(episodes: &[Episode]) -> String {
 }
 
 fn verdict(verdict: &Verdict) -> String {
-    let Verdict { illness, severity, layers, since_step, evidence, prescriptions } = verdict;
+    let Verdict { illness, severity, layers, since_step, evidence, .. } = verdict;
     let class = if *severity == Severity::Warning { "warning" } else { "ill" };
     let mut out = format!(
         "<section class=\"verdict {class}\"><h2>{}<span class=\"badge\">{}</span><span class=\"since\">since step \
@@ -77,16 +78,35 @@ fn verdict(verdict: &Verdict) -> String {
         escape(&capitalized(evidence))
     );
     out += "<h3>What to do, the most promising first</h3><ol>";
-    for prescription in prescriptions {
+    for sentence in verdict.advice() {
         // Writing to a String cannot fail.
-        let _ = write!(out, "<li>{}</li>", escape(&prescription.sentence()));
+        let _ = write!(out, "<li>{}</li>", escape(&sentence));
     }
     out += "</ol>";
     if !layers.is_empty() {
-        let chips: String = layers.iter().map(|l| format!("<code>{}</code>", escape(l))).collect();
-        let _ = write!(out, "<details><summary>layers concerned: {}</summary>{chips}</details>", layers.len());
+        let chips: String = shown(layers).map(|l| format!("<code>{}</code>", escape(l))).collect();
+        let count = layers.len();
+        let _ =
+            write!(out, "<details><summary>layers concerned: {count}{}</summary>{chips}</details>", left_out(count));
     }
     out + "</section>\n"
+}
+
+/// Layers that a page has room for: of more, the first and the last are shown.
+const LAYERS: usize = 400;
+
+fn shown<T>(layers: &[T]) -> impl Iterator<Item = &T> {
+    let (first, rest) = layers.split_at(layers.len().min(LAYERS / 2));
+    first.iter().chain(&rest[rest.len().saturating_sub(LAYERS / 2)..])
+}
+
+/// That some of `count` layers are not shown, if so.
+fn left_out(count: usize) -> String {
+    let half = LAYERS / 2;
+    match count > LAYERS {
+        true => format!(" (the first {half} and the last {half} are shown, {} between them are not)", count - LAYERS),
+        false => String::new(),
+    }
 }
 
 fn capitalized(text: &str) -> String {
@@ -94,7 +114,7 @@ fn capitalized(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn cards(seen: &[Observation]) -> String {
+fn cards(seen: &[Observation], count: usize) -> String {
     let mut out = String::from("<section class=\"cards\">");
     let mut card = |title: &str, figure: fn(&Observation) -> Option<f64>, show: fn(f64) -> String| {
         let values: Vec<f64> = seen.iter().filter_map(figure).collect();
@@ -111,7 +131,7 @@ fn cards(seen: &[Observation]) -> String {
     card("learning rate", |o| o.rate, number);
     if let (Some(first), Some(last)) = (seen.first(), seen.last()) {
         let layers = last.layers.iter().filter(|l| l.kind != LayerKind::Add).count();
-        let (steps, count) = (last.step, seen.len());
+        let steps = last.step;
         let _ = write!(
             out,
             "<div class=\"card\"><h2>last step</h2><b>{steps}</b><p>{count} observations of {layers} layers from step {} \
@@ -138,6 +158,17 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_layers_the_ends_are_shown() {
+        for (count, wanted) in [(0, 0), (399, 399), (400, 400), (401, 400), (20_000, 400)] {
+            let all: Vec<usize> = (0..count).collect();
+            let kept: Vec<usize> = shown(&all).copied().collect();
+            assert_eq!((kept.len(), kept.first(), kept.last()), (wanted, all.first(), all.last()));
+            assert!(kept.is_sorted() && left_out(count).is_empty() == (count <= 400));
+        }
+        assert!(left_out(20_000).contains("19600 between"), "{}", left_out(20_000));
+    }
 
     #[test]
     fn scales_are_marked_at_round_numbers() {

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Steps of the warm-up that is prescribed.
+pub const WARM_UP: u64 = 500;
+
 /// What is wrong with a training run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,8 +95,18 @@ pub struct Verdict {
     pub since_step: u64,
     /// What was seen, with its numbers.
     pub evidence: String,
-    /// What to do, the most promising first.
+    /// What to do, the most promising first; nothing that the run does already, as far as that is known.
     pub prescriptions: Vec<Prescription>,
+}
+
+impl Verdict {
+    /// The prescriptions as sentences; where there are none, that one.
+    pub fn advice(&self) -> Vec<String> {
+        match self.prescriptions.is_empty() {
+            true => vec!["All that the doctor knows against it is done already.".into()],
+            false => self.prescriptions.iter().map(Prescription::sentence).collect(),
+        }
+    }
 }
 
 /// What cures: for a repair to apply, and in words for a person.
@@ -174,7 +187,7 @@ impl Prescription {
         match *self {
             Self::LowerRate { factor } => format!("Lower the learning rate to {factor} of what it is (--lr)."),
             Self::RaiseRate { factor } => format!("Raise the learning rate {factor} times (--lr)."),
-            Self::WarmUp => "Let the learning rate rise slowly over the first steps (--warm-up 500).".into(),
+            Self::WarmUp => format!("Let the learning rate rise slowly over the first steps (--warm-up {WARM_UP})."),
             Self::ClipGlobalNorm { limit } => {
                 format!("Clip all gradients together to a norm of {limit} (--clip).")
             }

@@ -45,7 +45,8 @@ impl Fit<'_> {
         let step = self.state.plan.step();
         self.rate =
             settings.schedule.rate(settings.rate, Moment::new(step, self.state.epoch, self.state.plan.position()));
-        let due = self.doctor.as_ref().is_some_and(|doctor| doctor.due(step));
+        let (epoch, ends) = (self.steps_in_epoch as u64, self.state.batch + 1 == self.steps_in_epoch);
+        let due = self.doctor.as_ref().is_some_and(|doctor| doctor.due(&self.state.plan, epoch, ends));
         // The first step is looked at though no doctor may watch: weights that are too large are said before they are used.
         let mut measure = (due || step == 0).then(Measure::default);
         let kept: Vec<Vec<f32>> = self.net.buffers().into_iter().map(|(_, values)| values.to_vec()).collect();
@@ -70,7 +71,8 @@ impl Fit<'_> {
         }
         if let (0, Some(measure)) = (step, &measure) {
             let first = self.observation(measure.layers().to_vec(), &stats, false);
-            warning(&first, &Thresholds::default()).iter().for_each(|v| progress.line(sentence(v)));
+            let found = warning(&first, &Thresholds::default(), Some(&self.known()));
+            found.iter().for_each(|v| progress.line(sentence(v)));
             parameters = self.net.trainable();
         }
         settings.clip.apply(&mut parameters);

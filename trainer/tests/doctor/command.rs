@@ -149,3 +149,64 @@ fn prescribed_flags_exist() {
     assert!(flags.len() >= 5);
     flags.iter().for_each(|flag| assert!(help.contains(&format!("--{flag} ")), "--{flag}"));
 }
+
+/// The settings are beside the log: what they say already is not prescribed. A log from elsewhere is all there is.
+#[test]
+fn what_the_run_does_already_is_not_prescribed() {
+    let folder = tempfile::tempdir().unwrap();
+    let flat = Synthetic { loss: flat(TEN_CLASSES), noise: 0.02, ..healthy(6) };
+    let lines: Vec<String> = flat.draw(0).iter().map(|o| serde_json::to_string(o).unwrap()).collect();
+    let log = folder.path().join("health.jsonl");
+    std::fs::write(&log, lines.join("\n")).unwrap();
+    let told = |text: &str, has: &[bool]| {
+        let sentences = ["Standardize the inputs", "Use AdamW", "Raise the learning rate"];
+        sentences.iter().zip(has).for_each(|(s, has)| assert_eq!(text.contains(s), *has, "{s}: {text}"));
+    };
+    told(&doctor(&log, &[], 0), &[true, true, true]);
+    std::fs::write(folder.path().join("config.json"), "{}").unwrap();
+    let text = doctor(&log, &[], 0);
+    says(&text, &["note: ", "config.json", "may be what the run does already"]);
+    told(&text, &[true, true, true]);
+    for (rule, has) in [("adamw", false), ("rmsprop", true)] {
+        let run = folder.path().join(rule);
+        let flags = ["motion", "--hidden", "4", "--epochs", "1", "--optimizer", rule, "--out", run.to_str().unwrap()];
+        program(&flags, 0);
+        std::fs::copy(&log, run.join("health.jsonl")).unwrap();
+        told(&doctor(&run, &[], 0), &[false, has, true]);
+        told(&doctor(&run.join("health.jsonl"), &[], 0), &[false, has, true]);
+    }
+}
+
+/// Both took minutes, for every layer looked at every other and every observation at all before it.
+#[test]
+fn long_logs_and_deep_nets_take_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, page) = (folder.path().join("log.jsonl"), folder.path().join("report.html"));
+    let timed = |text: String, wanted: &[&str]| {
+        std::fs::write(&log, text).unwrap();
+        let begun = std::time::Instant::now();
+        says(&doctor(&log, &["--report", page.to_str().unwrap()], 0), wanted);
+        let took = begun.elapsed();
+        println!("{took:?}");
+        assert!(took.as_secs() < 20, "{took:?}");
+        std::fs::read_to_string(&page).unwrap()
+    };
+    let layer = |i: u32| {
+        format!(r#"{{"name": "layer{i}", "weight_norm": 3, "gradient_norm": 0.{}, "update_ratio": 1e-3}}"#, 1 + i % 9)
+    };
+    let layers: Vec<String> = (0..20_000).map(layer).collect();
+    let line =
+        |step: u32, loss: &str| format!("{{\"step\": {step}, \"loss\": {loss}, \"layers\": [{}]}}\n", layers.join(","));
+    let html = timed(
+        (0..10).map(|step| line(step, &format!("{}", 2.3 / f64::from(step + 1)))).collect::<String>()
+            + &line(10, "\"NaN\""),
+        &["NaN or infinity"],
+    );
+    says(&html, &["the first 200 and the last 200 are shown, 19600 between them are not", "layer19999"]);
+    assert!(html.len() < 2_000_000, "{} bytes", html.len());
+    let line = |step: u32| {
+        format!("{{\"step\": {step}, \"loss\": 2.3, \"gradient_norm\": {}}}\n", f64::from(step * 7919 % 1000) / 1e3)
+    };
+    let html = timed((0..60_000).map(line).collect(), &["slow convergence", "note: in the report", "all were judged"]);
+    says(&html, &["of 60000 observations are shown; all were judged", "60000 observations of 0 layers"]);
+}

@@ -181,7 +181,7 @@ impl Doctor {
 
     /// Median of the gradient norms, rounded to one digit; 1 where none is known.
     fn usual_norm(&self) -> f64 {
-        let usual = self.norms.get(self.norms.len() / 2).copied().filter(|n| *n > 0.0).unwrap_or(1.0);
+        let usual = self.norms.median().filter(|n| *n > 0.0).unwrap_or(1.0);
         format!("{usual:.0e}").parse().unwrap_or(1.0)
     }
 

@@ -1,6 +1,7 @@
 //! What one observation shows by itself.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use super::progress::median;
 use crate::doctor::record::{Activation, LayerHealth, LayerKind, NonFinite, Observation};
@@ -177,9 +178,16 @@ impl BlowUp {
         });
         let place = place.map(|(_, layer, what)| (layer.name.clone(), what));
         let found = place.is_some() || ill(o.loss) || ill(o.gradient_norm) || ill(o.validation_loss);
-        let norm_before = |name: &str| before?.layers.iter().find(|l| l.name == name)?.weight_norm.filter(|n| *n > 0.0);
+        if !found {
+            return None;
+        }
+        let mut norms = HashMap::new();
+        for layer in before.into_iter().flat_map(|o| &o.layers) {
+            norms.entry(layer.name.as_str()).or_insert(layer.weight_norm.filter(|n| *n > 0.0));
+        }
+        let norm_before = |name: &str| norms.get(name).copied().flatten();
         let growth = o.layers.iter().filter_map(|l| Some(l.weight_norm? / norm_before(&l.name)?));
         let swollen = growth.filter(|g| !g.is_nan()).max_by(f64::total_cmp);
-        found.then_some(Self { step: o.step, place, loss: o.loss, swollen })
+        Some(Self { step: o.step, place, loss: o.loss, swollen })
     }
 }

@@ -1,9 +1,10 @@
 //! Initial weights that are too large.
 
-use super::Doctor;
 use super::glance::{Glance, hidden_saturated, normalized, weighted};
 use super::progress::Progress;
 use super::text::{list, number};
+use super::{Doctor, needed};
+use crate::doctor::known::Known;
 use crate::doctor::record::{Activation, LayerHealth, Observation};
 use crate::doctor::thresholds::Thresholds;
 use crate::doctor::verdict::{Illness, Init, Prescription, Severity, Verdict};
@@ -49,13 +50,15 @@ pub fn initial_weights(first: &Observation, limits: &Thresholds) -> Option<Verdi
 
 /// What a run is to be warned of before its first step: [`initial_weights`], or weights of usual size through which the
 /// gradient grows all the same. In a run that goes on so, that is the illness itself.
-pub fn warning(first: &Observation, limits: &Thresholds) -> Option<Verdict> {
-    initial_weights(first, limits).or_else(|| {
+pub fn warning(first: &Observation, limits: &Thresholds, known: Option<&Known>) -> Option<Verdict> {
+    let mut found = initial_weights(first, limits).or_else(|| {
         let depth = Glance::of(first, limits).depth.filter(|d| d.explodes(limits) && !normalized(first))?;
         let times = number(depth.ratio);
         let evidence = format!("the gradient of the first layer began {times} times as large as that of the last");
         Some(too_large(first, evidence, weighted(first).map(|l| l.name.clone()).collect(), limits))
-    })
+    });
+    found.iter_mut().for_each(|verdict| needed(&mut verdict.prescriptions, first, known));
+    found
 }
 
 fn too_large(first: &Observation, mut evidence: String, layers: Vec<String>, limits: &Thresholds) -> Verdict {

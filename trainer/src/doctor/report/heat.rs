@@ -1,10 +1,11 @@
 //! A heat map: layers by steps, coloured by powers of ten.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use escarp_converter::report::escape;
 
-use super::ticks;
+use super::{left_out, shown, ticks};
 use crate::doctor::diagnose::number;
 use crate::doctor::record::{LayerHealth, Observation};
 
@@ -49,8 +50,13 @@ pub(super) fn section(
     figure: fn(&LayerHealth) -> Option<f64>,
 ) -> String {
     let Some(widest) = seen.iter().max_by_key(|o| o.layers.len()) else { return String::new() };
-    let names: Vec<&str> = widest.layers.iter().filter(|l| figure(l).is_some()).map(|l| l.name.as_str()).collect();
-    let rows: Vec<Vec<Option<f64>>> = names.iter().map(|name| row(seen, name, figure)).collect();
+    let mut known = HashSet::new();
+    // A name that stands twice is one layer, the first.
+    let names = widest.layers.iter().filter(|l| known.insert(l.name.as_str()) && figure(l).is_some());
+    let names: Vec<&str> = names.map(|l| l.name.as_str()).collect();
+    let left_out = left_out(names.len());
+    let names: Vec<&str> = shown(&names).copied().collect();
+    let rows = rows(seen, &names, figure);
     let logs = rows.iter().flatten().flatten().filter(|v| v.is_finite() && **v > 0.0).map(|v| v.log10());
     let (low, high) = logs.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     if low > high {
@@ -87,21 +93,42 @@ pub(super) fn section(
         );
     }
     svg += &steps(seen, bottom);
-    format!("<section><h2>{title}</h2><p>{explanation}</p>{svg}</svg>{}</section>\n", legend(scale))
+    format!(
+        "<section><h2>{title}</h2><p>{explanation}{left_out}</p><div class=\"scroll\">{svg}</svg></div>{}</section>\n",
+        legend(scale)
+    )
 }
 
-/// A layer's figure in each column: of several observations the worst to see, else the geometric mean.
-fn row(seen: &[Observation], name: &str, figure: fn(&LayerHealth) -> Option<f64>) -> Vec<Option<f64>> {
+/// Each layer's figure in each column: of several observations the worst to see, else the geometric mean.
+fn rows(seen: &[Observation], names: &[&str], figure: fn(&LayerHealth) -> Option<f64>) -> Vec<Vec<Option<f64>>> {
     let columns = seen.len().min(COLUMNS);
-    let value = |o: &Observation| o.layers.iter().find(|l| l.name == name).and_then(figure);
-    let column = |c: usize| {
-        let group = &seen[c * seen.len() / columns..(c + 1) * seen.len() / columns];
-        let values: Vec<f64> = group.iter().filter_map(value).collect();
-        let odd = values.iter().copied().find(|v| !v.is_finite() || *v == 0.0);
-        let mean = || (values.iter().map(|v| v.ln()).sum::<f64>() / values.len() as f64).exp();
-        odd.or_else(|| (!values.is_empty()).then(mean))
-    };
-    (0..columns).map(column).collect()
+    let places: HashMap<&str, usize> = names.iter().enumerate().map(|(row, name)| (*name, row)).collect();
+    let mut rows = vec![vec![None; columns]; names.len()];
+    // Of a row, in the column at hand: a value that is odd to see; the sum of the others' logarithms and their count; the
+    // last observation in which the layer was met, for a name that stands twice.
+    let mut cells = vec![(None, 0.0, 0usize, usize::MAX); names.len()];
+    for column in 0..columns {
+        cells.iter_mut().for_each(|cell| *cell = (None, 0.0, 0, usize::MAX));
+        for at in column * seen.len() / columns..(column + 1) * seen.len() / columns {
+            for layer in &seen[at].layers {
+                let Some(&row) = places.get(layer.name.as_str()) else { continue };
+                let (odd, sum, count, met) = &mut cells[row];
+                if *met == at {
+                    continue;
+                }
+                *met = at;
+                match figure(layer) {
+                    Some(v) if !v.is_finite() || v == 0.0 => *odd = odd.or(Some(v)),
+                    Some(v) => (*sum, *count) = (*sum + v.ln(), *count + 1),
+                    None => {}
+                }
+            }
+        }
+        for (row, (odd, sum, count, _)) in rows.iter_mut().zip(&cells) {
+            row[column] = odd.or_else(|| (*count > 0).then(|| (sum / *count as f64).exp()));
+        }
+    }
+    rows
 }
 
 /// One path for each colour, so that the page stays small.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use escarp_converter::report::escape;
 
+use super::{left_out, shown};
 use crate::doctor::diagnose::number;
 use crate::doctor::record::{Histogram, LayerHealth, Observation};
 
@@ -26,7 +27,7 @@ const COLUMNS: [Column; 10] = [
 /// Columns that no layer has a value for are left out.
 pub(super) fn section(seen: &[Observation]) -> String {
     let Some(last) = seen.iter().rev().find(|o| !o.layers.is_empty()) else { return String::new() };
-    let shown: Vec<&Column> = COLUMNS.iter().filter(|(_, of)| last.layers.iter().any(|l| of(l).is_some())).collect();
+    let columns: Vec<&Column> = COLUMNS.iter().filter(|(_, of)| last.layers.iter().any(|l| of(l).is_some())).collect();
     let bars = match last.layers.iter().any(|l| l.gradient_histogram.is_some()) {
         true => {
             " The bars count gradients by magnitude, from 10<sup>-12</sup> on the left to 10<sup>2</sup> on the right; \
@@ -34,17 +35,18 @@ pub(super) fn section(seen: &[Observation]) -> String {
         }
         false => "",
     };
+    let left_out = left_out(last.layers.len());
     let mut out = format!(
-        "<section><h2>Layers at step {}</h2><p>From the input to the output.{bars}</p><div class=\"scroll\">\
+        "<section><h2>Layers at step {}</h2><p>From the input to the output{left_out}.{bars}</p><div class=\"scroll\">\
          <table class=\"layers\"><thead><tr><th>layer</th>",
         last.step
     );
-    for (title, _) in &shown {
+    for (title, _) in &columns {
         // Writing to a String cannot fail.
         let _ = write!(out, "<th>{title}</th>");
     }
     out += "</tr></thead><tbody>";
-    for layer in &last.layers {
+    for layer in shown(&last.layers) {
         let kind =
             serde_json::to_value(layer.kind).ok().and_then(|k| k.as_str().map(str::to_owned)).unwrap_or_default();
         let activation = layer.activation.map_or(String::new(), |a| format!(" · {}", a.name()));
@@ -52,7 +54,7 @@ pub(super) fn section(seen: &[Observation]) -> String {
             layer.non_finite.map_or(String::new(), |n| format!("<em class=\"wrong\">{} not finite</em>", n.name()));
         let name = escape(&layer.name);
         let _ = write!(out, "<tr><td title=\"{name}\"><b>{name}</b><small>{kind}{activation}</small>{lost}</td>");
-        for (_, of) in &shown {
+        for (_, of) in &columns {
             let _ = write!(out, "<td class=\"num\">{}</td>", of(layer).unwrap_or_else(|| "–".into()));
         }
         out += "</tr>";
