@@ -57,6 +57,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Fuzzing found inputs that break something.
+    #[error("{0}")]
+    Finds(String),
     /// A rule of the house is broken.
     #[error("{0}")]
     Rule(String),

@@ -14,6 +14,7 @@ mod build;
 mod demo;
 mod deploy;
 mod error;
+mod fuzz;
 mod job;
 mod qemu;
 mod rules;
@@ -79,6 +80,14 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Try changed inputs on everything that reads files, on all cores; exit code 1 if one breaks something.
+    Fuzz {
+        /// One of the targets in tests/src/fuzz.rs; without it all take turns.
+        target: Option<String>,
+        /// How long, altogether.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_080))]
+        minutes: u32,
+    },
     /// Copy escarp-run and a model to a board over ssh and run it there.
     Deploy {
         /// A profile under cross/boards.
@@ -143,6 +152,12 @@ fn run(cli: &Cli) -> Result<(), Error> {
             let (mut jobs, toolchain) = prepared("test")?;
             test::test(&mut jobs, &root, &target, &toolchain, *quick)?;
             println!("all tests passed in {}", jobs.elapsed());
+        }
+        Task::Fuzz { target: name, minutes } => {
+            let mut jobs = Jobs::new(&target, "fuzz")?;
+            setup::packages(&mut jobs, &setup::FUZZING, cli.install)?;
+            fuzz::fuzz(&mut jobs, &root, &target, name.as_deref(), *minutes)?;
+            println!("nothing found in {}", jobs.elapsed());
         }
         Task::Deploy { board, model } => {
             let board = Board::read(&boards, board)?;

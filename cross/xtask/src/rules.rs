@@ -44,15 +44,22 @@ pub fn check(root: &Path) -> Result<usize, Error> {
     }
     for path in &manifests {
         let text = std::fs::read_to_string(path).map_err(file(path))?;
-        // Without this line a package would not inherit `unsafe_code = "deny"`.
-        if !text.contains("[workspace]") && !text.contains("[lints]\nworkspace = true") {
-            broken.push(format!("{}: [lints] workspace = true is missing", path.display()));
-        }
+        broken.extend(lints(&text).map(|missing| format!("{}: {missing} is missing", path.display())));
     }
     match broken.is_empty() {
         true => Ok(sources.len()),
         false => Err(Error::Rule(broken.join("\n"))),
     }
+}
+
+/// Which line a manifest lacks. Without `workspace = true` a package would not inherit `unsafe_code = "deny"`; a workspace
+/// says that itself.
+fn lints(text: &str) -> Option<&'static str> {
+    let (wanted, missing) = match text.contains("[workspace]") {
+        true => ("unsafe_code = \"deny\"", "unsafe_code = \"deny\""),
+        false => ("[lints]\nworkspace = true", "[lints] workspace = true"),
+    };
+    (!text.contains(wanted)).then_some(missing)
 }
 
 /// What is wrong with one file.
@@ -103,5 +110,13 @@ mod tests {
         let text = format!("#[{}(clippy::all, unsafe_code)]", "allow");
         assert!(faults("runtime/src/kernels/neon.rs", &text).is_empty());
         assert_eq!(faults("runtime/src/session.rs", &text).len(), 1);
+    }
+
+    #[test]
+    fn every_manifest_denies_unsafe_code() {
+        assert_eq!(lints("[lints]\nworkspace = true\n"), None);
+        assert_eq!(lints("[package]\n"), Some("[lints] workspace = true"));
+        assert_eq!(lints("[workspace]\n[workspace.lints.rust]\nunsafe_code = \"deny\"\n"), None);
+        assert_eq!(lints("[workspace]\n"), Some("unsafe_code = \"deny\""));
     }
 }

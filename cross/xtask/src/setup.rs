@@ -8,27 +8,33 @@ use crate::job::{self, Jobs};
 use crate::toolchain::{BARE, Choice, LINUX, Toolchain, debian_commands};
 
 /// A file or one of several programs, and the Debian package it comes from.
-const PACKAGES: [(&[&str], &str); 4] = [
+type Package = (&'static [&'static str], &'static str);
+
+/// What boards need.
+const PACKAGES: [Package; 4] = [
     (&["aarch64-linux-gnu-gcc"], "gcc-aarch64-linux-gnu"),
     (&["/usr/aarch64-linux-gnu/lib/libc.a"], "libc6-dev-arm64-cross"),
     (&["qemu-aarch64", "qemu-aarch64-static"], "qemu-user"),
     (&["qemu-system-aarch64"], "qemu-system-arm"),
 ];
 
-/// Checks the machine and completes it if allowed; returns the compiler for the boards.
+/// What fuzzing needs: libFuzzer is C++.
+pub const FUZZING: [Package; 1] = [(&["c++", "g++", "clang++"], "g++")];
+
+/// Checks for packages and installs what is missing if allowed.
 ///
 /// # Errors
 /// Names every missing package with the command that installs it, or the installer's failure.
-pub fn setup(jobs: &mut Jobs, target: &Path, choice: Choice, install: bool) -> Result<Toolchain, Error> {
-    let root = job::answer("id", &["-u"]).as_deref() == Some("0");
+pub fn packages(jobs: &mut Jobs, packages: &[Package], install: bool) -> Result<(), Error> {
+    let root = is_root();
     let missing: Vec<&str> =
-        PACKAGES.iter().filter(|(any, _)| !any.iter().any(|p| present(p))).map(|(_, p)| *p).collect();
+        packages.iter().filter(|(any, _)| !any.iter().any(|p| present(p))).map(|(_, p)| *p).collect();
     if !missing.is_empty() {
         let remedy = format!("apt-get install {}", missing.join(" "));
         if !(root || install) || job::which("apt-get").is_none() {
             return Err(Error::Missing {
                 what: missing.join(", "),
-                remedy: format!("{remedy}   (or: cargo xtask setup --install)"),
+                remedy: format!("{remedy}   (or: the same task with --install)"),
             });
         }
         jobs.run("package lists", administrator(root, "apt-get").arg("update"))?;
@@ -38,6 +44,20 @@ pub fn setup(jobs: &mut Jobs, target: &Path, choice: Choice, install: bool) -> R
             administrator(root, "apt-get").args(["install", "-y", "--no-install-recommends"]).args(&missing),
         )?;
     }
+    Ok(())
+}
+
+fn is_root() -> bool {
+    job::answer("id", &["-u"]).as_deref() == Some("0")
+}
+
+/// Checks the machine and completes it if allowed; returns the compiler for the boards.
+///
+/// # Errors
+/// As [`packages`], and if no compiler for the boards is to be had.
+pub fn setup(jobs: &mut Jobs, target: &Path, choice: Choice, install: bool) -> Result<Toolchain, Error> {
+    packages(jobs, &PACKAGES, install)?;
+    let root = is_root();
     let toolchain = match Toolchain::find(choice, target) {
         Err(_) if root || install => {
             install_target(jobs, choice, root)?;

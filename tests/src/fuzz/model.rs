@@ -1,0 +1,116 @@
+//! Any bytes as a model file: refused, or run to the same bits on every kernel, whatever the arena held, in the time that
+//! the file's stated work allows.
+
+use std::time::{Duration, Instant};
+
+use escarp_run::info;
+use escarp_runtime::format::{HEADER, Header, MAGIC, MAJOR, seal};
+use escarp_runtime::{Cpu, Error, Field, Model, Session};
+
+/// Models that ask for more are not run here: that is what `--max-memory` and `--max-work` are for.
+const LARGEST: usize = 1 << 22;
+const MOST_WORK: u64 = 1 << 24;
+
+/// Time that no model needs, and for each unit of work: a hundred times what instrumented portable kernels take, because
+/// the machine may be busy.
+const START: Duration = Duration::from_secs(2);
+const EACH: Duration = Duration::from_nanos(500);
+
+/// The target.
+pub fn run(data: &[u8]) {
+    let Some(file) = mend(data) else { return };
+    let Ok(model) = Model::parse(&file) else { return };
+    describe(&model);
+    let work = model.macs();
+    if model.arena_len() > LARGEST || work > MOST_WORK {
+        return;
+    }
+    let began = Instant::now();
+    let portable = outputs(&model, Cpu::PORTABLE, 0x5a);
+    let took = began.elapsed();
+    let allowed = START + EACH * u32::try_from(work).expect("at most MOST_WORK") * RUNS;
+    assert!(took <= allowed, "{took:?} for a stated work of {work}");
+    assert_eq!(portable, outputs(&model, Cpu::PORTABLE, -0x5b), "what the arena held before changes the result");
+    let cpu = escarp_detect::detect();
+    assert_eq!(portable, outputs(&model, cpu, 0x33), "{} kernels differ from the portable ones", cpu.isa().name());
+}
+
+/// What a program may ask of a model that was accepted.
+fn describe(model: &Model) {
+    assert!(model.labels().all(|label| label.len() < 1 << 16));
+    // Both print every field there is.
+    let _ = (info::text(model), info::json(model));
+}
+
+/// Runs of each session.
+const RUNS: u32 = 3;
+
+/// The outputs of some runs, the last of them by another session that takes the state over.
+fn outputs(model: &Model, cpu: Cpu, fill: i8) -> Vec<Vec<i8>> {
+    let memory = || vec![fill; model.arena_len() + 16];
+    let input = |number: u32| -> Vec<i8> {
+        let len = usize::try_from(model.input().elements()).expect("in the arena");
+        let mut x = number.wrapping_mul(0x9e37_79b9) | 1;
+        let next = || {
+            // Xorshift (Marsaglia 2003).
+            x ^= x << 13;
+            x ^= x >> 17;
+            x ^= x << 5;
+            x.to_le_bytes()[1].cast_signed()
+        };
+        std::iter::repeat_with(next).take(len).collect()
+    };
+    let (mut first, mut second) = (memory(), memory());
+    let mut session = Session::new(model, &mut first, cpu).expect("the arena is large enough");
+    let mut all: Vec<Vec<i8>> =
+        (1..RUNS).map(|n| session.run(&input(n)).expect("a model that was accepted runs").to_vec()).collect();
+    let mut other = Session::new(model, &mut second, cpu).expect("the arena is large enough");
+    other.restore(session.state()).expect("a state of this model");
+    let last = session.run(&input(RUNS)).expect("a model that was accepted runs").to_vec();
+    assert_eq!(last, other.run(&input(RUNS)).expect("it runs there too"), "a session that took the state over differs");
+    all.push(last);
+    all
+}
+
+/// Where the header states the file's length; `runtime/format.md`.
+const FILE_LEN_AT: usize = 16;
+
+/// Makes magic, version, length, checksum and stated work right, so that whatever else the bytes say is looked at.
+fn mend(data: &[u8]) -> Option<Vec<u8>> {
+    let mut file = data.to_vec();
+    let len = u32::try_from(file.len()).ok()?;
+    file.get_mut(..HEADER)?;
+    file[..MAGIC.len()].copy_from_slice(&MAGIC);
+    file[MAGIC.len()..][..2].copy_from_slice(&MAJOR.to_le_bytes());
+    file[FILE_LEN_AT..][..4].copy_from_slice(&len.to_le_bytes());
+    seal(&mut file);
+    let mut header = Header::parse(&file).ok()?;
+    // The loader itself says what the work is: once for each total that the header states.
+    for _ in 0..4 {
+        file[..HEADER].copy_from_slice(&header.emit());
+        seal(&mut file);
+        match Model::parse(&file) {
+            Err(Error::Header { field: Field::Macs, needed, .. }) if needed < u32::MAX => header.macs = needed.into(),
+            _ => break,
+        }
+    }
+    Some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mend;
+    use crate::fuzz::seeds;
+
+    #[test]
+    fn a_sound_model_stays_as_it_is_and_a_spoilt_header_is_mended() {
+        for (name, file) in seeds::of("model") {
+            assert_eq!(mend(&file).as_deref(), Some(&file[..]), "{name}");
+            let mut spoilt = file.clone();
+            for at in [0, 5, 8, 12, 15, 16, 18, 48, 50] {
+                spoilt[at] ^= 0x55;
+            }
+            assert!(mend(&spoilt) == Some(file), "{name}");
+        }
+    }
+}
