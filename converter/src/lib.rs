@@ -7,6 +7,7 @@
 pub mod calibrate;
 pub mod constant;
 pub mod convert;
+pub mod doubt;
 pub mod error;
 pub mod eval;
 pub mod files;

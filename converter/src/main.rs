@@ -11,11 +11,13 @@ use escarp_converter::{
     Converted, Error, Options,
     calibrate::Method,
     convert,
+    doubt::doubt,
     files::{self, Source},
     float_runner, front_end,
     graph::Graph,
     measure::{Scores, measure},
     metadata::FrontEnd,
+    oracle::FloatRunner,
     output::{self, folder},
     pack::About,
     read,
@@ -166,7 +168,14 @@ fn run(args: &Args) -> Result<(), Failure> {
     let test = open_test(args, &converted)?;
     converted.notes.extend(test.as_ref().and_then(|test| test.note("--test")));
     let source = test.as_ref().unwrap_or(&samples);
-    let scores = score(&onnx, &converted, source, test.is_none(), &options)?;
+    let float = float_runner(&onnx, &converted.graph)?;
+    let scores = score(&float, &converted, source, test.is_none(), &options)?;
+    if let Some(line) = doubt(&scores, &converted.graph, &float, source.samples())? {
+        if args.strict {
+            return Err(Error::Strict(line).into());
+        }
+        converted.warnings.push(line);
+    }
     if test.is_some() && scores.labelled > 0 {
         let counts = [scores.labelled, scores.float_correct, scores.int8_correct, scores.agree].map(|n| n as u32);
         let [total, float_correct, int8_correct, agree] = counts;
@@ -317,7 +326,7 @@ fn open_test(args: &Args, converted: &Converted) -> Result<Option<Source>, Failu
 }
 
 fn score(
-    onnx: &[u8],
+    float: &FloatRunner,
     converted: &Converted,
     source: &Source,
     calibrated: bool,
@@ -325,12 +334,11 @@ fn score(
 ) -> Result<Scores, Failure> {
     let samples = source.samples();
     let picks = if calibrated { converted.picks.clone() } else { (0..samples.len()).collect() };
-    let float = float_runner(onnx, &converted.graph)?;
     let style = ProgressStyle::with_template("measuring {bar:32} {pos}/{len} {per_sec} {eta}");
     let bar = ProgressBar::new(picks.len() as u64);
     // The template is constant and valid; the default style would do as well.
     let bar = if let Ok(style) = style { bar.with_style(style) } else { bar };
-    let scores = measure(&converted.file, &float, samples, &picks, options.cpu, &|| bar.inc(1));
+    let scores = measure(&converted.file, float, samples, &picks, options.cpu, &|| bar.inc(1));
     bar.finish_and_clear();
     Ok(scores?)
 }

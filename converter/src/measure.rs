@@ -60,7 +60,7 @@ impl Scores {
 }
 
 /// The first of the largest; a single output chooses by its sign around `threshold`.
-fn top(values: &[f32], threshold: f32) -> usize {
+pub(crate) fn top(values: &[f32], threshold: f32) -> usize {
     match values {
         [one] => usize::from(*one > threshold),
         _ => values.iter().enumerate().fold(0, |best, (i, v)| if *v > values[best] { i } else { best }),

@@ -222,6 +222,59 @@ fn a_sequence_counts_a_step_and_a_decision() {
     assert_eq!(json["file_parts"]["params"], 2 * 3 * 72);
 }
 
+/// Pixels in a scaling that the network was not trained with: "20 of 40 right" passed without a word.
+#[test]
+fn pixels_that_do_not_fit_are_doubted() {
+    let shop = Workshop(tempfile::tempdir().unwrap());
+    // Class 1 where the mean of the pixels, 0 to 1, is above one half.
+    let weights = [0.0, 0.0, 0.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0].map(|w| 0.02 * w).to_vec();
+    let onnx = Onnx::new(&[0, 3, 8, 8], &[0, 2])
+        .floats("w", &[2, 3, 1, 1], weights)
+        .floats("b", &[2], vec![0.01, 0.0])
+        .node("Conv", &["x", "w", "b"], "c", vec![])
+        .node("GlobalAveragePool", &["c"], "p", vec![])
+        .node("Flatten", &["p"], "f", vec![])
+        .node("Softmax", &["f"], "y", vec![]);
+    fs::write(shop.path("net.onnx"), onnx.bytes()).unwrap();
+    let mut numbers = Numbers::new(9);
+    fs::create_dir(shop.path("all")).unwrap();
+    for (class, grey) in [("dark", 70.0), ("light", 190.0)] {
+        fs::create_dir_all(shop.path(&format!("images/{class}"))).unwrap();
+        for i in 0..20 {
+            let pixels = numbers.take(8 * 8 * 3).iter().map(|v| (grey + 50.0 * v) as u8).collect();
+            let png = Image { width: 8, height: 8, pixels }.encode_png().unwrap();
+            fs::write(shop.path(&format!("images/{class}/{i}.png")), &png).unwrap();
+            fs::write(shop.path(&format!("all/{class}{i}.png")), &png).unwrap();
+        }
+    }
+    let convert = |samples: &'static str, pixels: &'static str, more: &[&'static str]| {
+        let whole =
+            ["net.onnx", "--samples", samples, "--pixels", pixels, "-o", "net.escarp", "--labels", "dark,light"];
+        let output = shop.convert(&[&whole[..], more].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let guessed = "warning: the float network is right on 20 of 40 samples, no more than guessing among 2 classes would be; \
+                   with --pixels 0..1 it is right on 24 of 24";
+    for more in [&[][..], &["--test", "images"]] {
+        let (code, said, _) = convert("images", "0..255", more);
+        assert_eq!(code, Some(0));
+        assert!(said.contains(guessed), "{said}");
+    }
+    let (_, said, _) = convert("all", "0..255", &[]);
+    assert!(
+        said.contains("the float network tells 40 of 40 samples to be `light`; check what the network takes"),
+        "{said}"
+    );
+    let (code, said, _) = convert("images", "0..1", &["--strict"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("40 of 40 right") && !said.contains("warning"), "{said}");
+
+    let before = fs::read(shop.path("net.escarp")).unwrap();
+    let (code, _, error) = convert("images", "0..255", &["--strict"]);
+    assert_eq!((code, fs::read(shop.path("net.escarp")).unwrap() == before), (Some(1), true));
+    assert!(error.contains("strict: the float network is right on 20 of 40"), "{error}");
+}
+
 /// A recording counts as many samples as `escarp-run` makes decisions on it.
 #[test]
 fn windows_of_recordings_are_samples() {
