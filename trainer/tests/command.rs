@@ -106,6 +106,29 @@ fn a_run_that_diverges_leaves_its_diagnosis() {
     says(&report("x.html"), &["<svg", "gru1"]);
 }
 
+/// A log of anybody's may name layers as it likes: the terminal and the page get names, no commands.
+#[test]
+fn names_in_a_log_are_shown_and_not_obeyed() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |step: u32| {
+        format!(
+            r#"{{"step":{step},"loss":2.3,"layers":[{{"name":"a\u001b[31m\u0007\u202e\nhealthy","kind":"dense","gradient_norm":1e-30,"weight_norm":1.0,"non_finite":"weights"}}]}}"#
+        )
+    };
+    std::fs::write(folder.path().join("evil.jsonl"), line(0) + "\n" + &line(20) + "\n").unwrap();
+    let text = run(&["doctor", "evil.jsonl", "--report", "x.html"], folder.path(), 0);
+    says(&text, &[r"a\u{1b}[31m\u{7}\u{202e}\nhealthy"]);
+    let page = std::fs::read_to_string(folder.path().join("x.html")).unwrap();
+    for shown in [&text, &page] {
+        assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{shown:?}");
+    }
+    assert!(!text.contains("\nhealthy"), "{text}");
+    std::fs::create_dir_all(folder.path().join("data/a\u{1b}[2J")).unwrap();
+    let text = run(&["image", "--data", "data"], folder.path(), 1);
+    says(&text, &[r"a\u{1b}[2J"]);
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+}
+
 #[test]
 fn jacobians_are_told_of_runs_on_demand() {
     let folder = tempfile::tempdir().unwrap();
