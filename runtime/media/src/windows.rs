@@ -77,7 +77,7 @@ impl Windows {
         if self.frames <= self.length {
             return 0..self.total;
         }
-        let first = (index.saturating_mul(self.hop())).min(self.frames - self.length);
+        let first = index.saturating_mul(self.hop()).min(self.frames - self.length);
         first * self.step..(first + self.length - 1) * self.step + self.frame
     }
 

@@ -18,6 +18,9 @@ fn read(bytes: &[u8]) -> Result<Image, Error> {
     // 16-bit RGBA is the widest pixel: 8 bytes.
     let limits = Limits { bytes: MAX_PIXELS as usize * 8 };
     let mut decoder = Decoder::new_with_limits(std::io::Cursor::new(bytes), limits);
+    // Nobody looks at profiles and texts, and a profile may inflate to a thousand times its length.
+    decoder.set_ignore_iccp_chunk(true);
+    decoder.set_ignore_text_chunk(true);
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let info = decoder.read_header_info()?;
     Image::check_size(info.width.into(), info.height.into())?;
