@@ -78,7 +78,7 @@ fn layers_that_do_not_go_together_are_refused() {
             &["`wide`: no layer takes what it gives"],
         ),
         (
-            refused(sequence, &["kind = \"gru\"\nname = \"deep\"\nhidden = 4096\nlayers = 2\n", dense]),
+            refused(sequence, &["kind = \"gru\"\nname = \"deep\"\nhidden = 4096\nlayers = 4\n", dense]),
             &["`deep`: weights of the net up to here = 3", "allowed: 1 to 268435456"],
         ),
         (refused("{ vector = 3 }", &["kind = \"branch\"\nfrom = \"input\"\n"]), &["no layers"]),

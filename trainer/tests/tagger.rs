@@ -168,8 +168,8 @@ fn what_is_wrong_is_said_before_there_is_a_run() {
         says(&run(&[task, "--data", data, "--net", "mine.toml"], here, code), wanted);
         assert!(!here.join("runs").exists(), "{task} leaves a run folder");
     };
-    mine("image", "builtin", 1, &["layer `gru1` takes", "the input gives maps"]);
-    mine("text", "builtin", 1, &["layer `gru1` takes", "the input gives 30 tokens"]);
+    mine("image", "builtin", 2, &["layer `gru1` takes", "the input gives maps"]);
+    mine("text", "builtin", 2, &["layer `gru1` takes", "the input gives 30 tokens"]);
     for class in ["a", "b"] {
         std::fs::create_dir_all(here.join("clips").join(class)).unwrap();
         (0..4).for_each(|i| std::fs::write(here.join(format!("clips/{class}/{i}.wav")), silence()).unwrap());

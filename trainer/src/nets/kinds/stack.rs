@@ -40,13 +40,18 @@ impl Stack<'_> {
             let refuse = |e| NetError::Layer { layer: name.to_owned(), reason: format!("{key}{e}") };
             init.map_or(Ok(()), Init::check).map_err(refuse)?;
         }
+        // Of all layers before the first is made: orthogonal weights take their time.
+        if let Shape::Sequence([_, inputs]) = builder.at.shape {
+            let directions = if bidirectional { 2 } else { 1 };
+            for inputs in std::iter::once(inputs).chain(std::iter::repeat_n(directions * hidden, layers - 1)) {
+                builder.weights(name, &[directions, gates, hidden, inputs + hidden])?;
+            }
+        }
         for layer in 1..=layers {
             let Shape::Sequence([frames, inputs]) = builder.at.shape else {
                 return Err(builder.misfit(name, "a sequence"));
             };
             let every_step = every_step || layer < layers;
-            let directions = if bidirectional { 2 } else { 1 };
-            builder.weights(name, &[directions, gates, hidden, inputs + hidden])?;
             let mut next = || {
                 let mut cell = cell(inputs, hidden, builder.rng);
                 cell.weights_mut().restart(init, recurrent_init, builder.rng);
