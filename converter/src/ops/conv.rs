@@ -13,6 +13,10 @@ use crate::{
     view::{Axis, View},
 };
 
+/// Most rows or columns of padding at a side, and most from one window to the next and from one tap to the next: a byte each
+/// in the file.
+const PADDING: usize = 255;
+
 /// Where the windows of a convolution or a pool lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
@@ -73,7 +77,7 @@ impl Geometry {
     pub fn import(node: &Node, kernel: [usize; 2], input: Shape) -> Result<(Geometry, [usize; 2]), Error> {
         let stride = node.sizes("strides", [1, 1], 1..=255)?;
         let dilation = node.sizes("dilations", [1, 1], 1..=255)?;
-        let [mut top, mut left, mut bottom, mut right] = node.sizes("pads", [0; 4], 0..=255)?;
+        let [mut top, mut left, mut bottom, mut right] = node.sizes("pads", [0; 4], 0..=PADDING as i64)?;
         let auto = node.text("auto_pad")?.unwrap_or_else(|| "NOTSET".into());
         let reach = |d: usize| (kernel[d] - 1) * dilation[d] + 1;
         match auto.as_str() {
@@ -85,6 +89,12 @@ impl Geometry {
                 });
                 let first = total.map(|t| if auto == "SAME_UPPER" { t / 2 } else { t.div_ceil(2) });
                 [top, left, bottom, right] = [first[0], first[1], total[0] - first[0], total[1] - first[1]];
+                // As many as `pads` may say: the file has a byte for each.
+                let pads = [top, left, bottom, right];
+                if pads.iter().any(|&p| p > PADDING) {
+                    let value = format!("{auto}, which makes pads of {pads:?}");
+                    return Err(node.unsupported("auto_pad", value, &format!("pads in 0..={PADDING}")));
+                }
             }
             _ => return Err(node.unsupported("auto_pad", auto, "NOTSET, VALID, SAME_UPPER, SAME_LOWER")),
         }

@@ -13,6 +13,9 @@ use crate::{
     view::{Axis, View},
 };
 
+/// Most values in an average: as many differences of at most 255 fit the runtime's i32.
+const MOST_AVERAGED: usize = i32::MAX as usize / 255;
+
 /// Windows' maximum or mean, for each channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Pool {
@@ -91,6 +94,10 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     }
     // The mean of one value is that value.
     let average = average && geometry.kernel != [1, 1];
+    // Of a larger window, what lies beyond is outside the map wherever the window stands, and no maximum sees it; the loader
+    // bounds its work by that.
+    let kernel = std::array::from_fn(|d| geometry.kernel[d].min(input[d] + geometry.pad[d]));
+    let geometry = Geometry { kernel, ..geometry };
     emit(importer, node, &x, Pool { geometry, average, min: f32::NEG_INFINITY, max: f32::INFINITY }, [oh, ow])
         .map(|id| importer.define(node, 0, conv::nchw(id, [oh, ow, input[2]], x.steps)))
 }
@@ -123,5 +130,9 @@ pub fn import_reduce_mean(importer: &mut Importer, node: &Node) -> Result<(), Er
 }
 
 fn emit(importer: &mut Importer, node: &Node, x: &View, pool: Pool, [oh, ow]: [usize; 2]) -> Result<usize, Error> {
+    if pool.average && pool.count() > MOST_AVERAGED {
+        let [h, w] = pool.geometry.kernel;
+        return Err(node.wrong(format!("an average over {h}x{w} values; allowed: {MOST_AVERAGED}")));
+    }
     importer.emit(node, Op::Pool(pool), vec![x.tensor], [oh, ow, x.shape[2]])
 }
