@@ -9,6 +9,7 @@ use ndarray::ArrayD;
 use tract_onnx::pb;
 
 use crate::{
+    budget::{Budget, RANK, VALUES},
     constant::{self, Constant},
     error::Error,
     graph::{self, Graph, InputLayout, OutputKind, Shape, TensorId},
@@ -28,9 +29,8 @@ pub const SUPPORTED: &str = "Conv, Gemm, MatMul, GRU, BatchNormalization, Add, R
 /// BatchNormalization meant something else; later than the last, an operator may have changed.
 pub const OPSETS: RangeInclusive<i64> = 7..=22;
 
-/// Most values that all tensors of a network may hold together, over all steps of a sequence and with channels padded to
-/// eights; and most operands that one convolution may gather. Calibration keeps each as an f32: 1 GiB.
-pub const LARGEST: u64 = 1 << 28;
+/// Most names that an error lists.
+const SHOWN: usize = 8;
 
 enum Value {
     Constant(Constant),
@@ -42,8 +42,9 @@ pub struct Importer<'a> {
     graph: Graph,
     values: HashMap<String, Value>,
     output: &'a str,
-    /// Values of all tensors so far, as [`LARGEST`] counts them.
+    /// Values of all tensors so far, as [`VALUES`] counts them.
     held: u64,
+    budget: Budget,
 }
 
 /// Reads a model. `frames` gives the length of the sequence where the file leaves it open.
@@ -52,7 +53,8 @@ pub struct Importer<'a> {
 /// [`Error::Onnx`] for bytes that are no model, [`Error::Operator`], [`Error::Attribute`] and [`Error::Node`] for nodes
 /// outside the supported set, [`Error::Model`] for operator set versions, inputs and outputs outside it.
 pub fn import(bytes: &[u8], frames: Option<usize>) -> Result<Graph, Error> {
-    let model = onnx::parse(bytes)?;
+    let budget = Budget::new(bytes.len());
+    let model = onnx::parse(bytes, &budget)?;
     let opset = onnx::opset(&model);
     let mut doubts = vec![];
     if opset < *OPSETS.start() {
@@ -73,7 +75,10 @@ pub fn import(bytes: &[u8], frames: Option<usize>) -> Result<Graph, Error> {
     });
     let mut values = HashMap::new();
     for t in &proto.initializer {
-        values.insert(t.name.clone(), Value::Constant(Constant::from_proto(t).map_err(Error::Onnx)?));
+        let constant = Constant::from_proto(t, &budget).map_err(Error::Onnx)?;
+        if values.insert(t.name.clone(), Value::Constant(constant)).is_some() {
+            return Err(Error::Model(format!("two initializers are named `{}`", t.name)));
+        }
     }
     if let Some(t) = proto.sparse_initializer.first() {
         let name = t.values.as_ref().map_or("", |v| &v.name);
@@ -82,7 +87,9 @@ pub fn import(bytes: &[u8], frames: Option<usize>) -> Result<Graph, Error> {
     let inputs: Vec<_> = proto.input.iter().filter(|i| !values.contains_key(i.name.as_str())).collect();
     let &[input] = inputs.as_slice() else {
         let names: Vec<_> = inputs.iter().map(|i| i.name.as_str()).collect();
-        return Err(Error::Model(format!("{} inputs [{}]; supported: one", names.len(), names.join(", "))));
+        let more = if names.len() > SHOWN { ", ..." } else { "" };
+        let shown = names[..names.len().min(SHOWN)].join(", ");
+        return Err(Error::Model(format!("{} inputs [{shown}{more}]; supported: one", names.len())));
     };
     let [output] = proto.output.as_slice() else {
         return Err(Error::Model(format!("{} outputs; supported: one", proto.output.len())));
@@ -113,8 +120,8 @@ pub fn import(bytes: &[u8], frames: Option<usize>) -> Result<Graph, Error> {
         doubts,
     };
     let held = size(shape, steps);
-    if held > LARGEST {
-        return Err(Error::Model(format!("input `{}` holds {held} values; allowed: {LARGEST}", input.name)));
+    if held > VALUES {
+        return Err(Error::Model(format!("input `{}` holds {held} values; allowed: {VALUES}", input.name)));
     }
     let (none, time, channel) = (None, Some(Axis::Time), Some(Axis::Channel));
     let axes = match input_layout {
@@ -125,14 +132,14 @@ pub fn import(bytes: &[u8], frames: Option<usize>) -> Result<Graph, Error> {
         InputLayout::TimeBatch => vec![time, none, channel],
     };
     values.insert(input.name.clone(), Value::View(View::new(0, shape, steps, &axes)));
-    let mut importer = Importer { graph, values, output: &output.name, held };
+    let mut importer = Importer { graph, values, output: &output.name, held, budget };
     for node in &nodes {
         importer.node(node)?;
     }
     importer.conclude()
 }
 
-/// Values of a tensor as [`LARGEST`] counts them. With all lengths at most 65535 the product is below 2^64.
+/// Values of a tensor as [`VALUES`] counts them. With all lengths at most 65535 the product is below 2^64.
 fn size([h, w, c]: Shape, steps: usize) -> u64 {
     [h, w, c.next_multiple_of(8), steps].into_iter().map(|n| n as u64).product()
 }
@@ -169,6 +176,9 @@ fn input_form(
 ) -> Result<(InputLayout, Shape, usize), Error> {
     let name = &input.name;
     let dims = onnx::declared_shape(input).ok_or_else(|| Error::Model(format!("input `{name}` has no shape")))?;
+    if dims.len() > RANK {
+        return Err(Error::Model(format!("input `{name}` has {} dimensions; supported: 2 to 4", dims.len())));
+    }
     let shown: Vec<_> = dims.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect();
     let shown = shown.join(", ");
     let wrong = |reason: &str| Error::Model(format!("input `{name}` [{shown}]: {reason}"));
@@ -228,20 +238,19 @@ impl Importer<'_> {
             return self.shape(node);
         }
         if constant::folds(node.operator()) {
-            let constants: Option<Vec<Constant>> = node
+            // An input that is left out keeps its place, empty.
+            let constants: Option<Vec<Option<&Constant>>> = node
                 .inputs()
                 .iter()
-                .filter(|name| !name.is_empty())
                 .map(|name| match self.values.get(name.as_str()) {
-                    Some(Value::Constant(c)) => Some(c.clone()),
+                    _ if name.is_empty() => Some(None),
+                    Some(Value::Constant(c)) => Some(Some(c)),
                     _ => None,
                 })
                 .collect();
             if let Some(constants) = constants {
-                let folded = constant::fold(node, &constants)?;
-                let output = node.output(0).ok_or_else(|| node.wrong("no output"))?;
-                self.values.insert(output.into(), Value::Constant(folded));
-                return Ok(());
+                let folded = constant::fold(node, &constants, &self.budget)?;
+                return self.name(node, 0, Value::Constant(folded));
             }
         }
         match node.operator() {
@@ -272,9 +281,7 @@ impl Importer<'_> {
             Some(Value::View(v)) => v.lengths(),
             None => return Err(node.wrong(format!("input `{name}` is made by no earlier node"))),
         };
-        let output = node.output(0).ok_or_else(|| node.wrong("no output"))?;
-        self.values.insert(output.into(), Value::Constant(Constant::from_shape(&lengths)));
-        Ok(())
+        self.name(node, 0, Value::Constant(Constant::from_shape(&lengths)))
     }
 
     /// The tensor at input `index`.
@@ -303,10 +310,10 @@ impl Importer<'_> {
         }
     }
 
-    /// The float weights at input `index`, all finite.
+    /// The float weights at input `index`, all finite: a copy for the operator to keep, charged to the budget.
     ///
     /// # Errors
-    /// If they are not constant floats.
+    /// If they are not constant floats, or there is no memory left for them.
     pub fn weights(&self, node: &Node, index: usize) -> Result<ArrayD<f32>, Error> {
         let floats = self.constant(node, index)?.and_then(Constant::floats);
         let floats = floats.ok_or_else(|| {
@@ -316,10 +323,11 @@ impl Importer<'_> {
                 "constant float weights",
             )
         })?;
-        match floats.iter().find(|v| !v.is_finite()) {
-            None => Ok(floats.clone()),
-            Some(v) => Err(node.wrong(format!("input {index} holds {v}; weights must be finite"))),
+        if let Some(v) = floats.iter().find(|v| !v.is_finite()) {
+            return Err(node.wrong(format!("input {index} holds {v}; weights must be finite")));
         }
+        self.take(node, "its weights, in float,", floats.len().saturating_mul(size_of::<f32>()))?;
+        Ok(floats.clone())
     }
 
     /// A vector of exactly `length` weights, whatever ones its shape has.
@@ -351,26 +359,28 @@ impl Importer<'_> {
     /// Adds a node and the tensor it makes.
     ///
     /// # Errors
-    /// If the tensor's sides leave 1..=65535, or the network would hold more than [`LARGEST`] values.
+    /// If the tensor's sides leave 1..=65535, the network would hold more than [`VALUES`] values, or there is no memory left for
+    /// the operator's weights in the file.
     pub fn emit(&mut self, node: &Node, op: Op, inputs: Vec<TensorId>, shape: Shape) -> Result<TensorId, Error> {
         if shape.iter().any(|d| !(1..=usize::from(u16::MAX)).contains(d)) {
             return Err(
                 node.wrong(format!("an output of {shape:?} (height, width, channels); allowed: 1..=65535 each"))
             );
         }
-        self.held += size(shape, self.graph.steps);
-        if self.held > LARGEST {
+        self.held = self.held.saturating_add(size(shape, self.graph.steps));
+        if self.held > VALUES {
             let held = self.held;
             return Err(node.wrong(format!(
-                "with an output of {shape:?} (height, width, channels) the network holds {held} values; allowed: {LARGEST}"
+                "with an output of {shape:?} (height, width, channels) the network holds {held} values; allowed: {VALUES}"
             )));
         }
         if let Op::Conv(conv) = &op {
             let gathered = (shape[0] * shape[1]) as u64 * conv.depth() as u64;
-            if gathered > LARGEST {
-                return Err(node.wrong(format!("its windows hold {gathered} values together; allowed: {LARGEST}")));
+            if gathered > VALUES {
+                return Err(node.wrong(format!("its windows hold {gathered} values together; allowed: {VALUES}")));
             }
         }
+        self.take(node, "its weights, packed,", op.packed(shape))?;
         let output = self.graph.tensors.len();
         self.graph.tensors.push(graph::Tensor { name: node.output(0).unwrap_or_default().into(), shape });
         self.graph.nodes.push(graph::Node {
@@ -384,10 +394,26 @@ impl Importer<'_> {
     }
 
     /// Names output `index` of a node; an output that nobody asked for is let go.
-    pub fn define(&mut self, node: &Node, index: usize, view: View) {
-        if let Some(name) = node.output(index) {
-            self.values.insert(name.into(), Value::View(view));
+    ///
+    /// # Errors
+    /// If another node has made a value of that name: which of the two a reader means, no file can say.
+    pub fn define(&mut self, node: &Node, index: usize, view: View) -> Result<(), Error> {
+        self.name(node, index, Value::View(view))
+    }
+
+    fn name(&mut self, node: &Node, index: usize, value: Value) -> Result<(), Error> {
+        let Some(name) = node.output(index) else { return Ok(()) };
+        match self.values.insert(name.into(), value) {
+            None => Ok(()),
+            Some(_) => {
+                Err(node.wrong(format!("output `{name}` is made already, by an earlier node, input or initializer")))
+            }
         }
+    }
+
+    /// Takes memory from the budget.
+    fn take(&self, node: &Node, what: &str, bytes: usize) -> Result<(), Error> {
+        self.budget.take(bytes as u64).map_err(|e| node.wrong(format!("{what} {e}")))
     }
 
     /// The graph's last node was a nonlinearity that we take off.

@@ -4,6 +4,7 @@
 //! ONNX -> Graph -> fold -> Graph -> quantize(samples) -> QGraph -> plan -> Plan -> pack -> Vec<u8>
 //! ```
 
+pub mod budget;
 pub mod calibrate;
 pub mod constant;
 pub mod convert;
@@ -30,6 +31,7 @@ pub mod report;
 pub mod samples;
 pub mod scale;
 pub mod view;
+mod wire;
 
 pub use convert::{Converted, Options, convert, read};
 pub use error::Error;

@@ -3,18 +3,24 @@
 use tract_onnx::pb::{self, attribute_proto::AttributeType};
 use tract_onnx::prelude::Framework;
 
+use escarp_media::fence;
+
 use crate::{
+    budget::Budget,
     constant::Constant,
     error::Error,
     metadata::{self, Metadata},
+    wire,
 };
 
-/// Parses the protobuf.
+/// Parses the protobuf, once it is known what that takes.
 ///
 /// # Errors
-/// [`Error::Onnx`] if the bytes are no ONNX model, or hold no graph.
-pub fn parse(bytes: &[u8]) -> Result<pb::ModelProto, Error> {
-    let model = tract_onnx::onnx().proto_model_for_read(&mut &bytes[..]).map_err(|e| Error::Onnx(format!("{e:#}")))?;
+/// [`Error::Onnx`] if the bytes are no ONNX model, hold no graph, or would take more than the budget has.
+pub fn parse(bytes: &[u8], budget: &Budget) -> Result<pb::ModelProto, Error> {
+    wire::charge(bytes, budget)?;
+    let model = fence(|| tract_onnx::onnx().proto_model_for_read(&mut &bytes[..]));
+    let model = model.map_err(Error::Onnx)?.map_err(|e| Error::Onnx(format!("{e:#}")))?;
     let graph = model.graph.as_ref().ok_or_else(|| Error::Onnx("the model holds no graph".into()))?;
     if graph.node.is_empty() {
         return Err(Error::Onnx("the graph holds no node".into()));
@@ -93,7 +99,7 @@ impl<'a> Node<'a> {
             node: self.name().into(),
             operator: self.operator().into(),
             attribute: attribute.into(),
-            value: value.to_string(),
+            value: clipped(value.to_string()),
             supported: supported.into(),
         }
     }
@@ -138,13 +144,12 @@ impl<'a> Node<'a> {
         range: std::ops::RangeInclusive<i64>,
     ) -> Result<[usize; N], Error> {
         let Some(ints) = self.ints(name)? else { return Ok(default) };
-        let ok = ints.len() == N && ints.iter().all(|i| range.contains(i));
-        let supported = format!("{N} numbers in {}..={}", range.start(), range.end());
-        if ok {
-            Ok(std::array::from_fn(|i| ints[i] as usize))
-        } else {
-            Err(self.unsupported(name, format!("{ints:?}"), &supported))
-        }
+        let sizes: Option<Vec<usize>> =
+            ints.iter().map(|i| usize::try_from(*i).ok().filter(|_| range.contains(i))).collect();
+        sizes.and_then(|sizes| sizes.try_into().ok()).ok_or_else(|| {
+            let supported = format!("{N} numbers in {}..={}", range.start(), range.end());
+            self.unsupported(name, format!("{ints:?}"), &supported)
+        })
     }
 
     /// A text attribute.
@@ -160,12 +165,22 @@ impl<'a> Node<'a> {
     }
 
     /// A tensor attribute.
-    pub fn tensor(&self, name: &str) -> Result<Option<Constant>, Error> {
+    pub fn tensor(&self, name: &str, budget: &Budget) -> Result<Option<Constant>, Error> {
         match self.attribute(name, AttributeType::Tensor)?.and_then(|a| a.t.as_ref()) {
             None => Ok(None),
-            Some(t) => Constant::from_proto(t).map(Some).map_err(|e| self.wrong(format!("{name}: {e}"))),
+            Some(t) => Constant::from_proto(t, budget).map(Some).map_err(|e| self.wrong(format!("{name}: {e}"))),
         }
     }
+}
+
+/// A value as an error shows it: a hostile list may have millions of numbers.
+fn clipped(mut value: String) -> String {
+    const MOST: usize = 200;
+    if value.len() > MOST {
+        value.truncate(value.floor_char_boundary(MOST));
+        value += "...";
+    }
+    value
 }
 
 /// Dimensions of an input or output as the file declares them: `None` is symbolic.

@@ -1,5 +1,7 @@
 //! The operators. One file each: reading it from ONNX, its f32 meaning, its quantization, its int8 meaning.
 
+use crate::graph::Shape;
+
 pub mod activation;
 pub mod add;
 pub mod affine;
@@ -24,4 +26,21 @@ pub enum Op {
     Pool(pool::Pool),
     /// One step of a GRU.
     Gru(gru::Gru),
+}
+
+impl Op {
+    /// Bytes that the weights will take in the file, their channels filled up to eights, for an output of that shape; of what
+    /// is folded away, bytes of its numbers.
+    pub fn packed(&self, shape: Shape) -> usize {
+        let eights = |n: usize| n.next_multiple_of(8);
+        match self {
+            Op::Conv(c) => {
+                let [kh, kw] = c.geometry.kernel;
+                eights(shape[2]).saturating_mul(eights(c.inputs)).saturating_mul(kh * kw)
+            }
+            Op::Gru(g) => (3 * eights(g.hidden)).saturating_mul(eights(g.inputs) + eights(g.hidden)),
+            Op::Affine(a) => 2 * size_of::<f32>() * a.scale.len(),
+            Op::Clamp(_) | Op::Add(_) | Op::Pool(_) => 0,
+        }
+    }
 }

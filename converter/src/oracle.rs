@@ -2,11 +2,14 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use escarp_media::fence;
 use tract_onnx::{pb, prelude::*};
 
 use crate::{
+    budget::Budget,
     error::Error,
     graph::{Graph, InputLayout, OutputKind},
+    onnx,
 };
 
 /// The original model, ready to run.
@@ -23,21 +26,20 @@ pub struct FloatRunner {
 ///
 /// # Errors
 /// [`Error::Oracle`] if tract refuses the model.
-pub fn float_runner(onnx: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
+pub fn float_runner(bytes: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
     let shape = graph.shape(graph.input);
     let input = graph.input_layout.onnx_shape(shape, graph.steps);
-    let wrong = |e: TractError| Error::Oracle(format!("{e:#}"));
-    let reader = tract_onnx::onnx();
-    let mut model = reader.proto_model_for_read(&mut &onnx[..]).map_err(wrong)?;
+    let mut model = onnx::parse(bytes, &Budget::new(bytes.len()))?;
     model.graph.iter_mut().for_each(tell_apart);
-    let plan = reader
-        // Exporters leave value_info with a symbolic batch, which would contradict the batch of one.
-        .with_ignore_value_info(true)
-        .model_for_proto_model(&model)
-        .and_then(|model| model.with_input_fact(0, f32::fact(&input).into()))
-        .and_then(|model| model.into_optimized())
-        .and_then(|model| model.into_runnable())
-        .map_err(wrong)?;
+    let plan = fenced(|| {
+        tract_onnx::onnx()
+            // Exporters leave value_info with a symbolic batch, which would contradict the batch of one.
+            .with_ignore_value_info(true)
+            .model_for_proto_model(&model)
+            .and_then(|model| model.with_input_fact(0, f32::fact(&input).into()))
+            .and_then(|model| model.into_optimized())
+            .and_then(|model| model.into_runnable())
+    })?;
     Ok(FloatRunner {
         plan,
         layout: graph.input_layout,
@@ -81,11 +83,18 @@ impl FloatRunner {
             InputLayout::Nchw => &(0..h * w * c).map(|i| sample[i % (h * w) * c + i / (h * w)]).collect::<Vec<_>>(),
             _ => sample,
         };
-        let wrong = |e: TractError| Error::Oracle(format!("{e:#}"));
         let shape = self.layout.onnx_shape(self.shape, self.steps);
-        let input = Tensor::from_shape(&shape, planes).map_err(wrong)?;
-        let outputs = self.plan.run(tvec!(input.into())).map_err(wrong)?;
-        let output = outputs[0].to_plain_array_view::<f32>().map_err(wrong)?;
-        Ok(output.iter().copied().collect())
+        fenced(|| {
+            let outputs = self.plan.run(tvec!(Tensor::from_shape(&shape, planes)?.into()))?;
+            let output = outputs[0].to_plain_array_view::<f32>()?;
+            Ok(output.iter().copied().collect())
+        })
     }
+}
+
+/// Calls tract, whose panics on models that it does not expect are errors like its others.
+fn fenced<T>(call: impl FnOnce() -> TractResult<T>) -> Result<T, Error> {
+    fence(call)
+        .map_err(|panic| Error::Oracle(format!("tract panicked: {panic}")))?
+        .map_err(|e| Error::Oracle(format!("{e:#}")))
 }

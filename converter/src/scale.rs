@@ -42,6 +42,12 @@ impl Scale {
     }
 }
 
+/// The nearest f32; infinite where that is beyond the largest, which whoever reads numbers of a model refuses.
+#[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
+pub fn narrow(v: f64) -> f32 {
+    v as f32
+}
+
 /// A real factor as `m / 2^s` with `m` in `[2^30, 2^31)` and the least error; `None` if `s` would leave
 /// `smallest_shift..=62`.
 pub fn multiplier(real: f64, smallest_shift: u8) -> Option<(i32, u8)> {

@@ -2,11 +2,16 @@
 
 mod build;
 
-use build::{Numbers, Onnx, ints, text};
-use escarp_converter::{Options, Samples, convert, float_runner, read};
+use build::{Numbers, Onnx, int, ints, text};
+use escarp_converter::{Error, Options, Samples, convert, float_runner, read};
 
 fn refuse(onnx: Onnx) -> String {
     read(&onnx.bytes(), &Options::default()).expect_err("this must be refused").to_string()
+}
+
+/// `[1, 4]` to `[1, 3]`, in one layer.
+fn classifier() -> Onnx {
+    Onnx::new(&[1, 4], &[1, 3]).floats("w", &[4, 3], Numbers::new(1).take(12)).node("MatMul", &["x", "w"], "y", vec![])
 }
 
 /// A map of `[1, 4, 1, 1200]`, through `node`, to `[1, 8]`.
@@ -70,4 +75,197 @@ fn windows_larger_than_map_and_padding_are_cut_off() {
     let plan = convert(&onnx, &samples, &Options::default()).unwrap().plan.to_string();
     assert!(plan.contains("pool"), "{plan}");
     assert!(graph.to_string().contains("1x4 stride 2,4 pad 0,1"), "{graph}");
+}
+
+#[test]
+fn axes_that_no_operator_has() {
+    let constant = |operator: &str, inputs: &[&str]| {
+        classifier().ints("c", &[0, 1, 2, 3, 4]).ints("2,2", &[2, 2]).ints("0,0", &[0, 0]).ints("0,4", &[0, 4]).node(
+            operator,
+            inputs,
+            "u",
+            vec![],
+        )
+    };
+    let message = refuse(constant("Unsqueeze", &["c", "2,2"]));
+    assert_eq!(message, "node `node_u` (Unsqueeze): axes = [2, 2]; supported: each axis once");
+    let message = refuse(constant("Slice", &["c", "0,4", "0,4", "0,0"]));
+    assert_eq!(message, "node `node_u` (Slice): axes = [0, 0]; supported: each axis once");
+    let view = Onnx::new(&[1, 4], &[1, 3]).ints("a", &[3, -1]).node("Unsqueeze", &["x", "a"], "y", vec![]);
+    assert_eq!(refuse(view), "node `node_y` (Unsqueeze): axes = [3, -1]; supported: each axis once");
+    let ranks = classifier().ints("c", &[1]).scalar("s", 7).node("Concat", &["c", "s"], "u", vec![int("axis", 0)]);
+    let says = "node `node_u` (Concat): input 1 of shape [] cannot be joined to [1] along axis 0";
+    assert_eq!(refuse(ranks), says);
+    let both =
+        classifier().ints("c", &[1]).ints("a", &[0]).node("Unsqueeze", &["c", "a"], "u", vec![ints("axes", &[1])]);
+    assert_eq!(refuse(both), "node `node_u` (Unsqueeze): axes = [1]; supported: an input or an attribute, not both");
+}
+
+/// Every operator that is folded, with every small constant in every place: errors, never a panic.
+#[test]
+fn folding_never_panics() {
+    let constants = ["none", "one", "minus", "list", "far", "scalar", "floats", "empty", "map", ""];
+    let base = || {
+        classifier()
+            .ints("none", &[])
+            .ints("one", &[1])
+            .ints("minus", &[-1, 0])
+            .ints("list", &[0, 2, 1])
+            .ints("far", &[i64::MIN, i64::MAX])
+            .scalar("scalar", -3)
+            .floats("floats", &[2, 3], vec![1.0, -2.0, f32::NAN, f32::INFINITY, 1e30, 0.0])
+            .floats("empty", &[0, 3], vec![])
+            .floats("map", &[1, 2, 1], vec![3.0, 4.0])
+    };
+    let operators = [
+        "ConstantOfShape",
+        "Identity",
+        "Cast",
+        "Gather",
+        "Unsqueeze",
+        "Squeeze",
+        "Concat",
+        "Expand",
+        "Reshape",
+        "Transpose",
+        "Slice",
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+    ];
+    let mut refused = 0;
+    for operator in operators {
+        for code in 0..1000 {
+            let inputs = [code % 10, code / 10 % 10, code / 100].map(|i| constants[i]);
+            for axis in [0, -1, i64::MIN] {
+                let attributes = vec![int("axis", axis), int("to", axis & 7)];
+                let onnx = base().node(operator, &inputs, "u", attributes);
+                refused += usize::from(read(&onnx.bytes(), &Options::default()).is_err());
+            }
+        }
+    }
+    assert!((20_000..44_000).contains(&refused), "{refused}");
+}
+
+#[test]
+fn an_input_that_is_left_out_keeps_its_place() {
+    let onnx = Onnx::new(&[1, 6], &[1, 3])
+        .ints("values", &[9, 2, 3])
+        .ints("start", &[1])
+        .ints("end", &[3])
+        .ints("step", &[1])
+        .node("Slice", &["values", "start", "end", "", "step"], "target", vec![])
+        .floats("w", &[3, 2], vec![1.0; 6])
+        .node("Reshape", &["x", "target"], "r", vec![]);
+    // Read as axes, the step would be out of range; the slice is [2, 3].
+    assert!(refuse(onnx).contains("shape = [1, 6] to [2, 3]"));
+}
+
+#[test]
+fn one_value_for_each_channel_means_each_channel() {
+    let onnx = Onnx::new(&[1, 4], &[1, 3])
+        .floats("w", &[4, 3], vec![1.0; 12])
+        .floats("five", &[1, 5], vec![1.0; 5])
+        .node("MatMul", &["x", "w"], "m", vec![])
+        .node("Mul", &["m", "five"], "y", vec![]);
+    let says = "constant operand = shapes [1, 3] and [1, 5]; supported: one value, or one for each channel";
+    assert!(refuse(onnx).ends_with(says));
+}
+
+#[test]
+fn a_name_stands_for_one_value() {
+    let twice = classifier().node("Relu", &["y"], "y", vec![]);
+    let says = "node `node_y` (Relu): output `y` is made already, by an earlier node, input or initializer";
+    assert_eq!(refuse(twice), says);
+    assert_eq!(refuse(classifier().ints("w", &[1])), "model: two initializers are named `w`");
+}
+
+/// tract's own panics: a convolution with an empty place for its bias, axes that are both an input and an attribute.
+#[test]
+fn a_panic_of_the_float_oracle_is_an_error() {
+    let onnx = Onnx::new(&[1, 3, 4, 4], &[1, 2])
+        .floats("w", &[2, 3, 4, 4], vec![0.1; 96])
+        .node("Conv", &["x", "w", ""], "c", vec![])
+        .node("Flatten", &["c"], "y", vec![])
+        .bytes();
+    let graph = read(&onnx, &Options::default()).unwrap();
+    match float_runner(&onnx, &graph) {
+        Err(Error::Oracle(e)) => assert!(e.starts_with("tract panicked: "), "{e}"),
+        other => panic!("tract has mended this? {:?}", other.err()),
+    }
+}
+
+#[test]
+fn constants_share_one_budget() {
+    const HALF: i64 = 1 << 26;
+    // Joined once, and again and again.
+    let message = refuse(classifier().filled("c", &[HALF], 1.0).node("Concat", &["c"; 60], "d", vec![int("axis", 0)]));
+    assert!(message.starts_with("node `node_d` (Concat): a constant of shape [4026531840] needs "), "{message}");
+    assert!(message.contains("allowed for the whole import: 536870912, and 8 for each of the file's"), "{message}");
+    let mut doubled = classifier().filled("c0", &[2], 1.0);
+    for i in 0..40 {
+        let before = format!("c{i}");
+        doubled = doubled.node("Concat", &[&before, &before], &format!("c{}", i + 1), vec![int("axis", 0)]);
+    }
+    assert!(refuse(doubled).starts_with("node `node_c25` (Concat): "));
+    // Many that are each small enough.
+    let many = (0..40).fold(classifier(), |onnx, i| onnx.filled(&format!("c{i}"), &[1 << 23], 1.0));
+    assert!(
+        refuse(many).starts_with("node `node_c15` (ConstantOfShape): a constant of shape [8388608] needs 33555456 ")
+    );
+    // Nothing, and too large to say how large.
+    let nothing = classifier().filled("c", &[0, 1 << 40, 1 << 40], 1.0);
+    assert!(refuse(nothing).contains("a constant of shape [0, 1099511627776, 1099511627776] needs "));
+    // One constant as the weights of many layers.
+    let mut layers = Onnx::new(&[1, 2048], &[1, 2048]).filled("w", &[2048, 2048], 1.0);
+    for i in 0..100 {
+        let before = if i == 0 { "x".into() } else { format!("y{}", i - 1) };
+        layers = layers.node("MatMul", &[&before, "w"], &format!("y{i}"), vec![]);
+    }
+    let message = refuse(layers);
+    assert!(message.starts_with("node `node_y24` (MatMul): its weights, in float, need"), "{message}");
+    // In the file a kernel of one channel is as large as one of eight by eight.
+    let mut thin = Onnx::new(&[1, 1, 255, 255], &[1, 1]).filled("k", &[1, 1, 255, 255], 1.0);
+    for i in 0..200 {
+        let before = if i == 0 { "x".into() } else { format!("y{}", i - 1) };
+        thin = thin.node("Conv", &[&before, "k"], &format!("y{i}"), vec![text("auto_pad", "SAME_UPPER")]);
+    }
+    let message = refuse(thin);
+    assert!(message.contains("(Conv): its weights, packed, need"), "{message}");
+}
+
+#[test]
+fn dimensions_are_few() {
+    let ones = vec![1; 20_000];
+    let shape = |operator: &str, list: &[i64]| {
+        classifier().ints("c", &[5]).ints("s", list).node(operator, &["c", "s"], "u", vec![])
+    };
+    let message = refuse(shape("Reshape", &ones));
+    assert_eq!(message, "node `node_u` (Reshape): input 1: 20000 numbers; allowed: 16");
+    assert!(refuse(shape("Reshape", &[1; 17])).ends_with("17 numbers; allowed: 16"));
+    assert!(
+        refuse(shape("Unsqueeze", &(0..16).collect::<Vec<_>>())).ends_with("a result of 17 dimensions; allowed: 16")
+    );
+    assert!(read(&shape("Reshape", &[1; 16]).bytes(), &Options::default()).is_ok());
+    let tensor = classifier().floats("deep", &[1; 17], vec![0.0]);
+    assert_eq!(refuse(tensor), "ONNX: tensor `deep` has 17 dimensions; allowed: 16");
+    let view = Onnx::new(&[1, 4], &[1, 3]).ints("s", &ones).node("Reshape", &["x", "s"], "y", vec![]);
+    assert_eq!(refuse(view), "node `node_y` (Reshape): shape: 20000 numbers; allowed: 16");
+}
+
+/// 4 million nodes of two bytes, 8 MB, would be 690 MB decoded.
+#[test]
+fn empty_nodes_are_counted_before_they_are_decoded() {
+    let nodes = [0x0a, 0].repeat(4_000_000);
+    let mut bytes = vec![0x3a];
+    let mut len = nodes.len();
+    while len > 0x7f {
+        bytes.push(0x80 | (len & 0x7f) as u8);
+        len >>= 7;
+    }
+    bytes.push(len as u8);
+    bytes.extend(nodes);
+    let message = read(&bytes, &Options::default()).unwrap_err().to_string();
+    assert_eq!(message, "ONNX: byte 131077: more than 65535 nodes");
 }

@@ -42,8 +42,7 @@ pub fn import_clamp(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     }
     let x = importer.view(node, 0)?;
     let id = importer.emit(node, Op::Clamp(clamp), vec![x.tensor], x.shape)?;
-    importer.define(node, 0, x.on(id));
-    Ok(())
+    importer.define(node, 0, x.on(id))
 }
 
 /// Softmax over the classes or Sigmoid: only as the last thing, where it does not change the order of the scores.
@@ -68,6 +67,5 @@ pub fn import_final(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         return Err(node.unsupported("input", format!("{:?}", x.lengths()), "the last time step"));
     }
     importer.finish(node, kind)?;
-    importer.define(node, 0, x);
-    Ok(())
+    importer.define(node, 0, x)
 }

@@ -39,6 +39,5 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     }
     let add = Add { min: f32::NEG_INFINITY, max: f32::INFINITY };
     let id = importer.emit(node, Op::Add(add), vec![a.tensor, b.tensor], a.shape)?;
-    importer.define(node, 0, a.on(id));
-    Ok(())
+    importer.define(node, 0, a.on(id))
 }

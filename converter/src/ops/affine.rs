@@ -69,22 +69,20 @@ pub fn import_with_constant(importer: &mut Importer, node: &Node, x: &View, cons
     let channels = x.shape[2];
     let numbers = constant.floats().ok_or_else(|| node.wrong("a constant operand must be float"))?;
     let lengths = x.lengths();
-    let per_channel = || {
-        // Broadcasting aligns trailing dimensions; only one may vary, and it must be our channels.
-        let (dims, rank) = (numbers.shape(), lengths.len());
-        let offset = rank.checked_sub(dims.len())?;
-        let varying: Vec<usize> = (0..dims.len()).filter(|&i| dims[i] != 1).collect();
-        let fits = varying.iter().all(|&i| x.dims[i + offset] == x.along(&[Axis::Channel]));
-        (fits && varying.len() == 1).then(|| numbers.iter().copied().collect::<Vec<f32>>())
+    // Broadcasting aligns trailing dimensions; one may vary, and it must be our channels.
+    let offset = lengths.len().checked_sub(numbers.ndim());
+    let varying: Vec<usize> = (0..numbers.ndim()).filter(|&i| numbers.shape()[i] != 1).collect();
+    let values: Option<Vec<f32>> = match (offset, &varying[..]) {
+        (Some(_), []) => numbers.iter().next().map(|&v| vec![v; channels]),
+        (Some(offset), &[i]) if numbers.len() == channels && x.dims[i + offset] == x.along(&[Axis::Channel]) => {
+            Some(numbers.iter().copied().collect())
+        }
+        _ => None,
     };
-    let values = if numbers.len() == 1 {
-        vec![numbers.iter().copied().next().unwrap_or(0.0); channels]
-    } else {
-        per_channel().ok_or_else(|| {
-            let shapes = format!("shapes {:?} and {:?}", lengths, numbers.shape());
-            node.unsupported("constant operand", shapes, "one value, or one for each channel")
-        })?
-    };
+    let values = values.ok_or_else(|| {
+        let shapes = format!("shapes {lengths:?} and {:?}", numbers.shape());
+        node.unsupported("constant operand", shapes, "one value, or one for each channel")
+    })?;
     let ones = vec![1.0; channels];
     let zeros = vec![0.0; channels];
     let negated = || values.iter().map(|v| -v).collect();
@@ -104,6 +102,5 @@ fn emit(importer: &mut Importer, node: &Node, x: &View, affine: Affine) -> Resul
         return Err(node.wrong("parameters that are not finite"));
     }
     let id = importer.emit(node, Op::Affine(affine), vec![x.tensor], x.shape)?;
-    importer.define(node, 0, x.on(id));
-    Ok(())
+    importer.define(node, 0, x.on(id))
 }

@@ -194,8 +194,7 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let conv =
         Conv { geometry, inputs: input[2], weight, bias, min: f32::NEG_INFINITY, max: f32::INFINITY, residual: false };
     let id = importer.emit(node, Op::Conv(conv), vec![x.tensor], [oh, ow, out])?;
-    importer.define(node, 0, nchw(id, [oh, ow, out], x.steps));
-    Ok(())
+    importer.define(node, 0, nchw(id, [oh, ow, out], x.steps))
 }
 
 /// The shape of an operand that must be an NCHW map.

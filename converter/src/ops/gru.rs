@@ -80,10 +80,6 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     if node.input(4).is_some() {
         return Err(node.unsupported("sequence_lens", "(present)", "none: every sequence has the same length"));
     }
-    let zero = |c: &Constant| c.floats().is_some_and(|a| a.iter().all(|&v| v == 0.0));
-    if node.input(5).is_some() && !importer.constant(node, 5)?.is_some_and(zero) {
-        return Err(node.unsupported("initial_h", "(not zero)", "none, or constant zeros"));
-    }
     let x = importer.view(node, 0)?;
     let batch_first = node.int("layout")?.unwrap_or(0) != 0;
     let (time, none, channel) = (Some(Axis::Time), None, Some(Axis::Channel));
@@ -101,8 +97,12 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     if hidden == 0 || rows != 3 * hidden || columns != inputs || r.shape() != [1, rows, hidden] {
         return Err(node.wrong(format!("W {:?} and R {:?} do not fit {inputs} features", w.shape(), r.shape())));
     }
-    if node.int("hidden_size")?.is_some_and(|s| s != hidden as i64) {
+    if node.int("hidden_size")?.is_some_and(|s| usize::try_from(s) != Ok(hidden)) {
         return Err(node.wrong(format!("hidden_size contradicts W {:?}", w.shape())));
+    }
+    let zeros = |c: &Constant| c.floats().is_some_and(|a| a.len() == hidden && a.iter().all(|&v| v == 0.0));
+    if node.input(5).is_some() && !importer.constant(node, 5)?.is_some_and(zeros) {
+        return Err(node.unsupported("initial_h", "(not zero)", "none, or constant zeros, one for each of the state"));
     }
     let bias = match node.input(3) {
         None => vec![0.0; 2 * rows],
@@ -121,7 +121,6 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let id = importer.emit(node, Op::Gru(gru), vec![x.tensor], shape)?;
     // Y is [time, direction, batch, hidden] or [batch, time, direction, hidden]; Y_h drops the time.
     let y = if batch_first { [none, time, none, channel] } else { [time, none, none, channel] };
-    importer.define(node, 0, View::new(id, shape, x.steps, &y));
-    importer.define(node, 1, View::new(id, shape, x.steps, &[none, none, channel]));
-    Ok(())
+    importer.define(node, 0, View::new(id, shape, x.steps, &y))?;
+    importer.define(node, 1, View::new(id, shape, x.steps, &[none, none, channel]))
 }

@@ -84,6 +84,5 @@ fn import(
     let mut view = View { tensor: id, shape, ..x.clone() };
     let channels = view.along(&[Axis::Channel]);
     *view.dims.last_mut().expect("it has a last dimension, checked above") = channels;
-    importer.define(node, 0, view);
-    Ok(())
+    importer.define(node, 0, view)
 }

@@ -99,15 +99,14 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let kernel = std::array::from_fn(|d| geometry.kernel[d].min(input[d] + geometry.pad[d]));
     let geometry = Geometry { kernel, ..geometry };
     emit(importer, node, &x, Pool { geometry, average, min: f32::NEG_INFINITY, max: f32::INFINITY }, [oh, ow])
-        .map(|id| importer.define(node, 0, conv::nchw(id, [oh, ow, input[2]], x.steps)))
+        .and_then(|id| importer.define(node, 0, conv::nchw(id, [oh, ow, input[2]], x.steps)))
 }
 
 /// ReduceMean over exactly height and width.
 pub fn import_reduce_mean(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
     let x = importer.view(node, 0)?;
-    let given = importer.constant(node, 1)?.cloned();
-    let axes = constant::axes(node, given.as_ref(), x.dims.len())?.unwrap_or_default();
+    let axes = constant::axes(node, importer.constant(node, 1)?, x.dims.len())?.unwrap_or_default();
     let over: Vec<Axis> = axes.iter().flat_map(|&a| x.dims[a].axes.iter().copied()).collect();
     let wanted: Vec<Axis> = [Axis::Height, Axis::Width].into_iter().filter(|&a| x.length(a) > 1).collect();
     if axes.is_empty() || over.len() != wanted.len() || !wanted.iter().all(|a| over.contains(a)) {
@@ -125,8 +124,7 @@ pub fn import_reduce_mean(importer: &mut Importer, node: &Node) -> Result<(), Er
             view.dims.remove(axis);
         }
     }
-    importer.define(node, 0, view);
-    Ok(())
+    importer.define(node, 0, view)
 }
 
 fn emit(importer: &mut Importer, node: &Node, x: &View, pool: Pool, [oh, ow]: [usize; 2]) -> Result<usize, Error> {

@@ -22,7 +22,7 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         "Reshape" => {
             node.only(&["allowzero", "shape"])?;
             let target = match (importer.constant(node, 1)?, node.ints("shape")?) {
-                (Some(c), _) => c.ints().ok_or_else(|| node.wrong("shape must be integers"))?,
+                (Some(c), _) => constant::list(node, "shape", c)?,
                 (None, Some(ints)) => ints.to_vec(),
                 (None, None) => return Err(node.unsupported("shape", "(not constant)", "a constant")),
             };
@@ -32,7 +32,7 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
             node.only(&["axis"])?;
             // Flatten's axis may be the rank itself.
             let given = node.int("axis")?.unwrap_or(1);
-            let at = if given == lengths.len() as i64 {
+            let at = if usize::try_from(given) == Ok(lengths.len()) {
                 lengths.len()
             } else {
                 constant::axis(node, "axis", given, lengths.len())?
@@ -42,8 +42,7 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         "Squeeze" => {
             node.only(&["axes"])?;
             let ones = || (0..lengths.len()).filter(|&i| lengths[i] == 1).collect();
-            let given = importer.constant(node, 1)?.cloned();
-            let axes = constant::axes(node, given.as_ref(), lengths.len())?.unwrap_or_else(ones);
+            let axes = constant::axes(node, importer.constant(node, 1)?, lengths.len())?.unwrap_or_else(ones);
             for &axis in axes.iter().rev() {
                 if view.dims.remove(axis) != one {
                     return Err(node.wrong(format!("axis {axis} of {lengths:?} is not 1")));
@@ -52,10 +51,8 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         }
         "Unsqueeze" => {
             node.only(&["axes"])?;
-            let given = importer.constant(node, 1)?.cloned();
-            let extra = given.as_ref().map(|c| c.shape().iter().product()).or(node.ints("axes")?.map(<[i64]>::len));
-            let axes = constant::axes(node, given.as_ref(), lengths.len() + extra.unwrap_or(0))?;
-            for axis in axes.ok_or_else(|| node.wrong("axes are missing"))? {
+            // Ascending and each once: the place is there when its turn comes.
+            for axis in constant::new_axes(node, importer.constant(node, 1)?, lengths.len())? {
                 view.dims.insert(axis, one.clone());
             }
         }
@@ -63,8 +60,7 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         "Dropout" => node.only(&["ratio", "seed", "is_test"])?,
         _ => node.only(&[])?,
     }
-    importer.define(node, 0, view);
-    Ok(())
+    importer.define(node, 0, view)
 }
 
 fn cut(node: &Node, x: &View, lengths: &[usize]) -> Result<View, Error> {
@@ -79,18 +75,19 @@ pub fn import_gather(importer: &mut Importer, node: &Node) -> Result<(), Error> 
     node.only(&["axis"])?;
     let x = importer.view(node, 0)?;
     let along = constant::axis(node, "axis", node.int("axis")?.unwrap_or(0), x.dims.len())?;
-    let index = importer.constant(node, 1)?.and_then(|c| Some((c.ints()?, c.shape().len())));
-    let Some((index, rank)) = index.filter(|(i, _)| i.len() == 1) else {
+    let Some(index) = importer.constant(node, 1)?.filter(|c| c.shape().iter().all(|&d| d == 1)) else {
         return Err(node.unsupported("indices", "(not one constant)", "the last time step"));
     };
-    let place = constant::axis(node, "indices", index[0], x.dims[along].length)?;
+    let rank = index.shape().len();
+    constant::fits_rank(node, x.dims.len() - 1 + rank)?;
+    let index = constant::list(node, "indices", index)?[0];
+    let place = constant::axis(node, "indices", index, x.dims[along].length)?;
     let of_time = x.dims[along].axes == [Axis::Time];
     if !(of_time && place + 1 == x.steps || x.dims[along].axes.is_empty()) {
-        let what = format!("{} along dimension {along} of {:?}", index[0], x.lengths());
+        let what = format!("{index} along dimension {along} of {:?}", x.lengths());
         return Err(node.unsupported("indices", what, "the last time step, or the only element"));
     }
     let mut view = x.clone();
     view.dims.splice(along..=along, (0..rank).map(|_| Dim { length: 1, axes: vec![] }));
-    importer.define(node, 0, view);
-    Ok(())
+    importer.define(node, 0, view)
 }

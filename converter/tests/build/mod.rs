@@ -118,6 +118,31 @@ impl Onnx {
         self
     }
 
+    /// A list of lengths, filled with `fill`: a ConstantOfShape node.
+    pub fn filled(mut self, name: &str, lengths: &[i64], fill: f32) -> Self {
+        let shape = format!("{name} lengths");
+        self = self.ints(&shape, lengths);
+        let value = pb::TensorProto {
+            dims: vec![1],
+            data_type: DataType::Float as i32,
+            float_data: vec![fill],
+            ..Default::default()
+        };
+        let value = pb::AttributeProto { r#type: AttributeType::Tensor as i32, t: Some(value), ..attribute("value") };
+        self.node("ConstantOfShape", &[&shape], name, vec![value])
+    }
+
+    /// One integer without a dimension.
+    pub fn scalar(mut self, name: &str, value: i64) -> Self {
+        self.graph.initializer.push(pb::TensorProto {
+            name: name.into(),
+            data_type: DataType::Int64 as i32,
+            int64_data: vec![value],
+            ..Default::default()
+        });
+        self
+    }
+
     pub fn bytes(self) -> Vec<u8> {
         let version = pb::OperatorSetIdProto { domain: String::new(), version: self.opset };
         let model = pb::ModelProto {
