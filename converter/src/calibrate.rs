@@ -106,46 +106,41 @@ pub fn calibrate(graph: &Graph, samples: &dyn Samples, picks: &[usize]) -> Resul
     }
     let empty = Histogram { min: f32::INFINITY, max: f32::NEG_INFINITY, bins: vec![] };
     let start = || vec![empty.clone(); graph.tensors.len()];
-    let extremes = each(graph, samples, picks, start, |h, v| {
+    let look = |h: &mut Histogram, v: &[f32]| {
         h.min = v.iter().copied().fold(h.min, f32::min);
         h.max = v.iter().copied().fold(h.max, f32::max);
         // The folds skip NaN, so ask for it.
         v.iter().all(|v| v.is_finite())
-    })?;
-    let merged = merge(extremes, |a, b| {
+    };
+    let extremes = each(graph, samples, picks, start, look, |a, b| {
         a.min = a.min.min(b.min);
         a.max = a.max.max(b.max);
-    });
-    let start = || merged.iter().map(|h| Histogram { bins: vec![0; BINS], ..*h }).collect();
-    let counted = each(graph, samples, picks, start, |h, v| {
+    })?;
+    // A tensor that nobody saw needs no bins: of a long network, most were folded away.
+    let bins = |h: &Histogram| vec![0; if h.min <= h.max { BINS } else { 0 }];
+    let start = || extremes.iter().map(|h| Histogram { bins: bins(h), ..*h }).collect();
+    let count = |h: &mut Histogram, v: &[f32]| {
         for &v in v {
             let bin = h.bin(v);
             h.bins[bin] += 1;
         }
         true
-    })?;
-    Ok(merge(counted, |a, b| a.bins.iter_mut().zip(&b.bins).for_each(|(a, b)| *a += b)))
+    };
+    each(graph, samples, picks, start, count, |a, b| a.bins.iter_mut().zip(&b.bins).for_each(|(a, b)| *a += b))
 }
 
-fn merge(parts: Vec<Vec<Histogram>>, join: impl Fn(&mut Histogram, &Histogram)) -> Vec<Histogram> {
-    let mut parts = parts.into_iter();
-    let first = parts.next().unwrap_or_default();
-    parts.fold(first, |mut sum, part| {
-        sum.iter_mut().zip(&part).for_each(|(a, b)| join(a, b));
-        sum
-    })
-}
-
-/// Shows every tensor of every sample to `see`, one set of histograms for each share of the samples.
+/// Shows every tensor of every sample to `see`. Each share of the samples has its own histograms, which are joined as soon as
+/// two are there.
 fn each(
     graph: &Graph,
     samples: &dyn Samples,
     picks: &[usize],
     start: impl Fn() -> Vec<Histogram> + Sync,
     see: impl Fn(&mut Histogram, &[f32]) -> bool + Sync,
-) -> Result<Vec<Vec<Histogram>>, Error> {
+    join: impl Fn(&mut Histogram, &Histogram) + Sync,
+) -> Result<Vec<Histogram>, Error> {
     let share = picks.len().div_ceil(rayon::current_num_threads() * 4).max(1);
-    picks
+    let joined = picks
         .par_chunks(share)
         .map(|picks| {
             let (mut evaluator, mut histograms) = (Evaluator::new(graph), start());
@@ -164,7 +159,11 @@ fn each(
             }
             Ok(histograms)
         })
-        .collect()
+        .try_reduce_with(|mut sum, part| {
+            sum.iter_mut().zip(&part).for_each(|(a, b)| join(a, b));
+            Ok(sum)
+        });
+    joined.unwrap_or_else(|| Ok(vec![]))
 }
 
 #[cfg(test)]

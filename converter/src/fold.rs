@@ -9,22 +9,20 @@ use crate::{
     ops::{Op, conv::Conv},
 };
 
-/// Folds scales, limits and residual sums, and drops nodes that nothing reads.
+/// Folds scales, limits and residual sums, and drops nodes that nothing reads. One pass: what a node can be folded into stands
+/// before it, and is done with.
 ///
 /// # Errors
 /// [`Error::Attribute`] where a scale or limit has no producer that could take it.
 pub fn fold(mut graph: Graph) -> Result<Graph, Error> {
     drop_unread(&mut graph);
-    let mut at = 0;
-    while at < graph.nodes.len() {
-        if into_producer(&mut graph, at)? || residual(&mut graph, at) {
-            // The nodes moved up; the one that grew may take the next as well.
-            at = at.saturating_sub(1);
-        } else {
-            at += 1;
+    let mut folding = Folding::new(graph);
+    for at in 0..folding.nodes.len() {
+        if !folding.into_producer(at)? {
+            folding.residual(at);
         }
     }
-    Ok(graph)
+    Ok(folding.conclude())
 }
 
 /// Nodes are in execution order, so one pass from the end finds everything that the output needs.
@@ -42,92 +40,138 @@ fn drop_unread(graph: &mut Graph) {
     graph.nodes = kept;
 }
 
-/// The producer of `input`, if nothing else reads it.
-fn sole_producer(graph: &Graph, input: TensorId) -> Option<usize> {
-    graph.maker(input).filter(|_| graph.readers(input) == 1)
+/// A graph while its nodes disappear into others. Who makes and who reads each tensor is kept at hand, so that no node has to
+/// look at all others.
+struct Folding {
+    graph: Graph,
+    /// Those that are left, in their old places.
+    nodes: Vec<Option<Node>>,
+    /// Which node makes each tensor; `None` for the input.
+    maker: Vec<Option<usize>>,
+    /// Which nodes read each tensor, ascending; twice where one reads it twice.
+    readers: Vec<Vec<usize>>,
 }
 
-fn into_producer(graph: &mut Graph, at: usize) -> Result<bool, Error> {
-    let node = &graph.nodes[at];
-    let refuse = |node: &Node, supported: &str| Error::Attribute {
-        node: node.name.clone(),
-        operator: node.operator.clone(),
-        attribute: "place".into(),
-        value: "after something that cannot take it".into(),
-        supported: supported.into(),
-    };
-    let producer = node.inputs.first().and_then(|&x| sole_producer(graph, x));
-    match node.op.clone() {
-        Op::Affine(affine) => {
-            let after = "directly after a Conv, Gemm or MatMul that nothing else reads, before its activation";
-            let producer = producer.ok_or_else(|| refuse(node, after))?;
-            let error = refuse(node, after);
-            match &mut graph.nodes[producer].op {
-                Op::Conv(conv) if unlimited(conv) => {
-                    let depth = conv.depth();
-                    for (c, (scale, shift)) in affine.scale.iter().zip(&affine.shift).enumerate() {
-                        conv.weight[c * depth..][..depth].iter_mut().for_each(|w| *w *= scale);
-                        conv.bias[c] = conv.bias[c] * scale + shift;
-                    }
+impl Folding {
+    fn new(mut graph: Graph) -> Folding {
+        let nodes: Vec<Option<Node>> = graph.nodes.drain(..).map(Some).collect();
+        let mut maker = vec![None; graph.tensors.len()];
+        let mut readers = vec![vec![]; graph.tensors.len()];
+        for (at, node) in nodes.iter().enumerate() {
+            let Some(node) = node else { continue };
+            maker[node.output] = Some(at);
+            node.inputs.iter().for_each(|&input| readers[input].push(at));
+        }
+        Folding { graph, nodes, maker, readers }
+    }
+
+    fn conclude(mut self) -> Graph {
+        self.graph.nodes = self.nodes.into_iter().flatten().collect();
+        self.graph
+    }
+
+    /// The place of the producer of `input`, if nothing else reads that.
+    fn sole_producer(&self, input: TensorId) -> Option<usize> {
+        let alone = self.readers[input].len() == 1 && input != self.graph.output;
+        self.maker[input].filter(|_| alone)
+    }
+
+    fn op(&mut self, at: usize) -> Option<&mut Op> {
+        self.nodes.get_mut(at)?.as_mut().map(|node| &mut node.op)
+    }
+
+    /// Folds a scale or limits into what makes their input.
+    fn into_producer(&mut self, at: usize) -> Result<bool, Error> {
+        let Some(Some(node)) = self.nodes.get(at) else { return Ok(false) };
+        let supported = match &node.op {
+            Op::Affine(_) => "directly after a Conv, Gemm or MatMul that nothing else reads, before its activation",
+            Op::Clamp(_) => "after a Conv, Gemm, MatMul, Add or pool that nothing else reads",
+            Op::Conv(_) | Op::Add(_) | Op::Pool(_) | Op::Gru(_) => return Ok(false),
+        };
+        let refuse = || Error::Attribute {
+            node: node.name.clone(),
+            operator: node.operator.clone(),
+            attribute: "place".into(),
+            value: "after something that cannot take it".into(),
+            supported: supported.into(),
+        };
+        // Only scales and limits are copied, never weights.
+        let op = node.op.clone();
+        let producer = node.inputs.first().and_then(|&x| self.sole_producer(x)).ok_or_else(refuse)?;
+        let error = refuse();
+        match (op, self.op(producer)) {
+            (Op::Affine(affine), Some(Op::Conv(conv))) if unlimited(conv) => {
+                let depth = conv.depth();
+                for (c, (scale, shift)) in affine.scale.iter().zip(&affine.shift).enumerate() {
+                    conv.weight[c * depth..][..depth].iter_mut().for_each(|w| *w *= scale);
+                    conv.bias[c] = conv.bias[c] * scale + shift;
                 }
-                _ => return Err(error),
             }
-            merge(graph, producer, at);
-            Ok(true)
+            (Op::Clamp(clamp), Some(op)) => {
+                let (min, max) = match op {
+                    Op::Conv(c) => (&mut c.min, &mut c.max),
+                    Op::Add(a) => (&mut a.min, &mut a.max),
+                    Op::Pool(p) => (&mut p.min, &mut p.max),
+                    Op::Affine(_) | Op::Clamp(_) | Op::Gru(_) => return Err(error),
+                };
+                // clamp(clamp(x, a, b), c, d) is one clamp whose limits went through the second.
+                *min = min.clamp(clamp.min, clamp.max);
+                *max = max.clamp(clamp.min, clamp.max);
+            }
+            _ => return Err(error),
         }
-        Op::Clamp(clamp) => {
-            let after = "after a Conv, Gemm, MatMul, Add or pool that nothing else reads";
-            let producer = producer.ok_or_else(|| refuse(node, after))?;
-            let error = refuse(node, after);
-            let (min, max) = match &mut graph.nodes[producer].op {
-                Op::Conv(c) => (&mut c.min, &mut c.max),
-                Op::Add(a) => (&mut a.min, &mut a.max),
-                Op::Pool(p) => (&mut p.min, &mut p.max),
-                Op::Affine(_) | Op::Clamp(_) | Op::Gru(_) => return Err(error),
-            };
-            // clamp(clamp(x, a, b), c, d) is one clamp whose limits went through the second.
-            *min = min.clamp(clamp.min, clamp.max);
-            *max = max.clamp(clamp.min, clamp.max);
-            merge(graph, producer, at);
-            Ok(true)
+        self.merge(producer, at);
+        Ok(true)
+    }
+
+    /// The node at `from` is now done by the one at `into`.
+    fn merge(&mut self, into: usize, from: usize) {
+        let Some(node) = self.nodes[from].take() else { return };
+        for &input in &node.inputs {
+            // The reader is near the end of the list: what stands behind it has not been folded yet.
+            if let Some(at) = self.readers[input].iter().rposition(|&reader| reader == from) {
+                self.readers[input].remove(at);
+            }
         }
-        Op::Conv(_) | Op::Add(_) | Op::Pool(_) | Op::Gru(_) => Ok(false),
+        self.maker[node.output] = Some(into);
+        if let Some(producer) = &mut self.nodes[into] {
+            producer.output = node.output;
+            producer.operator.push('+');
+            producer.operator.push_str(&node.operator);
+        }
+    }
+
+    /// Writes a sum in place: the convolution that makes one operand adds the other, which must lie ready and die here.
+    fn residual(&mut self, at: usize) {
+        let Some(Some(Node { op: Op::Add(add), inputs, .. })) = self.nodes.get(at) else { return };
+        let (add, &[a, b]) = (*add, &inputs[..]) else { return };
+        let Some((conv, other)) = self.takes_residual(at, a, b).max(self.takes_residual(at, b, a)) else { return };
+        if let Some(Op::Conv(c)) = self.op(conv) {
+            c.residual = true;
+            (c.min, c.max) = (add.min, add.max);
+        }
+        if let Some(node) = &mut self.nodes[conv] {
+            node.inputs.push(other);
+        }
+        self.merge(conv, at);
+        let place = self.readers[other].partition_point(|&reader| reader < conv);
+        self.readers[other].insert(place, conv);
+    }
+
+    /// The convolution that makes `x` and can add `other` to it, for the sum at `at`.
+    fn takes_residual(&self, at: usize, x: TensorId, other: TensorId) -> Option<(usize, TensorId)> {
+        let place = self.sole_producer(x)?;
+        let conv = self.nodes[place].as_ref()?;
+        let fits = matches!(&conv.op, Op::Conv(c) if unlimited(c));
+        // The convolution overwrites `other` while it still reads its input.
+        let apart = x != other && !conv.inputs.contains(&other);
+        let ready = self.maker[other].is_some_and(|maker| maker < place);
+        let last = self.readers[other].iter().rev().find(|&&reader| reader != at);
+        let dies = other != self.graph.output && last.is_none_or(|&reader| reader < place);
+        (fits && apart && ready && dies).then_some((place, other))
     }
 }
 
 fn unlimited(conv: &Conv) -> bool {
     conv.min == f32::NEG_INFINITY && conv.max == f32::INFINITY && !conv.residual
-}
-
-/// The node at `from` is now done by the one at `into`.
-fn merge(graph: &mut Graph, into: usize, from: usize) {
-    let node = graph.nodes.remove(from);
-    let producer = &mut graph.nodes[into];
-    producer.output = node.output;
-    producer.operator = format!("{}+{}", producer.operator, node.operator);
-}
-
-/// Writes a sum in place: the convolution that makes one operand adds the other, which must lie ready and die here.
-fn residual(graph: &mut Graph, at: usize) -> bool {
-    let node = &graph.nodes[at];
-    let Op::Add(add) = node.op else { return false };
-    let [a, b] = node.inputs[..] else { return false };
-    let candidate = |x: TensorId, other: TensorId| {
-        let conv = sole_producer(graph, x)?;
-        let fits = matches!(&graph.nodes[conv].op, Op::Conv(c) if unlimited(c));
-        // The convolution overwrites `other` while it still reads its input.
-        let apart = x != other && !graph.nodes[conv].inputs.contains(&other);
-        let ready = graph.maker(other).is_some_and(|m| m < conv);
-        let dies = other != graph.output
-            && graph.nodes.iter().enumerate().all(|(i, n)| i == at || i < conv || !n.inputs.contains(&other));
-        (fits && apart && ready && dies).then_some((conv, other))
-    };
-    let Some((conv, other)) = candidate(a, b).max(candidate(b, a)) else { return false };
-    if let Op::Conv(c) = &mut graph.nodes[conv].op {
-        c.residual = true;
-        (c.min, c.max) = (add.min, add.max);
-    }
-    graph.nodes[conv].inputs.push(other);
-    merge(graph, conv, at);
-    true
 }

@@ -110,17 +110,6 @@ impl Graph {
         self.steps * self.len(self.input)
     }
 
-    /// Nodes that read a tensor.
-    pub fn readers(&self, id: TensorId) -> usize {
-        let reads = self.nodes.iter().map(|n| n.inputs.iter().filter(|&&i| i == id).count()).sum::<usize>();
-        reads + usize::from(id == self.output)
-    }
-
-    /// Which node makes a tensor; `None` for the input.
-    pub fn maker(&self, id: TensorId) -> Option<usize> {
-        self.nodes.iter().position(|n| n.output == id)
-    }
-
     /// Multiply-accumulates of one step.
     pub fn macs(&self) -> u64 {
         let of = |n: &Node| {

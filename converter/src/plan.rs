@@ -216,6 +216,11 @@ fn step(graph: &QGraph, node: &QNode, inputs: &[TensorId], output: TensorId, sta
 fn lifetimes(graph: &QGraph) -> Vec<Buffer> {
     let mut home: Vec<Option<usize>> = vec![None; graph.tensors.len()];
     let mut buffers: Vec<Buffer> = vec![];
+    // The last node that reads each tensor.
+    let mut last_read: Vec<Option<usize>> = vec![None; graph.tensors.len()];
+    for (i, node) in graph.nodes.iter().enumerate() {
+        node.inputs.iter().for_each(|&input| last_read[input] = Some(i));
+    }
     let len = |id: usize| {
         let [h, w, c] = graph.tensors[id].shape;
         align((h * w * c.next_multiple_of(8)) as u64)
@@ -232,7 +237,7 @@ fn lifetimes(graph: &QGraph) -> Vec<Buffer> {
             }
         }
         // A residual operand always becomes the output; the first operand of an Add does if it dies here.
-        let dies = |id: usize| id != graph.output && !graph.nodes[i + 1..].iter().any(|n| n.inputs.contains(&id));
+        let dies = |id: usize| id != graph.output && last_read[id].is_none_or(|last| last <= i);
         let in_place = match &node.op {
             QOp::Conv(c) if c.residual.is_some() => Some(node.inputs[1]),
             QOp::Add(_) if node.inputs[0] != node.inputs[1] && dies(node.inputs[0]) => Some(node.inputs[0]),
@@ -252,33 +257,67 @@ fn lifetimes(graph: &QGraph) -> Vec<Buffer> {
     buffers
 }
 
-/// The most bytes in use during one step.
+/// The most bytes in use during one step: what comes and what goes, step by step.
 fn alive_at_most(buffers: &[Buffer]) -> u64 {
     let end = buffers.iter().map(|b| b.last).max().unwrap_or(0);
-    let alive = |step: usize| buffers.iter().filter(|b| b.first <= step && step <= b.last).map(|b| b.len).sum();
-    (0..=end).map(alive).max().unwrap_or(0)
+    let mut changes = vec![(0u64, 0u64); end + 2];
+    for b in buffers {
+        changes[b.first].0 += b.len;
+        changes[b.last + 1].1 += b.len;
+    }
+    let (mut alive, mut most) = (0, 0);
+    for (comes, goes) in changes {
+        alive = alive + comes - goes;
+        most = most.max(alive);
+    }
+    most
+}
+
+/// Buffers that lie at the same addresses, one after the other in time.
+struct Shelf {
+    start: u64,
+    end: u64,
+    /// First and last step of each, ascending.
+    uses: Vec<(usize, usize)>,
+}
+
+impl Shelf {
+    /// Is any buffer here in use during these steps? Of those that begin before the last of them, the last one ends last.
+    fn meets(&self, first: usize, last: usize) -> bool {
+        let before = self.uses.partition_point(|u| u.0 <= last);
+        before > 0 && self.uses[before - 1].1 >= first
+    }
 }
 
 /// Gives every buffer an offset such that those in use at the same time share no byte.
+///
+/// Most networks have few shelves, and each answers by bisection; with as many shelves as buffers (all alive at once, or of as
+/// many sizes) the time is that of n^2 / 2 short looks.
 pub fn place(buffers: &mut [Buffer]) {
     let mut order: Vec<usize> = (0..buffers.len()).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(buffers[i].len), buffers[i].first));
-    let mut placed: Vec<usize> = vec![];
+    // Ascending by start, then by end.
+    let mut shelves: Vec<Shelf> = vec![];
     for i in order {
-        let b = &buffers[i];
-        let meets = |&&o: &&usize| buffers[o].first <= b.last && b.first <= buffers[o].last;
-        let mut taken: Vec<(u64, u64)> =
-            placed.iter().filter(meets).map(|&o| (buffers[o].offset, buffers[o].offset + buffers[o].len)).collect();
-        taken.sort_unstable();
+        let b = &mut buffers[i];
         let mut offset = 0;
-        for (start, end) in taken {
-            if offset + b.len <= start {
+        for shelf in &shelves {
+            if offset + b.len <= shelf.start {
                 break;
             }
-            offset = offset.max(end);
+            if shelf.end > offset && shelf.meets(b.first, b.last) {
+                offset = shelf.end;
+            }
         }
-        buffers[i].offset = offset;
-        placed.push(i);
+        b.offset = offset;
+        let (end, life) = (offset + b.len, (b.first, b.last));
+        match shelves.binary_search_by_key(&(offset, end), |s| (s.start, s.end)) {
+            Ok(at) => {
+                let uses = &mut shelves[at].uses;
+                uses.insert(uses.partition_point(|&u| u < life), life);
+            }
+            Err(at) => shelves.insert(at, Shelf { start: offset, end, uses: vec![life] }),
+        }
     }
 }
 

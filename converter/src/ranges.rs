@@ -1,6 +1,8 @@
 //! What the tensors held in training, as the trainer writes it into the metadata: channels that spoil a layer's scale, and
 //! samples that are unlike those of training.
 
+use std::collections::HashMap;
+
 use crate::{
     calibrate::Histogram,
     graph::Graph,
@@ -51,10 +53,10 @@ pub fn warnings(graph: &Graph, trained: &[Activation], seen: &[Histogram]) -> Ve
     let free = graph.nodes.iter().filter(|n| !matches!(n.op, Op::Gru(_)));
     let layers = std::iter::once((graph.input, graph.tensors[graph.input].name.as_str()))
         .chain(free.map(|n| (n.output, n.name.as_str())));
+    let by_name = by_name(trained);
     let (mut lines, mut beyond, mut below, mut all) = (vec![], vec![], vec![], 0);
     for (id, layer) in layers {
-        let name = &graph.tensors[id].name;
-        let Some(known) = trained.iter().find(|a| a.tensor == *name) else { continue };
+        let Some(known) = by_name.get(graph.tensors[id].name.as_str()) else { continue };
         lines.extend(spoilt(layer, &known.outliers));
         let (here, there) = (reach(seen[id].min, seen[id].max), reach(known.min, known.max));
         if !(here.is_finite() && there > 0.0) {
@@ -94,13 +96,21 @@ pub fn warnings(graph: &Graph, trained: &[Activation], seen: &[Histogram]) -> Ve
 pub fn trained(graph: &Graph, known: &[Activation], input_range: Option<(f32, f32)>) -> Option<Vec<(f32, f32)>> {
     // States have a fixed scale, a maximum that of its input.
     let free = |op: &Op| !matches!(op, Op::Gru(_) | Op::Pool(Pool { average: false, .. }));
-    let needed = |id: usize| id == graph.input || graph.nodes.iter().any(|n| n.output == id && free(&n.op));
+    let mut needed = vec![false; graph.tensors.len()];
+    needed[graph.input] = true;
+    graph.nodes.iter().filter(|n| free(&n.op)).for_each(|n| needed[n.output] = true);
+    let by_name = by_name(known);
     let of = |id: usize| match input_range {
         Some(range) if id == graph.input => Some(range),
-        _ if !needed(id) => Some((0.0, 0.0)),
-        _ => known.iter().find(|a| a.tensor == graph.tensors[id].name)?.range,
+        _ if !needed[id] => Some((0.0, 0.0)),
+        _ => by_name.get(graph.tensors[id].name.as_str())?.range,
     };
     (0..graph.tensors.len()).map(of).collect()
+}
+
+/// Where a name stands twice, its first entry.
+fn by_name(known: &[Activation]) -> HashMap<&str, &Activation> {
+    known.iter().rev().map(|a| (a.tensor.as_str(), a)).collect()
 }
 
 /// A layer with outlier channels, in words.

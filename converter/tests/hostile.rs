@@ -269,3 +269,33 @@ fn empty_nodes_are_counted_before_they_are_decoded() {
     let message = read(&bytes, &Options::default()).unwrap_err().to_string();
     assert_eq!(message, "ONNX: byte 131077: more than 65535 nodes");
 }
+
+/// Import, fold and plan once looked at all nodes for each node: 20,000 took more than a minute.
+#[test]
+fn long_chains_take_time_in_proportion() {
+    const NODES: usize = 20_000;
+    let mut onnx = Onnx::new(&[1, 8], &[1, 8]).floats("w", &[8, 8], Numbers::new(3).take(64)).node(
+        "MatMul",
+        &["x", "w"],
+        "y0",
+        vec![],
+    );
+    for i in 1..NODES {
+        let (before, name) = (format!("y{}", i - 1), format!("y{i}"));
+        onnx = match i % 4 {
+            // Two chains of sums, what folds into them, and a layer that takes a sum in place.
+            0 => onnx.node("MatMul", &[&before, "w"], &name, vec![]),
+            2 => onnx.node("Relu", &[&before], &name, vec![]),
+            _ => onnx.node("Add", &[&before, "y0"], &name, vec![]),
+        };
+    }
+    let last = format!("y{}", NODES - 1);
+    let bytes = onnx.node("Identity", &[&last], "y", vec![]).bytes();
+    let graph = read(&bytes, &Options::default()).unwrap();
+    assert!((NODES / 2..NODES).contains(&graph.nodes.len()), "{}", graph.nodes.len());
+    let ranges = vec![(-1.0, 1.0); graph.tensors.len()];
+    let quantized = escarp_converter::quantize::quantize(&graph, &ranges).unwrap();
+    let plan = escarp_converter::plan::plan(quantized).unwrap();
+    assert_eq!(plan.steps.len(), graph.nodes.len());
+    assert!(plan.arena_len < 200, "{}", plan.arena_len);
+}
