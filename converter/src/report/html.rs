@@ -81,7 +81,7 @@ fn layers(report: &Report) -> String {
         "<section><h2>Layers</h2><p>Signal-to-noise of each int8 output against the float network, all errors before it \
          included: 20 dB is a tenth of the signal, 40 dB a hundredth. The curve shows how often each float value occurred \
          (square root of the count), the line under it the range that 256 steps cover.</p>\
-         <table class=\"layers\"><thead><tr><th>layer</th><th>output</th><th>signal-to-noise</th><th>activations</th>\
+         <div class=\"scroll\"><table class=\"layers\"><thead><tr><th>layer</th><th>output</th><th>signal-to-noise</th><th>activations</th>\
          <th></th><th>weights</th></tr></thead><tbody>",
     );
     for (layer, node) in c.layers.iter().zip(&c.graph.nodes) {
@@ -115,7 +115,7 @@ fn layers(report: &Report) -> String {
             curve = histogram(&c.seen[node.output], (low, high)),
         );
     }
-    out + "</tbody></table></section>\n"
+    out + "</tbody></table></div></section>\n"
 }
 
 fn extremes(values: &[f32]) -> String {
@@ -166,4 +166,27 @@ fn facts(report: &Report) -> String {
 /// The row of probabilities or scores that a reader sees.
 fn shown_scores(report: &Report, logits: &[f32]) -> Vec<f32> {
     probabilities(report.converted.graph.output_kind, logits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::STYLE;
+
+    /// On a phone only these boxes are moved sideways, never the page; a name without a space breaks anywhere.
+    #[test]
+    fn wide_things_move_inside_their_own_box() {
+        for rule in
+            ["\n.scroll{overflow-x:auto;", "\nbody{margin:0;overflow-wrap:anywhere;", "minmax(min(225px,100%),1fr)"]
+        {
+            assert!(STYLE.contains(rule), "{rule}");
+        }
+        for source in [include_str!("html.rs"), include_str!("html/plan.rs"), include_str!("html/samples.rs")] {
+            let page = source.split("#[cfg(test)]").next().unwrap();
+            for wide in ["<table", "{svg}</svg>"] {
+                for (at, _) in page.match_indices(wide) {
+                    assert!(page[..at].ends_with("<div class=\\\"scroll\\\">"), "{}", &page[at..][..40]);
+                }
+            }
+        }
+    }
 }

@@ -72,7 +72,7 @@ pub(super) fn section(plan: &Plan) -> String {
     format!(
         "<section><h2>Memory plan</h2><p>Each block is a place in the arena for as long as something lives there; steps run \
          to the right. The dashed line is the graph's lower bound, {} bytes: the most that is alive at once. The arena \
-         has {} bytes.</p>{svg}</svg></section>\n",
+         has {} bytes.</p><div class=\"scroll\">{svg}</svg></div></section>\n",
         thousands(plan.lower_bound),
         thousands(plan.arena_len)
     )
