@@ -91,7 +91,9 @@ impl FolderSamples {
     }
 
     fn reader(&self) -> Result<InputReader<'_>, Error> {
-        InputReader::new(front_end::of(&self.front_end), self.shape).map_err(|e| Error::Samples(e.to_string()))
+        let reader = InputReader::new(front_end::of(&self.front_end), self.shape);
+        let reader = reader.and_then(|reader| reader.with_columns(front_end::columns(&self.front_end)));
+        reader.map_err(|e| Error::Samples(e.to_string()))
     }
 
     fn read(&self, file: usize) -> Result<Content, Error> {

@@ -23,10 +23,15 @@ pub fn of(front_end: &FrontEnd) -> frontend::FrontEnd<'_> {
                 norm: Norm::new(mean, std),
             })
         }
-        FrontEnd::Sensor { rate, frames, mean, std } => {
+        FrontEnd::Sensor { rate, frames, mean, std, .. } => {
             frontend::FrontEnd::Sensor(SensorSettings { rate: *rate, frames: *frames, norm: Norm::new(mean, std) })
         }
     }
+}
+
+/// Which columns of a CSV file are channels, if the front end says so.
+pub fn columns(front_end: &FrontEnd) -> &[String] {
+    if let FrontEnd::Sensor { columns, .. } = front_end { columns } else { &[] }
 }
 
 /// The values that a front end can produce, where it bounds them: pixels have 256 each.

@@ -115,6 +115,10 @@ pub enum FrontEnd {
         mean: Vec<f32>,
         /// One for each channel.
         std: Vec<f32>,
+        /// Which columns of a CSV file the channels are: by name or, of files without a header, by number counted from 1;
+        /// empty: all, as they stand.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        columns: Vec<String>,
     },
     /// The words of a text as whole numbers. A word is the longest run of alphanumeric characters, in lower case; its
     /// number is its place in `vocabulary`, or 1 if it has none. The last `tokens` words count, and fewer have zeros in

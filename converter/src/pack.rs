@@ -141,6 +141,11 @@ fn metadata(about: &About, kind: OutputKind) -> Result<Vec<u8>, Error> {
     let mut record = vec![0; front_end.emitted_len()];
     front_end.emit(&mut record).map_err(|e| Error::Pack(format!("front end: {e}")))?;
     meta::emit_entry(&mut section, Tag::FrontEnd, &record);
+    let mut columns = vec![];
+    front_end::columns(&about.metadata.front_end).iter().for_each(|name| meta::emit_label(&mut columns, name));
+    if !columns.is_empty() {
+        meta::emit_entry(&mut section, Tag::Columns, &columns);
+    }
     if !about.name.is_empty() {
         meta::emit_entry(&mut section, Tag::Name, about.name.as_bytes());
     }

@@ -79,7 +79,9 @@ impl<'m, 'a> Runner<'m, 'a> {
     /// [`Error::FrontEnd`] if the model's own settings do not fit its network; an arena that is too small.
     pub fn new(model: &Model<'m>, arena: &'a mut [i8], cpu: Cpu) -> Result<Runner<'m, 'a>, Error> {
         let front_end = front_end(model)?;
-        let reader = InputReader::new(front_end, input_shape(model)).map_err(Error::FrontEnd)?;
+        let columns: Vec<String> = model.columns().map(String::from).collect();
+        let reader = InputReader::new(front_end, input_shape(model)).and_then(|reader| reader.with_columns(&columns));
+        let reader = reader.map_err(Error::FrontEnd)?;
         Ok(Runner { session: Session::new(model, arena, cpu)?, reader, kind: model.output_kind() })
     }
 

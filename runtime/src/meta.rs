@@ -26,6 +26,8 @@ pub enum Tag {
     Accuracy = 5,
     /// What the outputs are, see [`OutputKind`].
     OutputKind = 6,
+    /// Which columns of a CSV file are a sensor's channels, coded as the labels are.
+    Columns = 7,
 }
 
 /// Appends an entry to a metadata section that starts empty and is only written by this function. No file holds 4 GiB: the
@@ -87,6 +89,11 @@ pub(crate) fn check(tag: u16, content: &[u8], outputs: u64) -> Result<(), MetaEr
         if found != 0 && found != outputs {
             return Err(MetaError::Labels { found: u16::try_from(found).unwrap_or(u16::MAX) });
         }
+    } else if tag == Tag::Columns as u16 {
+        let mut names = Labels(content);
+        while !names.0.is_empty() {
+            names.split_first()?;
+        }
     } else if tag == Tag::FrontEnd as u16 {
         FrontEnd::parse(content).map_err(|_| MetaError::FrontEnd)?;
     } else if tag == Tag::Accuracy as u16 {
@@ -97,7 +104,7 @@ pub(crate) fn check(tag: u16, content: &[u8], outputs: u64) -> Result<(), MetaEr
     Ok(())
 }
 
-/// The names of the outputs, in order.
+/// Names, of outputs or of columns, in order.
 #[derive(Clone, Copy, Debug)]
 pub struct Labels<'a>(pub(crate) &'a [u8]);
 
@@ -232,6 +239,8 @@ mod tests {
         assert_eq!(check(tag, &content[..content.len() - 1], 3), Err(MetaError::Truncated));
         assert_eq!(check(tag, &[1, 0, 0, 0, 0xff], 1), Err(MetaError::Utf8));
         assert_eq!(check(tag, &[], 4), Ok(()), "no labels at all");
+        assert_eq!(check(Tag::Columns as u16, &content, 4), Ok(()), "columns are not outputs");
+        assert_eq!(check(Tag::Columns as u16, &content[..5], 4), Err(MetaError::Truncated));
     }
 
     #[test]

@@ -178,6 +178,12 @@ impl<'a> Model<'a> {
         self.meta(Tag::FrontEnd).and_then(|content| FrontEnd::parse(content).ok()).unwrap_or(FrontEnd::Raw)
     }
 
+    /// Which columns of a CSV file are the channels of a sensor: names, or numbers counted from 1 in files without names;
+    /// none if all are, as they stand.
+    pub fn columns(&self) -> Labels<'a> {
+        Labels(self.meta(Tag::Columns).unwrap_or_default())
+    }
+
     /// The model's name, if it has one.
     pub fn name(&self) -> Option<&'a str> {
         self.meta(Tag::Name).and_then(|text| core::str::from_utf8(text).ok())

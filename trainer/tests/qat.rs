@@ -123,7 +123,8 @@ impl Case {
         );
         let layers = serde_json::from_str(&layers).expect("layers as users write them");
         let input = Shape::Sequence([motion.shape()[0], motion.shape()[1]]);
-        let front_end = FrontEnd::Sensor { rate: 50.0, frames: 64, mean: standard.mean, std: standard.std };
+        let front_end =
+            FrontEnd::Sensor { rate: 50.0, frames: 64, mean: standard.mean, std: standard.std, columns: vec![] };
         Self::new("GRU", &Arch { input, classes: CLASSES, layers }, Box::new(motion), front_end)
     }
 

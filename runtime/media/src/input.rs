@@ -2,6 +2,7 @@
 
 use escarp_runtime::frontend::{FrontEnd, LogMel, quantize};
 
+use crate::csv::listed;
 use crate::{Csv, Error, Image, Kind, Npy, NpyData, Pcm, Windows};
 
 /// What a network takes for one decision: `[steps][height][width][channels]`.
@@ -31,7 +32,7 @@ impl InputShape {
 /// |---|---|---|---|---|
 /// | JPEG, PNG | scaled and cropped by [`Image::cover`], one channel by [`Image::to_gray`], normalized | - | - | - |
 /// | WAV | - | resampled, [`Windows`], [`LogMel::clip`] | - | - |
-/// | CSV but for a column `label` | - | - | [`Windows`], normalized | all values as they are |
+/// | CSV but for a column `label` | - | - | [`Windows`] of [the columns](InputReader::with_columns), normalized | all values as they are |
 /// | NPY | `u8`: pixels; other types: values as they are | `i16`: PCM at the front end's rate, one sound; other types: values as they are | values as they are | values as they are |
 /// | other bytes | pixels `[height][width][channels]` | 16-bit little-endian PCM of any length | `f32` samples `[frames][channels]`, normalized | `f32` values, or int8 as the network takes it |
 ///
@@ -43,6 +44,8 @@ pub struct InputReader<'a> {
     shape: InputShape,
     /// Window and filter bank, copied for each clip.
     mel: Option<Box<LogMel>>,
+    /// Which columns of a CSV file are channels; none: all.
+    columns: Vec<String>,
 }
 
 impl<'a> InputReader<'a> {
@@ -80,7 +83,23 @@ impl<'a> InputReader<'a> {
             }
             FrontEnd::Sensor(s) => of_frames("channels", s.frames, s.norm.len())?,
         }
-        Ok(InputReader { front_end, shape, mel })
+        Ok(InputReader { front_end, shape, mel, columns: Vec::new() })
+    }
+
+    /// Which columns of a CSV file are the sensor's channels, as [`Csv::decode_columns`] takes them; none: all, as they stand.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if they are not as many as the network takes.
+    pub fn with_columns(mut self, columns: &[String]) -> Result<Self, Error> {
+        let channels = if let FrontEnd::Sensor(s) = self.front_end { s.norm.len() } else { 0 };
+        if !columns.is_empty() && columns.len() != channels {
+            let given = columns.len();
+            return Err(Error::Shape(format!(
+                "{given} names of columns given; the network takes {channels} of a sensor"
+            )));
+        }
+        self.columns = columns.to_vec();
+        Ok(self)
     }
 
     /// The kind of files in a folder of samples for this network.
@@ -102,7 +121,7 @@ impl<'a> InputReader<'a> {
         let held = match sniff(name, bytes) {
             Some(Kind::Image) => Held::Inputs(self.image(&Image::decode(bytes)?)?),
             Some(Kind::Sound) => self.sound(Pcm::decode(bytes)?)?,
-            Some(Kind::Table) => self.table(Csv::decode(bytes)?)?,
+            Some(Kind::Table) => self.table(Csv::decode_columns(bytes, Csv::LABEL, &self.columns)?)?,
             Some(Kind::Array) => self.array(Npy::decode(bytes)?)?,
             Some(Kind::Text) | None => self.bytes(bytes)?,
         };
@@ -221,13 +240,14 @@ impl<'a> InputReader<'a> {
     }
 
     fn table(&self, csv: Csv) -> Result<Held, Error> {
+        let shape = format!("{} rows of {}", csv.rows(), csv.describe());
         match self.front_end {
             FrontEnd::Raw if csv.values.len() == self.shape.elements() => Ok(Held::Inputs(csv.values)),
             FrontEnd::Sensor(s) if csv.channels == s.norm.len() && csv.rows() >= s.frames.into() => {
                 let windows = Windows::of_rows(&s, csv.rows());
                 Ok(Held::Rows(csv.values, windows))
             }
-            _ => Err(self.misfit(&format!("{} rows of {} columns", csv.rows(), csv.channels))),
+            _ => Err(self.misfit(&shape)),
         }
     }
 
@@ -281,8 +301,9 @@ impl<'a> InputReader<'a> {
                 format!("a WAV, an NPY of {n} features or of i16 samples, or 16-bit PCM at {} Hz", s.sample_rate)
             }
             FrontEnd::Sensor(s) => format!(
-                "a CSV of {} columns and at least {} rows, an NPY of {n} numbers, or {n} little-endian f32",
+                "a CSV of {} columns{} and at least {} rows, an NPY of {n} numbers, or {n} little-endian f32",
                 s.norm.len(),
+                if self.columns.is_empty() { String::new() } else { format!(" ({})", listed(&self.columns)) },
                 s.frames
             ),
         };

@@ -123,6 +123,28 @@ fn recordings_are_heard_to_their_end() {
 }
 
 #[test]
+fn tables_are_read_by_the_names_of_their_columns() {
+    let shape = InputShape { steps: 2, height: 1, width: 1, channels: 2 };
+    let named = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|&name| name.into()).collect();
+        InputReader::new(SENSOR, shape).unwrap().with_columns(&names)
+    };
+    let (reader, want) = (named(&["a", "b"]).unwrap(), [0.0, 1.0, 1.0, 2.0]);
+    let read = |text: &str| reader.floats("x.csv", text.as_bytes()).map_err(|e| e.to_string());
+    assert_eq!(read("time,b,a\n12:30,6,1\n12:31,10,3\n").unwrap(), want);
+    assert_eq!(read("1,6\n3,10\n").unwrap(), want, "no names, but as many columns");
+    assert_eq!(named(&["3", "1"]).unwrap().floats("x.csv", b"6,0,1\n10,0,3\n").unwrap(), want);
+    assert!(read("a,c\n1,6\n3,10\n").unwrap_err().contains("no column `b`; there are: a, c"));
+    assert!(read("0,1,6\n1,3,10\n").unwrap_err().contains("3 columns and no header line"));
+    let short = read("a,b\n1,6\n").unwrap_err();
+    assert!(
+        short.contains("1 rows of 2 columns (a, b) given") && short.contains("a CSV of 2 columns (a, b)"),
+        "{short}"
+    );
+    assert!(named(&["a"]).unwrap_err().to_string().contains("1 names of columns given; the network takes 2"));
+}
+
+#[test]
 fn batches() {
     let reader = InputReader::new(PIXELS, RGB).unwrap();
     let batch = |descr, shape, data: &[u8]| reader.batch(&Npy::decode(&npy(descr, shape, data)).unwrap());

@@ -170,7 +170,7 @@ pub(super) fn read(folder: &Folder, column: &str, channels: Option<usize>) -> Re
 /// A file that is no CSV, with the line.
 pub fn read_one(folder: &Folder, column: &str, index: usize) -> Result<Csv, TrainError> {
     let sample = folder.read(index)?;
-    Ok(Csv::decode_labelled(&sample.bytes, column).map_err(|e| e.in_file(folder.locate(index)))?)
+    Ok(Csv::decode_columns(&sample.bytes, column, &[]).map_err(|e| e.in_file(folder.locate(index)))?)
 }
 
 /// Adds white noise of about this deviation.

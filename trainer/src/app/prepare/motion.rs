@@ -26,7 +26,7 @@ pub(super) struct Window {
 
 impl Window {
     fn front_end(self, Standard { mean, std }: Standard) -> FrontEnd {
-        FrontEnd::Sensor { rate: self.rate, frames: self.frames, mean, std }
+        FrontEnd::Sensor { rate: self.rate, frames: self.frames, mean, std, columns: Vec::new() }
     }
 }
 
