@@ -114,6 +114,10 @@ struct MotionArgs {
     /// Column with the class of every row, by its name in the first line; it is no channel. Without it `label`.
     #[arg(long, value_name = "NAME")]
     label_column: Option<String>,
+    /// Columns that are channels, by their names in the first line or by their numbers from 1. Without it all columns of numbers
+    /// but those that only tell when a row was recorded (a name such as time, or numbers that never fall, or never change).
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    columns: Vec<String>,
     /// Samples in a window; longer recordings are cut into overlapping windows, or, for a net that answers every frame,
     /// into pieces one after the other.
     #[arg(long, default_value_t = gestures::FRAMES as u16)]
@@ -330,7 +334,7 @@ pub(crate) fn read(line: &str) -> Result<Request, TrainError> {
 fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
     let cli = Cli::from_arg_matches(matches).unwrap_or_else(|e| e.exit());
     let flags = matches.subcommand().map(|(_, flags)| flags);
-    let mut label_column = None;
+    let (mut label_column, mut columns) = (None, Vec::new());
     let (common, mut task, data) = match cli.command {
         Command::Generate(GenerateArgs { what, out, train, test, seed }) => {
             if train == Some(0) {
@@ -354,8 +358,8 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
             let task = Task::Sound { rate, bands, frames, net, augment: !common.no_augment };
             (common, task, data.unwrap_or_default())
         }
-        Command::Motion(MotionArgs { data, rate, label_column: column, frames, recurrent, common }) => {
-            label_column = column;
+        Command::Motion(MotionArgs { data, rate, label_column: column, columns: named, frames, recurrent, common }) => {
+            (label_column, columns) = (column, named);
             let net = recurrent.sequence(48)?;
             let task = Task::Motion { rate, frames, net, augment: !common.no_augment };
             (common, task, data)
@@ -385,12 +389,19 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
         task.net_mut().iter_mut().for_each(LayerSpec::settle);
     }
     let settings = settings(&common, &task)?;
-    let source =
-        Source { data, test: common.test, exclude: common.exclude, test_match: common.test_match, label_column };
+    let source = Source {
+        data,
+        test: common.test,
+        exclude: common.exclude,
+        test_match: common.test_match,
+        label_column,
+        columns,
+    };
+    check_columns(&source)?;
     if source.data.as_os_str() == BUILTIN {
         if source != (Source { data: BUILTIN.into(), ..Source::default() }) {
-            let reason =
-                "brings its own test data and classes; leave out --test, --test-match, --exclude and --label-column";
+            let reason = "brings its own test data and classes; leave out --test, --test-match, --exclude, --columns and \
+                 --label-column";
             return Err(usage("--data builtin", reason));
         }
         if let Some(flag) = typed.find(|id| matches!(*id, "rate" | "frames" | "size")) {
@@ -399,6 +410,19 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
     }
     let config = Config { version: env!("CARGO_PKG_VERSION").into(), task, source, settings, repairs: Vec::new() };
     Ok(Request::Train { config: Box::new(config), out, threads })
+}
+
+/// Each column is one channel, and the labels are none.
+fn check_columns(source: &Source) -> Result<(), TrainError> {
+    for (at, name) in source.columns.iter().enumerate() {
+        if name == source.label_column() {
+            return Err(usage("--columns", format!("`{name}` is the column of classes (--label-column)")));
+        }
+        if source.columns[..at].contains(name) {
+            return Err(usage("--columns", format!("`{name}` stands there twice")));
+        }
+    }
+    Ok(())
 }
 
 fn study(StudyArgs { name, full, out, data, seed, threads }: StudyArgs) -> Result<Request, TrainError> {

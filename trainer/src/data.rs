@@ -12,6 +12,7 @@ use crate::loss::IGNORED;
 use draw::{Purpose, shuffle, stream};
 
 pub mod answers;
+pub mod columns;
 pub mod draw;
 pub mod images;
 pub mod mixup;
@@ -128,18 +129,27 @@ impl Split {
     /// Holds out `fraction` of each class (rounded, and at least one sample if the fraction is above
     /// 0), chosen by the seed.
     pub fn stratified(classes: &[u16], count: usize, fraction: f64, seed: u64) -> Self {
-        let mut split = Self { train: Vec::new(), validation: Vec::new() };
-        for class in 0..count {
-            let mut members: Vec<u32> =
-                (0..).zip(classes).filter(|&(_, &c)| usize::from(c) == class).map(|(i, _)| i).collect();
-            shuffle(&mut members, &mut stream(seed, Purpose::Split, 0, class as u32));
-            let held = held_out(members.len(), fraction);
-            split.train.extend(members.split_off(held));
-            split.validation.append(&mut members);
+        let each: Vec<u32> = (0..classes.len() as u32).collect();
+        Self::stratified_groups(classes, &each, count, fraction, seed)
+    }
+
+    /// Holds out `fraction` of the groups of each class in the same way, so that no two samples of one group are apart.
+    /// Each group is of one class; `groups` has that of each sample, in rising order.
+    pub fn stratified_groups(classes: &[u16], groups: &[u32], count: usize, fraction: f64, seed: u64) -> Self {
+        let mut members = vec![Vec::new(); count];
+        for (&class, &group) in classes.iter().zip(groups) {
+            let members: &mut Vec<u32> = &mut members[usize::from(class)];
+            if members.last() != Some(&group) {
+                members.push(group);
+            }
         }
-        split.train.sort_unstable();
-        split.validation.sort_unstable();
-        split
+        let mut held = vec![false; groups.iter().max().map_or(0, |&last| last as usize + 1)];
+        for (class, mut members) in (0..).zip(members) {
+            shuffle(&mut members, &mut stream(seed, Purpose::Split, 0, class));
+            let count = held_out(members.len(), fraction);
+            members.iter().take(count).for_each(|&group| held[group as usize] = true);
+        }
+        Self::of_groups(groups, &held)
     }
 
     /// Holds out `fraction` of the groups in the same way, so that no two samples of one group are apart; `groups` has
@@ -150,6 +160,10 @@ impl Split {
         shuffle(&mut order, &mut stream(seed, Purpose::Split, 0, 0));
         let mut held = vec![false; order.len()];
         order.iter().take(held_out(order.len(), fraction)).for_each(|&group| held[group as usize] = true);
+        Self::of_groups(groups, &held)
+    }
+
+    fn of_groups(groups: &[u32], held: &[bool]) -> Self {
         let (validation, train) = (0..groups.len() as u32).partition(|&i| held[groups[i as usize] as usize]);
         Self { train, validation }
     }
@@ -161,15 +175,15 @@ fn held_out(count: usize, fraction: f64) -> usize {
     wanted.max(usize::from(fraction > 0.0)).min(count.saturating_sub(1))
 }
 
-/// Training needs at least two classes, and samples of each.
-pub fn check_classes(data: &str, labels: &[String], classes: &[u16]) -> Result<(), TrainError> {
+/// Training needs at least two classes, and two `files` of each: one may be held out whole.
+pub fn check_classes(data: &str, labels: &[String], classes: &[u16], files: &str) -> Result<(), TrainError> {
     check_labels(data, labels)?;
     let mut counts = vec![0usize; labels.len()];
     classes.iter().for_each(|&c| counts[usize::from(c)] += 1);
     match counts.iter().position(|&n| n < 2) {
         Some(class) => {
             let (label, n) = (&labels[class], counts[class]);
-            Err(TrainError::data(data, format!("class `{label}` has {n} training samples; at least 2 are needed")))
+            Err(TrainError::data(data, format!("class `{label}` has {n} {files}; at least 2 are needed")))
         }
         None => Ok(()),
     }
@@ -220,11 +234,26 @@ mod tests {
     }
 
     #[test]
+    fn recordings_of_each_class_are_held_out_whole() {
+        // Ten recordings of class 0, then four of class 1, of one to four windows.
+        let recordings = (0..14u32).flat_map(|recording| vec![recording; 1 + recording as usize % 4]);
+        let (groups, classes): (Vec<u32>, Vec<u16>) = recordings.map(|r| (r, u16::from(r >= 10))).unzip();
+        let split = Split::stratified_groups(&classes, &groups, 2, 0.3, 7);
+        let of = |part: &[u32]| part.iter().map(|&i| groups[i as usize]).collect::<std::collections::BTreeSet<u32>>();
+        let (train, validation) = (of(&split.train), of(&split.validation));
+        assert_eq!((train.len(), validation.len(), train.intersection(&validation).count()), (10, 4, 0));
+        assert_eq!(validation.iter().filter(|&&recording| recording >= 10).count(), 1);
+        assert_eq!(split.train.len() + split.validation.len(), groups.len());
+        assert!(Split::stratified_groups(&classes, &groups, 2, 0.0, 7).validation.is_empty());
+        assert_eq!(Split::stratified_groups(&[0, 0, 1], &[0, 0, 1], 2, 0.5, 7).validation, [0u32; 0], "never all");
+    }
+
+    #[test]
     fn too_few_classes_or_samples_are_refused() {
         let labels = |n: usize| (0..n).map(|i| format!("c{i}")).collect::<Vec<_>>();
-        let error = |n, classes: &[u16]| check_classes("d", &labels(n), classes).unwrap_err().to_string();
+        let error = |n, classes: &[u16]| check_classes("d", &labels(n), classes, "recordings").unwrap_err().to_string();
         assert!(error(1, &[0, 0]).contains("only `c0`"));
-        assert!(error(2, &[0, 0, 1]).contains("class `c1` has 1 training samples"));
-        assert!(check_classes("d", &labels(2), &[0, 0, 1, 1]).is_ok());
+        assert!(error(2, &[0, 0, 1]).contains("class `c1` has 1 recordings"));
+        assert!(check_classes("d", &labels(2), &[0, 0, 1, 1], "recordings").is_ok());
     }
 }

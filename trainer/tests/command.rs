@@ -46,7 +46,7 @@ fn bad_data_end_with_1_and_leave_nothing() {
 
     let one = here.join("one/only");
     std::fs::create_dir_all(&one).unwrap();
-    std::fs::write(one.join("a.csv"), "1,2,3\n".repeat(64)).unwrap();
+    std::fs::write(one.join("a.csv"), "1,2,3\n3,1,2\n".repeat(32)).unwrap();
     says(&run(&["motion", "--data", "one"], here, 1), &["two or more classes", "only `only`"]);
 }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use escarp_converter::metadata::{FrontEnd, KEY, Metadata};
 use escarp_media::{Folder, Kind};
 use escarp_trainer::data::answers::Answers;
+use escarp_trainer::data::columns;
 use escarp_trainer::data::tagged::Tagged;
 use escarp_trainer::data::{Samples, batch, lengths};
 use escarp_trainer::evaluate::evaluate;
@@ -35,7 +36,9 @@ fn net(preset: &str, classes: usize) -> Net {
 fn tagged(folder: &Path, test: bool) -> Tagged {
     recordings::write(folder, 0, Counts { train: 6, test: 3 }).unwrap();
     let part = folder.join(if test { "test" } else { "train" });
-    Tagged::decode(&Folder::open(part, Kind::Table).unwrap(), "label", FRAMES, None, None).unwrap().0
+    let listing = Folder::open(part, Kind::Table).unwrap();
+    let read = columns::read(&listing, "label", &[]).unwrap();
+    Tagged::cut(&listing, "label", &read.tables, FRAMES, None).unwrap().0
 }
 
 fn bits(net: &mut Net) -> Vec<u32> {
@@ -137,7 +140,8 @@ fn what_is_wrong_is_said_before_there_is_a_run() {
         assert!(!here.join("runs").exists(), "{arguments:?} leaves a run folder");
     };
     let rows = |labels: [&str; 2]| {
-        (0..20).map(|i| format!("{i},1,{}\n", labels[i / 10])).fold("x,y,label\n".to_owned(), |text, row| text + &row)
+        let row = |i: usize| format!("{},{},{}\n", i * 7 % 5, i % 3, labels[i / 10]);
+        (0..20).map(row).fold("x,y,label\n".to_owned(), |text, row| text + &row)
     };
     file("rows/1.csv", &rows(["run", "walk"]));
     file("rows/2.csv", &rows(["walk", "run"]));
@@ -147,8 +151,8 @@ fn what_is_wrong_is_said_before_there_is_a_run() {
     refused(&format!("{tagger} --mixup 0.2"), 2, &["--mixup", "every frame"]);
     refused(&format!("{tagger} --init-from x --qat"), 2, &["--qat", "every frame"]);
     refused("--net gru-tagger --label-column gait", 2, &["--data builtin", "--label-column"]);
-    file("classes/a/1.csv", &"1,2\n".repeat(20));
-    file("classes/b/1.csv", &"1,2\n".repeat(20));
+    file("classes/a/1.csv", &"1,2\n2,1\n".repeat(10));
+    file("classes/b/1.csv", &"1,2\n2,1\n".repeat(10));
     refused("--data classes --net lstm-tagger --frames 8", 1, &["a/1.csv", "no column `label`", "--label-column"]);
     file("test/1.csv", &rows(["walk", "jump"]));
     refused(&format!("{tagger} --test test"), 1, &["test/1.csv", "line 12", "`jump`", "run, walk"]);

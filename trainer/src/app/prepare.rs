@@ -9,7 +9,7 @@ use escarp_converter::metadata::FrontEnd;
 use escarp_media::{Folder, Kind, visible};
 
 use crate::config::{BUILTIN, Config, Task};
-use crate::data::source::{Listings, classes};
+use crate::data::source::{Listings, Source, classes};
 use crate::data::{Samples, Split, check_classes};
 use crate::error::TrainError;
 use crate::nets::{Arch, LayerSpec, Shape};
@@ -77,19 +77,27 @@ fn stratified(samples: &dyn Samples, labels: &[String], config: &Config) -> Spli
 fn open(config: &Config, kind: Kind, progress: &Progress) -> Result<Listings, TrainError> {
     let listings = config.source.open(kind)?;
     let Listings { train, test } = &listings;
+    check_listing(&config.source, train, test.as_ref(), "training samples", progress)?;
     let data = config.source.data.display().to_string();
-    check_classes(&data, train.classes(), &classes(train))?;
-    progress.line(format!(
-        "reading {} files of {} classes from {}",
-        train.len(),
-        train.classes().len(),
-        visible(&data)
-    ));
+    let (files, of) = (train.len(), train.classes().len());
+    progress.line(format!("reading {files} files of {of} classes from {}", visible(&data)));
     say_ignored(train, &data, progress);
+    Ok(listings)
+}
+
+/// Refuses too few classes, and too few `files` of a class.
+fn check_listing(
+    source: &Source,
+    train: &Folder,
+    test: Option<&Folder>,
+    files: &str,
+    progress: &Progress,
+) -> Result<(), TrainError> {
+    check_classes(&source.data.display().to_string(), train.classes(), &classes(train), files)?;
     if let Some(test) = test {
         say_absent(train.classes(), &classes(test), progress);
     }
-    Ok(listings)
+    Ok(())
 }
 
 fn say_ignored(folder: &Folder, data: &str, progress: &Progress) {

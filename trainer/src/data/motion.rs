@@ -25,8 +25,11 @@ pub trait Recorded: Samples {
     /// Sets the standardization and whether training samples vary.
     fn prepare(&mut self, standard: &Standard, augment: bool);
 
-    /// A checksum of values and classes: a continued run must see the same data.
+    /// A checksum of values, classes and recordings: a continued run must see the same data.
     fn fingerprint(&self) -> u32;
+
+    /// Which recording each sample is of, counted from 0, in rising order.
+    fn recordings(&self) -> &[u32];
 }
 
 /// Windows of one length.
@@ -36,18 +39,18 @@ pub struct Motion {
     /// `[n, frames, channels]`, as recorded.
     values: Vec<f32>,
     classes: Vec<u16>,
+    /// Which recording each window is of.
+    recordings: Vec<u32>,
     standard: Standard,
     augment: bool,
 }
 
 impl Motion {
-    /// Reads recordings and cuts them into windows of `frames` samples, each half a window after the
-    /// last; a recording shorter than one window is an error, and so is a class for every row in the column `column`.
-    /// `channels`: what the training data has.
-    pub fn decode(folder: &Folder, column: &str, frames: usize, channels: Option<usize>) -> Result<Self, TrainError> {
-        let recordings = read(folder, column, channels)?;
+    /// Cuts the recordings of a listing into windows of `frames` samples, each half a window after the last; a recording
+    /// shorter than one window is an error, and so is a class for every row in the column `column`.
+    pub fn cut(folder: &Folder, column: &str, recordings: &[Csv], frames: usize) -> Result<Self, TrainError> {
         let channels = recordings.first().map_or(0, |csv| csv.channels);
-        let (mut values, mut classes) = (Vec::new(), Vec::new());
+        let mut motion = Self::new([frames, channels]);
         for (index, (recording, class)) in recordings.iter().zip(source::classes(folder)).enumerate() {
             if recording.labels.is_some() {
                 return Err(rows_have_classes(folder, column, index));
@@ -57,14 +60,15 @@ impl Motion {
                 return Err(TrainError::data(folder.locate(index), reason));
             }
             for window in recording.windows(frames, frames.div_ceil(2)) {
-                values.extend_from_slice(window);
-                classes.push(class);
+                motion.values.extend_from_slice(window);
+                motion.classes.push(class);
+                motion.recordings.push(index as u32); // listings are shorter
             }
         }
-        Ok(Self::new([frames, channels], values, classes))
+        Ok(motion)
     }
 
-    /// The generated gestures: part 0 to train on, part 1 to test on.
+    /// The generated gestures, each a recording of one window: part 0 to train on, part 1 to test on.
     pub fn builtin(seed: u64, part: u32, per_class: u32) -> Self {
         let classes = gestures::LABELS.len();
         let windows: Vec<Vec<f32>> = (0..per_class * classes as u32)
@@ -72,12 +76,15 @@ impl Motion {
             .map(|i| gestures::window(seed, part, i as usize % classes, i / classes as u32))
             .collect();
         let numbers = (0..windows.len()).map(|i| (i % classes) as u16).collect();
-        Self::new([gestures::FRAMES, gestures::AXES], windows.concat(), numbers)
+        let recordings = (0..windows.len() as u32).collect();
+        let none = Self::new([gestures::FRAMES, gestures::AXES]);
+        Self { values: windows.concat(), classes: numbers, recordings, ..none }
     }
 
-    fn new(shape: [usize; 2], values: Vec<f32>, classes: Vec<u16>) -> Self {
+    fn new(shape: [usize; 2]) -> Self {
         let standard = Standard { mean: vec![0.0; shape[1]], std: vec![1.0; shape[1]] };
-        Self { shape, values, classes, standard, augment: false }
+        let (values, classes, recordings) = (Vec::new(), Vec::new(), Vec::new());
+        Self { shape, values, classes, recordings, standard, augment: false }
     }
 }
 
@@ -96,7 +103,12 @@ impl Recorded for Motion {
         let mut hash = crc32fast::Hasher::new();
         self.values.iter().for_each(|v| hash.update(&v.to_le_bytes()));
         self.classes.iter().for_each(|c| hash.update(&c.to_le_bytes()));
+        self.recordings.iter().for_each(|r| hash.update(&r.to_le_bytes()));
         hash.finalize()
+    }
+
+    fn recordings(&self) -> &[u32] {
+        &self.recordings
     }
 }
 
@@ -146,33 +158,6 @@ pub fn rows_have_classes(folder: &Folder, column: &str, index: usize) -> TrainEr
     TrainError::data(folder.locate(index), reason)
 }
 
-/// Reads recordings of as many channels each: `channels` or, if none are given, those of the first.
-///
-/// # Errors
-/// A file that is no CSV, with the line, or has other channels.
-pub(super) fn read(folder: &Folder, column: &str, channels: Option<usize>) -> Result<Vec<Csv>, TrainError> {
-    let recordings: Vec<Csv> =
-        (0..folder.len()).into_par_iter().map(|index| read_one(folder, column, index)).collect::<Result<_, _>>()?;
-    let wanted = channels.or(recordings.first().map(|csv| csv.channels));
-    match recordings.iter().position(|csv| Some(csv.channels) != wanted) {
-        None => Ok(recordings),
-        Some(index) => {
-            let (found, wanted) = (recordings[index].channels, wanted.unwrap_or(0));
-            let reason = format!("{found} columns; the others have {wanted}");
-            Err(TrainError::data(folder.locate(index), reason))
-        }
-    }
-}
-
-/// Reads recording `index` of a listing; its column `column` may have a class for every row.
-///
-/// # Errors
-/// A file that is no CSV, with the line.
-pub fn read_one(folder: &Folder, column: &str, index: usize) -> Result<Csv, TrainError> {
-    let sample = folder.read(index)?;
-    Ok(Csv::decode_columns(&sample.bytes, column, &[]).map_err(|e| e.in_file(folder.locate(index)))?)
-}
-
 /// Adds white noise of about this deviation.
 pub(super) fn add_noise(values: &mut [f32], noise: f32, rng: &mut ChaCha8Rng) {
     values.iter_mut().for_each(|v| *v += noise * rng.random_range(-1.7..1.7f32));
@@ -181,6 +166,7 @@ pub(super) fn add_noise(values: &mut [f32], noise: f32, rng: &mut ChaCha8Rng) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::columns;
     use escarp_media::Kind;
 
     fn recordings(files: &[(&str, String)]) -> (tempfile::TempDir, Folder) {
@@ -195,14 +181,20 @@ mod tests {
     }
 
     fn rows(n: usize) -> String {
-        (0..n).map(|i| format!("{i},{},0\n", i * 2)).collect()
+        (0..n).map(|i| format!("{},{},0\n", i % 7, i * 2)).collect()
+    }
+
+    fn cut(listing: &Folder) -> Result<Motion, String> {
+        let all = ["1".to_owned(), "2".into(), "3".into()];
+        let read = columns::read(listing, Csv::LABEL, &all);
+        read.and_then(|read| Motion::cut(listing, Csv::LABEL, &read.tables, 8)).map_err(|e| e.to_string())
     }
 
     #[test]
     fn recordings_are_cut_into_overlapping_windows() {
         let (_folder, listing) = recordings(&[("a/1.csv", rows(8)), ("b/1.csv", rows(17))]);
-        let motion = Motion::decode(&listing, Csv::LABEL, 8, None).unwrap();
-        assert_eq!(motion.classes(), [0, 1, 1, 1]);
+        let motion = cut(&listing).unwrap();
+        assert_eq!((motion.classes(), motion.recordings()), (&[0, 1, 1, 1][..], &[0, 1, 1, 1][..]));
         let mut window = [0.0; 24];
         motion.write(2, None, &mut window);
         assert_eq!(window[..3], [4.0, 8.0, 0.0]);
@@ -212,15 +204,14 @@ mod tests {
     fn bad_recordings_are_named_with_their_line() {
         let error = |files: &[(&str, String)]| {
             let (_folder, listing) = recordings(files);
-            Motion::decode(&listing, Csv::LABEL, 8, None).err().unwrap().to_string()
+            cut(&listing).err().unwrap()
         };
         let nan = error(&[("a/1.csv", rows(8)), ("b/1.csv", "1,2,3\n1,NaN,3\n".into())]);
         assert!(nan.contains("b/1.csv") && nan.contains("line 2"), "{nan}");
         let short = error(&[("a/1.csv", rows(8)), ("b/1.csv", rows(7))]);
         assert!(short.contains("b/1.csv") && short.contains("7 rows; a window is 8"), "{short}");
-        let narrow = error(&[("a/1.csv", rows(8)), ("b/1.csv", "1\n".repeat(8))]);
-        assert!(narrow.contains("1 columns; the others have 3"), "{narrow}");
-        let labelled = error(&[("a/1.csv", rows(8)), ("b/1.csv", "x,y,z,label\n1,2,3,up\n".into())]);
-        assert!(labelled.contains("b/1.csv") && labelled.contains("--net gru-tagger"), "{labelled}");
+        let labelled = ["a/1.csv", "b/1.csv"].map(|name| (name, "x,y,z,label\n1,2,3,up\n".into()));
+        let labelled = error(&labelled);
+        assert!(labelled.contains("a/1.csv") && labelled.contains("--net gru-tagger"), "{labelled}");
     }
 }

@@ -23,6 +23,9 @@ pub struct Source {
     /// Column of CSV files that has a class for every row; absent: [`Csv::LABEL`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
+    /// Columns of CSV files that are channels; empty: by the rule of [`columns`](super::columns).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
 }
 
 /// Listings of the training and the test samples, classes numbered alike.
@@ -41,7 +44,11 @@ impl Source {
 
     /// Lists files of which each has a class; reads none.
     pub fn open(&self, kind: Kind) -> Result<Listings, TrainError> {
-        let Listings { train, test } = self.list(kind)?;
+        self.labelled(self.list(kind)?)
+    }
+
+    /// Numbers the classes of a listing of its own; refuses files without.
+    pub fn labelled(&self, Listings { train, test }: Listings) -> Result<Listings, TrainError> {
         if train.classes().is_empty() {
             let reason = "its files have no labels: put each class in a folder of its own, or name sound and CSV \
                           files LABEL_anything";

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use escarp_media::{Folder, RowLabel, RowLabels};
+use escarp_media::{Csv, Folder, RowLabel, RowLabels};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -35,20 +35,19 @@ pub struct Tagged {
 }
 
 impl Tagged {
-    /// Reads recordings whose column `column` names the class of every row, and cuts them into pieces of `frames`
+    /// Cuts the recordings of a listing, whose column `column` names the class of every row, into pieces of `frames`
     /// samples. The classes are `labels` or, if none are given, those that the recordings name, in alphabetical order.
-    /// `channels`: what the training data has. Returns the classes too.
+    /// Returns the classes too.
     ///
     /// # Errors
-    /// A file that is no such CSV, with the line.
-    pub fn decode(
+    /// A file without such a column, or with another class, with the line.
+    pub fn cut(
         folder: &Folder,
         column: &str,
+        recordings: &[Csv],
         frames: usize,
-        channels: Option<usize>,
         labels: Option<&[String]>,
     ) -> Result<(Self, Vec<String>), TrainError> {
-        let recordings = motion::read(folder, column, channels)?;
         let missing = |index| {
             let reason = format!(
                 "no column `{column}` in a header line; a net that answers every frame learns from the class of every row \
@@ -97,11 +96,6 @@ impl Tagged {
         }
     }
 
-    /// Which recording each piece is of, counted from 0.
-    pub fn recordings(&self) -> &[u32] {
-        &self.recordings
-    }
-
     /// What was recorded in a piece.
     fn counted(&self, index: usize) -> &[f32] {
         let [frames, channels] = self.shape;
@@ -127,6 +121,10 @@ impl Recorded for Tagged {
         self.classes.iter().for_each(|c| hash.update(&c.to_le_bytes()));
         self.recordings.iter().for_each(|r| hash.update(&r.to_le_bytes()));
         hash.finalize()
+    }
+
+    fn recordings(&self) -> &[u32] {
+        &self.recordings
     }
 }
 
@@ -175,7 +173,8 @@ impl Samples for Tagged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use escarp_media::{Csv, Kind};
+    use crate::data::columns;
+    use escarp_media::Kind;
 
     #[test]
     fn the_last_piece_of_a_recording_keeps_its_length() {
@@ -184,7 +183,8 @@ mod tests {
         std::fs::write(folder.path().join("1.csv"), format!("x,label\n{}{}", rows(3, "b"), rows(2, "a"))).unwrap();
         std::fs::write(folder.path().join("2.csv"), format!("x,label\n{}", rows(2, "c"))).unwrap();
         let listing = Folder::open(folder.path(), Kind::Table).unwrap();
-        let (mut tagged, labels) = Tagged::decode(&listing, Csv::LABEL, 3, None, None).unwrap();
+        let read = columns::read(&listing, Csv::LABEL, &["x".into()]).unwrap();
+        let (mut tagged, labels) = Tagged::cut(&listing, Csv::LABEL, &read.tables, 3, None).unwrap();
         assert_eq!(labels, ["a", "b", "c"]);
         assert_eq!((tagged.lengths().unwrap(), tagged.recordings()), (&[3, 2, 2][..], &[0, 0, 1][..]));
         assert_eq!(tagged.classes(), [1, 1, 1, 0, 0, NO_CLASS, 2, 2, NO_CLASS]);

@@ -1,0 +1,128 @@
+//! Data in files: what is held out, which columns are channels.
+
+mod program;
+
+use std::fmt::Write;
+use std::path::Path;
+
+use escarp_converter::metadata::{FrontEnd, KEY, Metadata};
+use escarp_converter::{Options, convert, files, read};
+use escarp_runtime::Model;
+use program::{run, says};
+use prost::Message;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tract_onnx::pb::ModelProto;
+
+/// Writes recordings of `rows` rows, one file for each number below `count` in each of `classes`.
+fn recordings(
+    folder: &Path,
+    classes: &[&str],
+    count: u64,
+    header: &str,
+    row: impl Fn(u64, usize, &mut ChaCha8Rng) -> String,
+) {
+    for (class, name) in (0u64..).zip(classes) {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+        for number in 0..count {
+            let mut rng = ChaCha8Rng::seed_from_u64(class * 1000 + number);
+            let mut text = header.to_owned();
+            (0..ROWS).for_each(|i| writeln!(text, "{}", row(class * count + number, i, &mut rng)).unwrap());
+            std::fs::write(folder.join(name).join(format!("{number}.csv")), text).unwrap();
+        }
+    }
+}
+
+const ROWS: usize = 64;
+
+/// The last validation accuracy of each epoch, 0 to 1.
+fn accuracies(run: &Path, key: &str) -> Vec<f64> {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()[key].as_f64().unwrap();
+    text.lines().map(line).collect()
+}
+
+/// Noise of no class, but about a level of its own in each recording: who has heard the recording knows the class, and who has
+/// not cannot.
+#[test]
+fn windows_of_a_recording_are_never_on_both_sides() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    recordings(&here.join("train"), &["a", "b", "c", "d"], 8, "u,v,w,x,y,z\n", |recording, _, rng| {
+        let mut levels = ChaCha8Rng::seed_from_u64(99 + recording);
+        let mut value = || levels.random_range(-3.0..3.0f32) + rng.random_range(-1.0..1.0f32);
+        [(); 6].map(|()| value().to_string()).join(",")
+    });
+    let flags = "motion --data train --frames 8 --hidden 24 --epochs 40 --validation 0.25 --no-augment --out run";
+    let said = run(&flags.split(' ').collect::<Vec<_>>(), here, 0);
+    says(&said, &["reading 32 recordings", "8 of 32 recordings are held out, whole"]);
+    let last = |key| *accuracies(&here.join("run"), key).last().unwrap();
+    let (train, validation) = (last("train_accuracy"), last("validation_accuracy"));
+    assert!(train > 0.6, "the recordings can be learned by heart: {train}");
+    assert!(validation < 0.6, "and tell nothing of others: {validation}");
+}
+
+#[test]
+fn a_class_of_one_recording_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    recordings(&here.join("train"), &["a", "b"], 2, "x,y\n", |_, i, _| format!("{},{}", i % 7, i % 3));
+    std::fs::remove_file(here.join("train/b/1.csv")).unwrap();
+    says(&run(&["motion", "--data", "train", "--frames", "8"], here, 1), &["class `b` has 1 recordings; at least 2"]);
+}
+
+/// Time goes on from one recording to the next, and the classes were recorded one after the other.
+#[test]
+fn a_clock_is_no_channel_and_the_model_knows_its_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let row = |recording: u64, i: usize, rng: &mut ChaCha8Rng| {
+        let at = recording as usize * ROWS + i;
+        format!("{at},{},{},1,{}", at / 3, rng.random_range(-1.0..1.0f32), rng.random_range(-1.0..1.0f32))
+    };
+    recordings(&here.join("train"), &["a", "b"], 4, "Time [ms],count,ax,battery,ay\n", row);
+    let flags = "motion --data train --frames 8 --hidden 4 --epochs 2";
+    let flags: Vec<&str> = flags.split(' ').collect();
+    let said = run(&[&flags[..], &["--out", "run"]].concat(), here, 0);
+    says(
+        &said,
+        &["column `Time [ms]` is left out", "`count` is left out: it only rises", "`battery` is left out: it changes"],
+    );
+    says(&said, &["channels: 2 columns (ax, ay) (--columns chooses others)"]);
+    assert!(accuracies(&here.join("run"), "validation_accuracy").iter().all(|&a| a < 0.9), "nothing can be learned");
+
+    let onnx = std::fs::read(here.join("run/model.onnx")).unwrap();
+    let model = ModelProto::decode(onnx.as_slice()).unwrap();
+    let entry = model.metadata_props.iter().find(|p| p.key == KEY).unwrap();
+    let metadata: Metadata = serde_json::from_str(&entry.value).unwrap();
+    let FrontEnd::Sensor { columns, .. } = metadata.front_end else { panic!("a sensor's") };
+    assert_eq!(columns, ["ax", "ay"]);
+
+    // Calibration reads the same numbers from files of other columns in another order, and refuses those without.
+    let graph = read(&onnx, &Options::default()).unwrap();
+    let open = |name: &str| files::open(&here.join(name), &graph, &[]).unwrap();
+    let swapped = |text: &str| {
+        let line = |line: &str| {
+            let fields: Vec<&str> = line.split(',').collect();
+            format!("{},{}\n", fields[4], fields[2])
+        };
+        text.lines().map(line).collect::<String>()
+    };
+    std::fs::create_dir(here.join("swapped")).unwrap();
+    let text = std::fs::read_to_string(here.join("train/b/2.csv")).unwrap();
+    std::fs::write(here.join("swapped/2.csv"), swapped(&text)).unwrap();
+    std::fs::write(here.join("swapped/3.csv"), text.replace("ay", "az")).unwrap();
+    let (train, other) = (open("train"), open("swapped"));
+    assert_eq!(train.samples().get(6).unwrap(), other.samples().get(0).unwrap());
+    let missing = other.samples().get(1).unwrap_err().to_string();
+    assert!(missing.contains("3.csv") && missing.contains("no column `ay`"), "{missing}");
+    let converted = convert(&onnx, train.samples(), &Options::default()).unwrap();
+    assert!(Model::parse(&converted.file).unwrap().columns().eq(["ax", "ay"]), "the file carries them");
+
+    // Whoever names them gets them.
+    let named = run(&[&flags[..], &["--columns", "Time [ms],ax", "--out", "named"]].concat(), here, 0);
+    assert!(!named.contains("left out"), "{named}");
+    says(&run(&[&flags[..], &["--columns", "ax,az"]].concat(), here, 1), &["a/0.csv", "line 1", "no column `az`"]);
+    says(&run(&[&flags[..], &["--columns", "ax,ax"]].concat(), here, 2), &["--columns", "twice"]);
+    says(&run(&["motion", "--columns", "x"], here, 2), &["--data builtin", "--columns"]);
+}
