@@ -87,7 +87,7 @@ struct SoundArgs {
     /// Folder or tar of WAV clips.
     #[arg(long, value_name = "DIR|TAR", required_unless_present = "resume")]
     data: Option<PathBuf>,
-    /// Sample rate in Hz that clips are brought to; without it the first clip's, 16000 at most.
+    /// Sample rate in Hz that clips are brought to; without it that of most clips, 16000 at most.
     #[arg(long)]
     rate: Option<u32>,
     /// Mel bands.

@@ -1,4 +1,4 @@
-//! Data in files: what is held out, which columns are channels.
+//! Data in files: what is held out, which columns and which rate hold; and what is said of a net that learned nothing.
 
 mod program;
 
@@ -7,6 +7,7 @@ use std::path::Path;
 
 use escarp_converter::metadata::{FrontEnd, KEY, Metadata};
 use escarp_converter::{Options, convert, files, read};
+use escarp_media::Pcm;
 use escarp_runtime::Model;
 use program::{run, says};
 use prost::Message;
@@ -125,4 +126,19 @@ fn a_clock_is_no_channel_and_the_model_knows_its_columns() {
     says(&run(&[&flags[..], &["--columns", "ax,az"]].concat(), here, 1), &["a/0.csv", "line 1", "no column `az`"]);
     says(&run(&[&flags[..], &["--columns", "ax,ax"]].concat(), here, 2), &["--columns", "twice"]);
     says(&run(&["motion", "--columns", "x"], here, 2), &["--data builtin", "--columns"]);
+}
+
+#[test]
+fn the_rate_of_most_clips_holds_and_the_others_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    for (number, rate) in (0u32..).zip([16_000, 8000, 8000, 8000, 8000, 8000]) {
+        let class = here.join(["train/a", "train/b"][number as usize / 3]);
+        std::fs::create_dir_all(&class).unwrap();
+        let samples = (0..rate / 4).map(|i| ((i * (number + 3)) % 97) as i16 * 50).collect();
+        std::fs::write(class.join(format!("{number}.wav")), Pcm { rate, samples }.encode().unwrap()).unwrap();
+    }
+    let flags = "sound --data train --bands 8 --hidden 4 --epochs 1 --batch 4";
+    let said = run(&flags.split(' ').collect::<Vec<_>>(), here, 0);
+    says(&said, &["1 of 6 clips were resampled to 8000 Hz (--rate): 1 of 16000 Hz", "8000 Hz, "]);
 }

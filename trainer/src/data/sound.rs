@@ -1,5 +1,7 @@
 //! Sound clips as PCM in memory; features through the runtime's own log-mel front end.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use escarp_media::{Folder, Pcm};
@@ -19,6 +21,9 @@ pub const RATES: RangeInclusive<u32> = 4000..=40_000;
 
 /// Mel bands that the front end can hold.
 pub const BANDS: RangeInclusive<usize> = 1..=MAX_BANDS;
+
+/// Hz that clips are brought to at most unless told: what tells sounds apart lies below half of it.
+const MOST: u32 = 16_000;
 
 /// What is added to each band's energy before the logarithm.
 const FLOOR: f32 = 1e-6;
@@ -106,6 +111,16 @@ pub struct Sounds {
     prepared: Option<Prepared>,
 }
 
+/// What was decoded, and at which rate.
+pub struct Decoded {
+    /// The clips.
+    pub sounds: Sounds,
+    /// Hz of all of them.
+    pub rate: u32,
+    /// Other rates that files had, rising, and how many had them.
+    pub resampled: Vec<(u32, usize)>,
+}
+
 /// Clips become inputs.
 struct Prepared {
     features: Features,
@@ -116,22 +131,29 @@ struct Prepared {
 }
 
 impl Sounds {
-    /// Decodes a listing in parallel; without `rate` the first clip's own holds, 16 kHz at most.
-    /// Clips of another rate are resampled.
-    pub fn decode(folder: &Folder, rate: Option<u32>) -> Result<(Self, u32), TrainError> {
+    /// Decodes a listing in parallel; without `rate` that of most clips holds, 16 kHz at most, and of two that are of as many
+    /// the lower. Clips of another rate are resampled.
+    pub fn decode(folder: &Folder, rate: Option<u32>) -> Result<Decoded, TrainError> {
         let read = |index: usize| -> Result<Pcm, TrainError> {
             let sample = folder.read(index)?;
             Ok(Pcm::decode(&sample.bytes).map_err(|e| e.in_file(folder.locate(index)))?)
         };
-        let rate = match rate {
-            Some(rate) => rate,
-            None => read(0)?.rate.min(16_000),
-        };
-        let clips = (0..folder.len())
+        let decoded: Vec<Pcm> = (0..folder.len()).into_par_iter().map(read).collect::<Result<_, _>>()?;
+        let mut rates = BTreeMap::<u32, usize>::new();
+        decoded.iter().for_each(|pcm| *rates.entry(pcm.rate).or_default() += 1);
+        let usual = rates.iter().max_by_key(|&(&rate, &clips)| (clips, Reverse(rate)));
+        let rate = rate.unwrap_or_else(|| usual.map_or(MOST, |(&rate, _)| rate.min(MOST)));
+        let clips = decoded
             .into_par_iter()
-            .map(|index| Ok(read(index)?.at_rate(rate).map_err(|e| e.in_file(folder.locate(index)))?.samples))
+            .enumerate()
+            .map(|(index, pcm)| Ok(pcm.at_rate(rate).map_err(|e| e.in_file(folder.locate(index)))?.samples))
             .collect::<Result<Vec<_>, TrainError>>()?;
-        Ok((Self { clips, classes: source::classes(folder), prepared: None }, rate))
+        rates.remove(&rate);
+        Ok(Decoded {
+            sounds: Self { clips, classes: source::classes(folder), prepared: None },
+            rate,
+            resampled: rates.into_iter().collect(),
+        })
     }
 
     /// Frames (in steps of 8, 128 at most) that hold 19 of 20 clips whole.
@@ -239,8 +261,8 @@ mod tests {
             ("low_a_1.wav", sine(300.0, 16_000, 10_480).encode().unwrap()),
             ("high_a_0.wav", sine(3000.0, 8000, 5240).encode().unwrap()),
         ]);
-        let (mut sounds, rate) = Sounds::decode(&listing, Some(8000)).unwrap();
-        assert_eq!((rate, sounds.classes()), (8000, &[0, 1, 1][..]));
+        let Decoded { mut sounds, rate, resampled } = Sounds::decode(&listing, Some(8000)).unwrap();
+        assert_eq!((rate, sounds.classes(), &resampled[..]), (8000, &[0, 1, 1][..], &[(16_000, 1)][..]));
         assert!(sounds.clips.iter().all(|c| c.len().abs_diff(5240) < 3), "resampled");
         let features = Features::new(8000, 16, 64).unwrap();
         let standard = sounds.statistics(&features, &[0, 1, 2]).unwrap();
@@ -253,6 +275,22 @@ mod tests {
         };
         assert!(loudest(0) > loudest(1));
         assert_eq!(loudest(1), loudest(2));
+    }
+
+    #[test]
+    fn the_rate_of_most_clips_is_that_of_the_data_set() {
+        let decoded = |rates: &[u32]| {
+            let clips = rates.iter().map(|&rate| sine(300.0, rate, rate as usize / 4).encode().unwrap());
+            let names = ["a_x_0.wav", "a_x_1.wav", "b_x_0.wav", "b_x_1.wav", "b_x_2.wav"];
+            let (_folder, listing) = folder(&names.into_iter().zip(clips).collect::<Vec<_>>());
+            let Decoded { sounds, rate, resampled } = Sounds::decode(&listing, None).unwrap();
+            assert!(sounds.clips.iter().all(|clip| clip.len().abs_diff(rate as usize / 4) < 3), "all at {rate} Hz");
+            (rate, resampled)
+        };
+        // The first file's 16 kHz would fill the rest with silence above 4 kHz.
+        assert_eq!(decoded(&[16_000, 8000, 8000, 11_025, 8000]), (8000, vec![(11_025, 1), (16_000, 1)]));
+        assert_eq!(decoded(&[16_000, 8000, 16_000, 8000]).0, 8000, "of as many the lower");
+        assert_eq!(decoded(&[48_000, 48_000, 8000]), (16_000, vec![(8000, 1), (48_000, 2)]));
     }
 
     #[test]

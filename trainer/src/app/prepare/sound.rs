@@ -1,10 +1,10 @@
 //! Sound clips.
 
-use escarp_media::Kind;
+use escarp_media::{Folder, Kind};
 
 use super::{Prepared, arch, boxed, open, stratified};
 use crate::config::Config;
-use crate::data::sound::{Features, Sounds};
+use crate::data::sound::{Decoded, Features, Sounds};
 use crate::data::source::Listings;
 use crate::error::TrainError;
 use crate::nets::{LayerSpec, Shape};
@@ -28,7 +28,8 @@ pub(super) fn prepare(
     progress: &Progress,
 ) -> Result<Prepared, TrainError> {
     let Listings { train, test } = open(config, Kind::Sound, progress)?;
-    let (mut samples, rate) = Sounds::decode(&train, rate)?;
+    let Decoded { sounds: mut samples, rate, resampled } = Sounds::decode(&train, rate)?;
+    say_resampled("", &train, rate, &resampled, progress);
     let features = Features::new(rate, bands, frames.unwrap_or_else(|| samples.usual_frames(rate)))?;
     progress.line(format!("{rate} Hz, {} frames of {bands} mel bands", features.frames));
     let labels = train.classes().to_vec();
@@ -36,7 +37,8 @@ pub(super) fn prepare(
     let standard = samples.statistics(&features, &split.train)?;
     samples.prepare(&features, &standard, augment)?;
     let test = test.map(|test| -> Result<_, TrainError> {
-        let (mut samples, _) = Sounds::decode(&test, Some(rate))?;
+        let Decoded { sounds: mut samples, resampled, .. } = Sounds::decode(&test, Some(rate))?;
+        say_resampled("test ", &test, rate, &resampled, progress);
         samples.prepare(&features, &standard, false)?;
         Ok(boxed(samples))
     });
@@ -49,4 +51,14 @@ pub(super) fn prepare(
         labels,
         front_end: features.metadata(&standard),
     })
+}
+
+/// Says what was not at the data set's rate; `which` stands before "clips".
+fn say_resampled(which: &str, folder: &Folder, rate: u32, resampled: &[(u32, usize)], progress: &Progress) {
+    let count: usize = resampled.iter().map(|(_, clips)| clips).sum();
+    if count > 0 {
+        let of: Vec<String> = resampled.iter().map(|(rate, clips)| format!("{clips} of {rate} Hz")).collect();
+        let (all, of) = (folder.len(), of.join(", "));
+        progress.line(format!("{count} of {all} {which}clips were resampled to {rate} Hz (--rate): {of}"));
+    }
 }
