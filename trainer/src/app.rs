@@ -1,5 +1,6 @@
 //! From settings to a finished run: opens the data, prepares it, fits the network, reports.
 
+mod judge;
 mod prepare;
 
 use std::path::Path;
@@ -8,9 +9,10 @@ use escarp_converter::metadata::{FrontEnd, Metadata, Scores};
 use escarp_media::visible;
 
 use crate::bounds::check_run;
-use crate::config::{Config, Task};
+use crate::config::{Config, Settings, Task};
 use crate::data::Unit;
 use crate::data::draw::{Purpose, stream};
+use crate::data::frequencies::Frequencies;
 use crate::data::vocabulary::Vocabulary;
 use crate::doctor::verdict::{Prescription, Verdict};
 use crate::error::TrainError;
@@ -21,8 +23,9 @@ use crate::progress::Progress;
 use crate::qat::Quantizer;
 use crate::ranges::spread;
 use crate::repair;
-use crate::run_folder::{MODEL, RunFolder};
+use crate::run_folder::{EpochMetrics, MODEL, RunFolder};
 use crate::transfer;
+use judge::Judge;
 use prepare::Prepared;
 
 /// What may be done about a verdict, in the order it is tried; the number counts the repairs before this one.
@@ -30,9 +33,10 @@ pub type Remedies<'a> = &'a dyn Fn(&Verdict, usize) -> Vec<Prescription>;
 
 /// Begins a run in the folder `out`.
 pub fn train(config: &Config, out: &Path, stop: &dyn Fn(u64) -> bool) -> Result<Outcome, TrainError> {
-    let outcome = trial(config, out, &prescribed, &mut Progress::new(), stop)?;
-    report(&outcome, out, &config.task);
-    Ok(outcome)
+    let progress = &mut Progress::new();
+    let ended = begin(config, out, &prescribed, progress, stop)?;
+    report(&ended, out, &config.task)?;
+    Ok(ended.outcome)
 }
 
 /// The same with remedies of the caller's choice, and no report at the end.
@@ -43,6 +47,16 @@ pub(crate) fn trial(
     progress: &mut Progress,
     stop: &dyn Fn(u64) -> bool,
 ) -> Result<Outcome, TrainError> {
+    Ok(begin(config, out, remedies, progress, stop)?.outcome)
+}
+
+fn begin(
+    config: &Config,
+    out: &Path,
+    remedies: Remedies,
+    progress: &mut Progress,
+    stop: &dyn Fn(u64) -> bool,
+) -> Result<Ended, TrainError> {
     // Bad data should not leave a run folder behind, and a taken folder should not be found after a long decoding.
     RunFolder::check_free(out)?;
     run(config.clone(), || RunFolder::create(out, config), false, remedies, progress, stop)
@@ -67,9 +81,21 @@ pub fn resume(folder: &Path, task: &str, stop: &dyn Fn(u64) -> bool) -> Result<O
     // One that was killed before its first checkpoint, or before the first after a repair, begins.
     let begun = run_folder.last().exists();
     let task = config.task.clone();
-    let outcome = run(config, || Ok(run_folder), begun, &prescribed, &mut Progress::new(), stop)?;
-    report(&outcome, folder, &task);
-    Ok(outcome)
+    let ended = run(config, || Ok(run_folder), begun, &prescribed, &mut Progress::new(), stop)?;
+    report(&ended, folder, &task)?;
+    Ok(ended.outcome)
+}
+
+/// A run that has ended, and what its outcome is judged by.
+struct Ended {
+    outcome: Outcome,
+    /// Names of the classes.
+    labels: Vec<String>,
+    /// Of the classes of the training samples.
+    frequencies: Frequencies,
+    /// As the last repair left them.
+    settings: Settings,
+    history: Vec<EpochMetrics>,
 }
 
 fn run(
@@ -79,7 +105,7 @@ fn run(
     remedies: Remedies,
     progress: &mut Progress,
     stop: &dyn Fn(u64) -> bool,
-) -> Result<Outcome, TrainError> {
+) -> Result<Ended, TrainError> {
     let mut prepared = Prepared::new(&config, progress)?;
     let fingerprint = prepared.fingerprint(config.settings.seed);
     let mut provenance = std::collections::BTreeMap::new();
@@ -102,6 +128,10 @@ fn run(
     let tested = prepared.test.as_deref().map_or(0, |t| t.count());
     progress.line(format!("{train} training, {held_out} validation, {tested} test samples"));
     let unit = prepared.samples.unit();
+    let frequencies = Frequencies::of(&*prepared.samples, &prepared.split.train);
+    if let Some(warning) = frequencies.warning(&metadata.labels, unit) {
+        progress.line(warning);
+    }
     if unit == Unit::Frames {
         progress.line("every frame has a class: accuracy and loss are of frames");
     }
@@ -142,7 +172,11 @@ fn run(
         };
         let outcome = fit(&job, net, &folder, resume, progress, stop)?;
         let Outcome::Ill(verdict) = &outcome else {
-            return Ok(outcome);
+            // What was interrupted may have no epoch yet.
+            let finished = matches!(outcome, Outcome::Finished { .. });
+            let history = if finished { folder.history()? } else { Vec::new() };
+            let labels = metadata.labels;
+            return Ok(Ended { outcome, labels, frequencies, settings: config.settings, history });
         };
         let remedies = remedies(verdict, config.repairs.len());
         resume = repair::treat(&mut config, &folder, verdict, &remedies)?;
@@ -217,11 +251,15 @@ fn packs(net: &Net, metadata: &Metadata) -> Result<(), String> {
 }
 
 /// Prints the final table, or how to go on.
-fn report(outcome: &Outcome, folder: &Path, task: &Task) {
+///
+/// # Errors
+/// A network that is of no use.
+fn report(ended: &Ended, folder: &Path, task: &Task) -> Result<(), TrainError> {
+    let Ended { outcome, labels, frequencies, settings, history } = ended;
     let name = task.name();
-    match outcome {
+    match *outcome {
         // The loop of repairs does not let one out.
-        Outcome::Ill(verdict) => println!("{}: {}", verdict.illness.name(), visible(&verdict.evidence)),
+        Outcome::Ill(ref verdict) => println!("{}: {}", verdict.illness.name(), visible(&verdict.evidence)),
         Outcome::Interrupted { step } => {
             let path = visible(folder.display());
             println!("interrupted and saved after {step} steps; continue with: escarp-train {name} --resume {path}");
@@ -234,10 +272,17 @@ fn report(outcome: &Outcome, folder: &Path, task: &Task) {
                         Unit::Samples => format!("{}/{}", e.correct, e.total),
                         Unit::Frames => format!("{}/{} frames", e.correct, e.total),
                     };
-                    println!("  {set:<16} {:>8.2} %  {right:>11}  {:>7.4}", 100.0 * e.accuracy(), e.loss);
+                    let always = labels
+                        .get(e.commonest.0)
+                        .map_or(String::new(), |label| format!("  (always `{}`: {:.2} %)", visible(label), 100.0 * e.always()));
+                    println!("  {set:<16} {:>8.2} %  {right:>11}  {:>7.4}{always}", 100.0 * e.accuracy(), e.loss);
                 }
             }
             println!("{}", visible(folder.join(MODEL).display()));
+            let (rate, clip) = (settings.rate, &settings.clip);
+            let judge = Judge { labels, frequencies, rate, clip, history, epoch, validation };
+            judge.lines()?.iter().for_each(|line| println!("{}", visible(line)));
         }
     }
+    Ok(())
 }

@@ -14,6 +14,7 @@ use draw::{Purpose, shuffle, stream};
 pub mod answers;
 pub mod columns;
 pub mod draw;
+pub mod frequencies;
 pub mod images;
 pub mod mixup;
 pub mod motion;

@@ -77,6 +77,14 @@ pub enum TrainError {
         /// What the doctor prescribes, each on a line of its own.
         cures: String,
     },
+    /// A run that has come to its end and learned nothing.
+    #[error(
+        "the network is of no use: {what}; model.onnx holds it all the same, and the run folder what there is to see"
+    )]
+    Useless {
+        /// What was measured, since when, and what to try.
+        what: String,
+    },
     /// A run that no repair has helped.
     #[error("{illness}: {evidence}; {repairs} repairs were made, and {end}{cures}")]
     Incurable {

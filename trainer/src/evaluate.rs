@@ -1,6 +1,7 @@
 //! Accuracy and loss on samples as they are.
 
 use crate::data::answers::Answers;
+use crate::data::frequencies::Frequencies;
 use crate::data::{Samples, Unit, batch, lengths};
 use crate::error::TrainError;
 use crate::loss::loss;
@@ -20,12 +21,27 @@ pub struct Evaluation {
     pub unit: Unit,
     /// Mean cross-entropy.
     pub loss: f64,
+    /// Samples that were looked at, whatever the unit.
+    pub samples: usize,
+    /// The class that most of `total` are of, and how many.
+    pub commonest: (usize, usize),
 }
 
 impl Evaluation {
     /// 0 to 1.
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.total.max(1) as f64
+    }
+
+    /// The accuracy of always saying the commonest class, 0 to 1.
+    pub fn always(&self) -> f64 {
+        self.commonest.1 as f64 / self.total.max(1) as f64
+    }
+
+    /// Whether the accuracy is above that by more than one standard error of a share among so many samples.
+    pub fn is_above_the_commonest(&self) -> bool {
+        let always = self.always();
+        self.accuracy() > always + (always * (1.0 - always) / self.samples.max(1) as f64).sqrt()
     }
 }
 
@@ -42,5 +58,12 @@ pub fn evaluate(net: &mut Net, samples: &dyn Samples, indices: &[u32]) -> Result
         total += chunk.samples;
         sum += chunk.loss * chunk.samples as f64;
     }
-    Ok(Evaluation { correct, total, unit: samples.unit(), loss: sum / total.max(1) as f64 })
+    Ok(Evaluation {
+        correct,
+        total,
+        unit: samples.unit(),
+        loss: sum / total.max(1) as f64,
+        samples: indices.len(),
+        commonest: Frequencies::of(samples, indices).commonest(),
+    })
 }

@@ -3,7 +3,6 @@
 mod state;
 mod step;
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use escarp_converter::metadata::{Activation, Metadata};
@@ -11,6 +10,7 @@ use escarp_converter::metadata::{Activation, Metadata};
 use crate::average::Average;
 use crate::config::Settings;
 use crate::data::draw::epoch_order;
+use crate::data::frequencies::Frequencies;
 use crate::data::{Samples, Split, Unit};
 use crate::doctor::known::Known;
 use crate::doctor::live::Live;
@@ -175,7 +175,7 @@ impl<'a> Fit<'a> {
             net,
             optimizer: Optimizer::new(settings.rule.clone()),
             doctor: None,
-            baseline: entropy(job),
+            baseline: Frequencies::of(job.samples, &job.split.train).entropy(),
             state,
             started: Instant::now(),
             elapsed_before: 0,
@@ -391,7 +391,8 @@ impl<'a> Fit<'a> {
         test: Option<Evaluation>,
     ) -> Result<(), TrainError> {
         let mut metadata = self.job.metadata.clone();
-        let mut note = |key: &str, value: String| metadata.provenance.insert(key.into(), value);
+        let (labels, provenance) = (&metadata.labels, &mut metadata.provenance);
+        let mut note = |key: &str, value: String| provenance.insert(key.into(), value);
         note("epoch", self.state.epoch.to_string());
         for (key, evaluation) in [("validation accuracy", validation), ("test accuracy", test)] {
             if let Some(e) = evaluation {
@@ -400,20 +401,12 @@ impl<'a> Fit<'a> {
                     Unit::Frames => format!("{} frames", e.total),
                 };
                 note(key, format!("{:.2} % ({} of {of})", 100.0 * e.accuracy(), e.correct));
+                if let Some(label) = labels.get(e.commonest.0) {
+                    note(&format!("{key} of always `{label}`"), format!("{:.2} %", 100.0 * e.always()));
+                }
             }
         }
         metadata.activations = seen;
         write_atomically(&self.run.model(), &export(&self.net, &metadata)?)
     }
-}
-
-/// Entropy of the training classes' frequencies: the loss of the best answer that does not look at the sample.
-fn entropy(job: &Job) -> f64 {
-    let mut counts = BTreeMap::<u16, usize>::new();
-    for &class in job.split.train.iter().flat_map(|&index| job.samples.classes_of(index)) {
-        *counts.entry(class).or_default() += 1;
-    }
-    let total = counts.values().sum::<usize>().max(1) as f64;
-    let share = |&n: &usize| n as f64 / total;
-    -counts.values().map(|n| share(n) * share(n).ln()).sum::<f64>()
 }

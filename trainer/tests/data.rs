@@ -142,3 +142,35 @@ fn the_rate_of_most_clips_holds_and_the_others_are_said() {
     let said = run(&flags.split(' ').collect::<Vec<_>>(), here, 0);
     says(&said, &["1 of 6 clips were resampled to 8000 Hz (--rate): 1 of 16000 Hz", "8000 Hz, "]);
 }
+
+/// Noise, three recordings of the one class for each of the other.
+fn noise(folder: &Path) {
+    recordings(folder, &["rare", "rest"], 12, "x,y\n", |_, _, rng| {
+        format!("{},{}", rng.random_range(-1.0..1.0f32), rng.random_range(-1.0..1.0f32))
+    });
+    (3..12).for_each(|number| std::fs::remove_file(folder.join(format!("rare/{number}.csv"))).unwrap());
+}
+
+#[test]
+fn who_always_says_the_commonest_class_is_no_worse() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    noise(&here.join("train"));
+    let flags = "motion --data train --frames 8 --hidden 4 --epochs 2 --validation 0.3";
+    let said = run(&flags.split(' ').collect::<Vec<_>>(), here, 0);
+    says(&said, &["uneven classes, in training samples: `rest` 120, `rare` 30;", "`rest` is right in 80.00 %"]);
+    says(&said, &["(always `rest`: 80.00 %)", "not clearly above the 80.00 % of always saying `rest`"]);
+}
+
+#[test]
+fn a_run_whose_loss_ran_away_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    noise(&here.join("train"));
+    let flags = "motion --data train --frames 8 --hidden 4 --epochs 2 --validation 0.3 --optimizer sgd --lr 100 \
+                 --schedule constant";
+    let said = run(&flags.split_whitespace().collect::<Vec<_>>(), here, 1);
+    says(&said, &["of no use: validation loss", "since epoch 1", "try a lower --lr (now 100)"]);
+    // It is a run all the same, and says the same again.
+    says(&run(&["motion", "--resume", "runs/motion"], here, 1), &["of no use: validation loss"]);
+}

@@ -48,7 +48,7 @@ impl Files {
             let reason = "no recordings to train on are left after --exclude and --test-match";
             return Err(TrainError::data(data, reason));
         }
-        progress.line(format!("reading {} recordings from {data}", listings.train.len()));
+        progress.line(format!("reading {} recordings from {}", listings.train.len(), visible(&data)));
         say_ignored(&listings.train, &data, progress);
         let recordings = columns::read(&listings.train, source.label_column(), &source.columns)?;
         recordings.left_out.iter().for_each(|line| progress.line(line));
