@@ -34,7 +34,7 @@ const fn target(name: &'static str, longest: usize, run: fn(&[u8])) -> Target {
 
 /// Every target.
 pub const TARGETS: [Target; 10] = [
-    target("model", 4096, model::run),
+    target("model", 12_288, model::run),
     target("front-end", 2048, front_end::run),
     target("image", 8192, media::image),
     target("data", 4096, media::data),

@@ -39,7 +39,16 @@ impl PixelSettings<'_> {
 
     pub(super) fn check(&self) -> Result<(), Error> {
         require((1..=MAX_CHANNELS).contains(&self.norm.len()), "number of channels", "1 to 4")?;
-        self.norm.check()
+        self.norm.check()?;
+        // `value` works with 255 times these: two infinities would make a NaN, which counts as 0.
+        for i in 0..self.norm.len() {
+            for (name, value) in [("mean", self.norm.mean(i)), ("std", self.norm.std(i))] {
+                if !(255.0 * value).is_finite() {
+                    return Err(Error::Field { name, index: i, allowed: "below 1e36 in size" });
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -128,5 +137,11 @@ mod tests {
         assert!(Pixels::new(&PixelSettings { norm: Norm::new(&[0.0; 5], &[1.0; 5]) }, 1.0, 0).is_err());
         let zero = Pixels::new(&PixelSettings { norm: Norm::new(&[0.0; 2], &[1.0, 0.0]) }, 1.0, 0);
         assert_eq!(zero.unwrap_err(), Error::Field { name: "std", index: 1, allowed: "finite and above 0" });
+        // Found by fuzzing: 255 times each is infinite, and their quotient was NaN.
+        for (mean, std, name) in [(f32::MAX, 1.0, "mean"), (0.0, f32::MAX, "std"), (-f32::MAX, f32::MAX, "mean")] {
+            let (mean, std) = ([0.0, mean], [1.0, std]);
+            let large = Pixels::new(&PixelSettings { norm: Norm::new(&mean, &std) }, 1.0, 0);
+            assert_eq!(large.unwrap_err(), Error::Field { name, index: 1, allowed: "below 1e36 in size" });
+        }
     }
 }

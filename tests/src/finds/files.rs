@@ -8,12 +8,18 @@ pub fn all() -> Vec<(&'static str, Vec<Named>)> {
     // The target `data` takes a front end's and a name's number first: raw, `a.csv`.
     let commas = [&[0, 1], &[b','; 32 << 20][..], b"\n1\n"].concat();
     vec![
+        ("front-end", vec![("pixels-not-a-number", pixels_not_a_number())]),
         ("image", vec![("plte4", png(1, 3, &[0], &[1, 2, 3, 4])), ("slow", slow_jpeg())]),
         ("tar", vec![("evil-tar", evil_tar()), ("unsup-only", unsup_only()), ("class-folders", class_folders(20_000))]),
         ("data", vec![("commas", commas)]),
         ("health", vec![("evil-log", evil_log()), ("many-layers", many_layers(20_000))]),
         ("net", vec![("evil-net", b"[[layer]]\nkind = \"\\u001b[31mred\"\n".to_vec())]),
     ]
+}
+
+/// Kind 1, one channel, mean and deviation so large that 255 times each is infinite, a pixel.
+fn pixels_not_a_number() -> Vec<u8> {
+    [&[1, 0, 1, 0][..], &f32::MAX.to_le_bytes(), &f32::MAX.to_le_bytes(), &[7]].concat()
 }
 
 /// 8192 x 8192 gray pixels, progressive: the first scan has one bit a block, each of 198 more a few codes for all blocks.
