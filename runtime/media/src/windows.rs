@@ -157,21 +157,25 @@ mod tests {
         )
     }
 
-    fn ranges(windows: Windows) -> Vec<Range<usize>> {
-        (0..windows.count()).map(|i| windows.range(i)).collect()
+    /// Beginning and end of each window.
+    fn ranges(windows: Windows) -> Vec<[usize; 2]> {
+        (0..windows.count()).map(|i| windows.range(i)).map(|range| [range.start, range.end]).collect()
     }
 
     #[test]
     fn every_row_is_in_a_window_and_none_is_made_up() {
-        assert_eq!(ranges(rows(4, 4)), [0..4]);
-        assert_eq!(ranges(rows(4, 8)), [0..4, 2..6, 4..8]);
-        assert_eq!(ranges(rows(4, 9)), [0..4, 2..6, 4..8, 5..9]);
-        assert_eq!(ranges(rows(5, 11)), [0..5, 3..8, 6..11]);
-        assert_eq!(ranges(rows(1, 3)), [0..1, 1..2, 2..3]);
+        assert_eq!(ranges(rows(4, 4)), [[0, 4]]);
+        assert_eq!(ranges(rows(4, 8)), [[0, 4], [2, 6], [4, 8]]);
+        assert_eq!(ranges(rows(4, 9)), [[0, 4], [2, 6], [4, 8], [5, 9]]);
+        assert_eq!(ranges(rows(5, 11)), [[0, 5], [3, 8], [6, 11]]);
+        assert_eq!(ranges(rows(1, 3)), [[0, 1], [1, 2], [2, 3]]);
         for (frames, total) in (1..9).flat_map(|f| (f.into()..40).map(move |t| (f, t))) {
             let ranges = ranges(rows(frames, total));
-            assert!(ranges.iter().all(|r| r.len() == usize::from(frames) && r.end <= total));
-            assert!((0..total).all(|row| ranges.iter().any(|r| r.contains(&row))), "{frames} of {total}");
+            assert!(ranges.iter().all(|[start, end]| end - start == usize::from(frames) && *end <= total));
+            assert!(
+                (0..total).all(|row| ranges.iter().any(|[start, end]| (start..end).contains(&&row))),
+                "{frames} of {total}"
+            );
         }
         assert_eq!(rows(4, 9).seconds(3), (0.1, 0.18));
         assert_eq!(rows(4, 9).place(3), "0.10-0.18 s (rows 6-9)");
@@ -180,11 +184,11 @@ mod tests {
     #[test]
     fn sounds_are_cut_at_frames() {
         // A window takes 4 * 80 + 200 = 520 samples.
-        assert_eq!(ranges(sound(100)), [0..100]);
-        assert_eq!(ranges(sound(599)), [0..599], "79 samples more fill no further frame");
-        assert_eq!(ranges(sound(600)), [0..520, 80..600]);
+        assert_eq!(ranges(sound(100)), [[0, 100]]);
+        assert_eq!(ranges(sound(599)), [[0, 599]], "79 samples more fill no further frame");
+        assert_eq!(ranges(sound(600)), [[0, 520], [80, 600]]);
         assert_eq!(sound(600).place(1), "0.010-0.075 s");
-        assert_eq!(ranges(sound(1000)), [0..520, 240..760, 480..1000]);
+        assert_eq!(ranges(sound(1000)), [[0, 520], [240, 760], [480, 1000]]);
     }
 
     #[test]
