@@ -23,7 +23,7 @@ const LARGEST_ARRAY: u64 = 1 << 32;
 /// Where samples come from.
 pub enum Source {
     /// A directory or a tar.
-    Folder(FolderSamples),
+    Folder(Box<FolderSamples>),
     /// An NPY array.
     Array(InMemory),
 }
@@ -32,7 +32,7 @@ impl Source {
     /// As the trait.
     pub fn samples(&self) -> &dyn Samples {
         match self {
-            Source::Folder(f) => f,
+            Source::Folder(f) => &**f,
             Source::Array(a) => a,
         }
     }
@@ -195,7 +195,7 @@ pub fn open(path: &Path, graph: &Graph, labels: &[String]) -> Result<Source, Err
     if !labels.is_empty() && !folder.classes().is_empty() {
         folder = folder.with_classes(labels).map_err(|e| Error::Labels(e.to_string()))?;
     }
-    FolderSamples::new(folder, front_end, shape).map(Source::Folder)
+    FolderSamples::new(folder, front_end, shape).map(|samples| Source::Folder(Box::new(samples)))
 }
 
 fn read_npy(path: &Path) -> Result<Npy, Error> {
