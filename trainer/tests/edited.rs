@@ -148,7 +148,9 @@ impl Stopped {
                 self.put(&self.config, &checkpoint);
                 self.resume(&format!("last.ckpt, {name} {what}"))
             };
-            let shorter = edited("shorter", &|all| all[at].1.truncate(all[at].1.len() - 1));
+            let shorter = edited("shorter", &|all| {
+                let _ = all[at].1.pop();
+            });
             let longer = edited("longer", &|all| all[at].1.push(1.0));
             let none = edited("missing", &|all| drop(all.remove(at)));
             let empty = edited("empty", &|all| all[at].1.clear());
