@@ -60,6 +60,11 @@ pub trait Samples: Sync {
         None
     }
 
+    /// Which recording each sample was cut out of, where several may be of one: those are too much alike to count as many.
+    fn groups(&self) -> Option<&[u32]> {
+        None
+    }
+
     /// Shape of one sample: `[height, width, channels]` or `[frames, features]`.
     fn shape(&self) -> &[usize];
 

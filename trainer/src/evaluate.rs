@@ -1,5 +1,7 @@
 //! Accuracy and loss on samples as they are.
 
+use std::collections::BTreeSet;
+
 use crate::data::answers::Answers;
 use crate::data::frequencies::Frequencies;
 use crate::data::{Samples, Unit, batch, lengths};
@@ -21,8 +23,8 @@ pub struct Evaluation {
     pub unit: Unit,
     /// Mean cross-entropy.
     pub loss: f64,
-    /// Samples that were looked at, whatever the unit.
-    pub samples: usize,
+    /// Samples that were looked at, whatever the unit; of pieces of recordings, the recordings.
+    pub witnesses: usize,
     /// The class that most of `total` are of, and how many.
     pub commonest: (usize, usize),
 }
@@ -38,10 +40,10 @@ impl Evaluation {
         self.commonest.1 as f64 / self.total.max(1) as f64
     }
 
-    /// Whether the accuracy is above that by more than one standard error of a share among so many samples.
+    /// Whether the accuracy is above that by more than one standard error of a share among so many witnesses.
     pub fn is_above_the_commonest(&self) -> bool {
         let always = self.always();
-        self.accuracy() > always + (always * (1.0 - always) / self.samples.max(1) as f64).sqrt()
+        self.accuracy() > always + (always * (1.0 - always) / self.witnesses.max(1) as f64).sqrt()
     }
 }
 
@@ -58,12 +60,14 @@ pub fn evaluate(net: &mut Net, samples: &dyn Samples, indices: &[u32]) -> Result
         total += chunk.samples;
         sum += chunk.loss * chunk.samples as f64;
     }
+    let recordings = |groups: &[u32]| indices.iter().map(|&i| groups[i as usize]).collect::<BTreeSet<u32>>().len();
+    let witnesses = samples.groups().map_or(indices.len(), recordings);
     Ok(Evaluation {
         correct,
         total,
         unit: samples.unit(),
         loss: sum / total.max(1) as f64,
-        samples: indices.len(),
+        witnesses,
         commonest: Frequencies::of(samples, indices).commonest(),
     })
 }

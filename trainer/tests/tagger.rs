@@ -74,6 +74,7 @@ fn what_lies_behind_the_end_changes_nothing() {
     let mut net = net("gru-tagger", recordings::LABELS.len());
     let evaluation = evaluate(&mut net, &samples, &all).unwrap();
     assert_eq!((evaluation.total, evaluation.unit.to_string()), (counted, "frames".into()));
+    assert_eq!(evaluation.witnesses, 6, "recordings");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! only how frequent the classes are.
 //!
 //! Accuracy. Always saying the class of the share `p` is right in `p` of `n` samples, with the standard error
-//! `sqrt(p (1 - p) / n)`. A net that is not above that has shown nothing. Frames of one piece are alike, so it is the pieces
-//! that count as `n`.
+//! `sqrt(p (1 - p) / n)`. A net that is not above that has shown nothing. What was recorded together is alike, so it is the
+//! recordings that count as `n`.
 //!
 //! Loss. Guessing by the classes' frequencies costs their entropy, guessing blindly `ln classes`. A net may cost more and yet
 //! be right more often: it is surer than it should be. But where its loss is [`FAR`] above blind guessing and its accuracy no
@@ -73,7 +73,7 @@ impl Judge<'_> {
     }
 
     fn accuracy(&self, validation: &Evaluation) -> Option<String> {
-        let &Evaluation { total, samples, commonest: (class, count), unit, .. } = validation;
+        let &Evaluation { total, commonest: (class, count), unit, .. } = validation;
         let label = self.labels.get(class)?;
         if count == total {
             return Some(format!("all validation {unit} are of class `{label}`: they tell nothing of the others"));
@@ -83,8 +83,8 @@ impl Judge<'_> {
         }
         let (right, always) = (100.0 * validation.accuracy(), 100.0 * validation.always());
         Some(format!(
-            "validation accuracy {right:.2} % is not clearly above the {always:.2} % of always saying `{label}`: as far as \
-             {samples} samples tell, the net has learned nothing beyond that"
+            "validation accuracy {right:.2} % is not clearly above the {always:.2} % of always saying `{label}`: as far as can be \
+             told, the net has learned nothing beyond that"
         ))
     }
 }
@@ -116,7 +116,7 @@ mod tests {
             correct,
             total: 40,
             loss: losses[losses.len() - 1],
-            samples: 40,
+            witnesses: 40,
             commonest: (1, 30),
             ..Evaluation::default()
         };
@@ -138,11 +138,11 @@ mod tests {
         // One standard error of 75 % among 40 is 6.8 points.
         for right in [0, 30, 32] {
             let said = judge(&[0.3], Some(right)).unwrap().join("");
-            let wanted = "not clearly above the 75.00 % of always saying `rest`: as far as 40 samples tell, the net has learned nothing";
+            let wanted = "not clearly above the 75.00 % of always saying `rest`: as far as can be told, the net has learned nothing";
             assert!(said.contains(wanted), "{right}: {said}");
         }
         assert_eq!(judge(&[0.3], Some(33)).unwrap(), [""; 0]);
-        let one = Evaluation { total: 40, correct: 40, samples: 40, commonest: (0, 40), ..Evaluation::default() };
+        let one = Evaluation { total: 40, correct: 40, witnesses: 40, commonest: (0, 40), ..Evaluation::default() };
         let labels = ["rare".into(), "rest".into()];
         let (frequencies, history) = (Frequencies(vec![1, 1]), [epoch(1, 0.3)]);
         let judge = |validation| {

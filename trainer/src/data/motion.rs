@@ -117,6 +117,10 @@ impl Samples for Motion {
         &self.classes
     }
 
+    fn groups(&self) -> Option<&[u32]> {
+        Some(&self.recordings)
+    }
+
     fn shape(&self) -> &[usize] {
         &self.shape
     }

@@ -151,6 +151,10 @@ impl Samples for Tagged {
         Some(&self.lengths)
     }
 
+    fn groups(&self) -> Option<&[u32]> {
+        Some(&self.recordings)
+    }
+
     fn shape(&self) -> &[usize] {
         &self.shape
     }
