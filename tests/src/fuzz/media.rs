@@ -42,10 +42,15 @@ pub fn data(data: &[u8]) {
     }
     let name = ["a.wav", "a.csv", "a.npy", "a.txt", "a.png", "a"][usize::from(*name) % 6];
     let (reader, elements) = reader(*front_end);
-    if let Ok(values) = reader.floats(name, data) {
-        assert_eq!(values.len(), elements);
-        assert!(values.iter().all(|v| !v.is_nan()), "an input has become NaN");
-        assert_eq!(reader.quantized(name, data, 0.05, 3).expect("as floats").len(), elements);
+    let Ok(content) = reader.read(name, data) else { return };
+    assert!(content.count() > 0, "at least one input is promised");
+    for index in 0..content.count().min(4) {
+        let quantized = reader.quantized(&content, index, 0.05, 3).expect("what was read can be quantized");
+        assert_eq!(quantized.len(), elements);
+        if let Ok(values) = reader.floats(&content, index) {
+            assert_eq!(values.len(), elements);
+            assert!(values.iter().all(|v| !v.is_nan()), "an input has become NaN");
+        }
     }
 }
 

@@ -4,8 +4,10 @@
 use std::time::{Duration, Instant};
 
 use escarp_run::info;
-use escarp_runtime::format::{HEADER, Header, MAGIC, MAJOR, seal};
-use escarp_runtime::{Cpu, Error, Field, Model, Session};
+use escarp_runtime::format::{HEADER, MAGIC, MAJOR};
+use escarp_runtime::{Cpu, Model, Session};
+
+use super::seeds::writer::restate;
 
 /// Models that ask for more are not run here: that is what `--max-memory` and `--max-work` are for.
 const LARGEST: usize = 1 << 22;
@@ -21,7 +23,7 @@ pub fn run(data: &[u8]) {
     let Some(file) = mend(data) else { return };
     let Ok(model) = Model::parse(&file) else { return };
     describe(&model);
-    let work = model.macs();
+    let work = model.work();
     if model.arena_len() > LARGEST || work > MOST_WORK {
         return;
     }
@@ -75,7 +77,7 @@ fn outputs(model: &Model, cpu: Cpu, fill: i8) -> Vec<Vec<i8>> {
 /// Where the header states the file's length; `runtime/format.md`.
 const FILE_LEN_AT: usize = 16;
 
-/// Makes magic, version, length, checksum and stated work right, so that whatever else the bytes say is looked at.
+/// Makes magic, version, length, stated work and checksum right, so that whatever else the bytes say is looked at.
 fn mend(data: &[u8]) -> Option<Vec<u8>> {
     let mut file = data.to_vec();
     let len = u32::try_from(file.len()).ok()?;
@@ -83,17 +85,7 @@ fn mend(data: &[u8]) -> Option<Vec<u8>> {
     file[..MAGIC.len()].copy_from_slice(&MAGIC);
     file[MAGIC.len()..][..2].copy_from_slice(&MAJOR.to_le_bytes());
     file[FILE_LEN_AT..][..4].copy_from_slice(&len.to_le_bytes());
-    seal(&mut file);
-    let mut header = Header::parse(&file).ok()?;
-    // The loader itself says what the work is: once for each total that the header states.
-    for _ in 0..4 {
-        file[..HEADER].copy_from_slice(&header.emit());
-        seal(&mut file);
-        match Model::parse(&file) {
-            Err(Error::Header { field: Field::Macs, needed, .. }) if needed < u32::MAX => header.macs = needed.into(),
-            _ => break,
-        }
-    }
+    restate(&mut file);
     Some(file)
 }
 

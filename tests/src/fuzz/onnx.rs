@@ -1,6 +1,8 @@
 //! Any bytes as an ONNX model: imported and folded, and what is small also converted, loaded and run beside the float net.
 
-use escarp_converter::{Options, convert, float_runner, read, samples::InMemory};
+use escarp_converter::eval::Evaluator;
+use escarp_converter::graph::{Graph, OutputKind};
+use escarp_converter::{Options, Samples, convert, float_runner, read, samples::InMemory};
 use escarp_runtime::Model;
 
 /// Values of all tensors, over all steps, of networks that are converted here.
@@ -23,5 +25,27 @@ pub fn run(data: &[u8]) {
     if let Ok(converted) = convert(data, &samples, &options) {
         Model::parse(&converted.file).expect("what the converter writes, the runtime takes");
     }
-    let _ = float_runner(data, &graph);
+    let Ok(float) = float_runner(data, &graph) else { return };
+    let sample = samples.get(0).expect("two samples");
+    if let Ok(theirs) = float.run(&sample)
+        && std::env::var_os("ESCARP_FUZZ_COMPARE").is_some()
+    {
+        compare(&graph, &sample, &theirs);
+    }
+}
+
+/// Our f32 meaning of the graph beside tract's, where both give ordinary numbers and a last Softmax or Sigmoid is no matter.
+fn compare(graph: &Graph, sample: &[f32], theirs: &[f32]) {
+    const ORDINARY: f32 = 1e4;
+    if graph.output_kind != OutputKind::Plain {
+        return;
+    }
+    let mut ordinary = true;
+    let mut evaluator = Evaluator::new(graph);
+    let ours = evaluator.run(sample, |_, values| ordinary &= values.iter().all(|v| v.abs() < ORDINARY)).to_vec();
+    let weights = theirs.iter().all(|v| v.is_finite());
+    if ordinary && weights && ours.len() == theirs.len() {
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-2 * (1.0 + b.abs());
+        assert!(ours.iter().zip(theirs).all(near), "ours {ours:?}, tract's {theirs:?}");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use escarp_trainer::checkpoint::{Checkpoint, MAGIC, VERSION};
 use escarp_trainer::config::{BUILTIN, Config, Task};
-use escarp_trainer::doctor::{command::Diagnosis, log, report, strip::Style};
+use escarp_trainer::doctor::{diagnosis::Diagnosis, report, strip::Style};
 use escarp_trainer::nets::{Arch, Net};
 use escarp_trainer::{app, bounds, transfer};
 use rand::SeedableRng;
@@ -21,9 +21,8 @@ const LARGEST: u64 = 24;
 /// `health.jsonl`, read, judged and shown.
 pub fn health(data: &[u8]) {
     let path = scratch::file("health.jsonl", data);
-    let Ok((observations, _)) = log::read_whole(&path) else { return };
-    assert!(observations.windows(2).all(|pair| pair[0].step < pair[1].step));
-    let diagnosis = Diagnosis::of(observations);
+    let Ok((diagnosis, _)) = Diagnosis::read(&path, None) else { return };
+    assert!(diagnosis.observations.windows(2).all(|pair| pair[0].step < pair[1].step));
     let text = diagnosis.text(Style::of(false));
     assert!(!text.is_empty());
     serde_json::from_str::<Value>(&diagnosis.json(None)).expect("--json prints JSON");
