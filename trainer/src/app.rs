@@ -272,9 +272,9 @@ fn report(ended: &Ended, folder: &Path, task: &Task) -> Result<(), TrainError> {
                         Unit::Samples => format!("{}/{}", e.correct, e.total),
                         Unit::Frames => format!("{}/{} frames", e.correct, e.total),
                     };
-                    let always = labels
-                        .get(e.commonest.0)
-                        .map_or(String::new(), |label| format!("  (always `{}`: {:.2} %)", visible(label), 100.0 * e.always()));
+                    let always = labels.get(e.commonest.0).map_or(String::new(), |label| {
+                        format!("  (always `{}`: {:.2} %)", visible(label), 100.0 * e.always())
+                    });
                     println!("  {set:<16} {:>8.2} %  {right:>11}  {:>7.4}{always}", 100.0 * e.accuracy(), e.loss);
                 }
             }

@@ -30,7 +30,9 @@ pub fn data(data: &[u8]) {
             let _ = pcm.at_rate(8000);
         }
     }
-    for csv in [Csv::decode(data), Csv::decode_labelled(data, "label")].into_iter().flatten() {
+    let chosen = ["ay".to_owned(), "1".to_owned()];
+    let columns = |columns: &[String]| Csv::decode_columns(data, "label", columns);
+    for csv in [Csv::decode(data), columns(&[]), columns(&chosen[..1]), columns(&chosen)].into_iter().flatten() {
         assert_eq!(csv.values.len(), csv.rows() * csv.channels);
         assert!(csv.values.iter().all(|v| v.is_finite()));
     }
