@@ -18,7 +18,7 @@ pub fn fold(mut graph: Graph) -> Result<Graph, Error> {
     drop_unread(&mut graph);
     let mut folding = Folding::new(graph);
     for at in 0..folding.nodes.len() {
-        if !folding.into_producer(at)? {
+        if !folding.joins_producer(at)? {
             folding.residual(at);
         }
     }
@@ -81,7 +81,7 @@ impl Folding {
     }
 
     /// Folds a scale or limits into what makes their input.
-    fn into_producer(&mut self, at: usize) -> Result<bool, Error> {
+    fn joins_producer(&mut self, at: usize) -> Result<bool, Error> {
         let Some(Some(node)) = self.nodes.get(at) else { return Ok(false) };
         let supported = match &node.op {
             Op::Affine(_) => "directly after a Conv, Gemm or MatMul that nothing else reads, before its activation",
