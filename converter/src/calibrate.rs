@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{error::Error, eval::Evaluator, graph::Graph, samples::Samples};
+use crate::{error::Error, eval::Evaluator, graph::Graph, samples::Samples, scale::narrow};
 
 /// Bins of a histogram.
 const BINS: usize = 2048;
@@ -32,7 +32,13 @@ pub struct Histogram {
 impl Histogram {
     fn bin(&self, v: f32) -> usize {
         let width = self.max - self.min;
-        if width > 0.0 { (((v - self.min) / width * BINS as f32) as usize).min(BINS - 1) } else { 0 }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "no value is below `min`; `as` makes 0 of NaN"
+        )]
+        let bin = ((v - self.min) / width * BINS as f32) as usize;
+        if width > 0.0 { bin.min(BINS - 1) } else { 0 }
     }
 
     fn centre(&self, bin: usize) -> f64 {
@@ -47,7 +53,7 @@ impl Histogram {
             sum += **n;
             sum > cut
         });
-        end.map_or(0.0, |(bin, _)| self.centre(bin) as f32)
+        end.map_or(0.0, |(bin, _)| narrow(self.centre(bin)))
     }
 
     /// The range that `method` chooses; it contains 0.
@@ -57,6 +63,11 @@ impl Histogram {
             Method::MinMax => (min, max),
             Method::Percentile(percent) => {
                 let total: u64 = self.bins.iter().sum();
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a share of the total, rounded down"
+                )]
                 let cut = (total as f64 * (1.0 - percent / 100.0) / 2.0) as u64;
                 let low = self.tail(self.bins.iter().enumerate(), cut);
                 let high = self.tail(self.bins.iter().enumerate().rev(), cut);

@@ -4,6 +4,10 @@
 //! ONNX -> Graph -> fold -> Graph -> quantize(samples) -> QGraph -> plan -> Plan -> pack -> Vec<u8>
 //! ```
 
+// What a cast loses, a model file would say wrongly: each is checked, or says why it may.
+#![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers of our own"))]
+
 pub mod budget;
 pub mod calibrate;
 pub mod constant;

@@ -1,5 +1,8 @@
 //! `escarp-convert`: ONNX to one int8 file. Exit codes: 0 done, 1 a model or samples that cannot be converted, 2 bad usage.
 
+// As the library.
+#![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -177,9 +180,14 @@ fn run(args: &Args) -> Result<(), Failure> {
         converted.warnings.push(line);
     }
     if test.is_some() && scores.labelled > 0 {
-        let counts = [scores.labelled, scores.float_correct, scores.int8_correct, scores.agree].map(|n| n as u32);
-        let [total, float_correct, int8_correct, agree] = counts;
-        let accuracy = Some(Accuracy { total, float_correct, int8_correct, agree });
+        let count =
+            |n: usize| u32::try_from(n).map_err(|_| Error::Samples(format!("{n} test samples; allowed: {}", u32::MAX)));
+        let accuracy = Some(Accuracy {
+            total: count(scores.labelled)?,
+            float_correct: count(scores.float_correct)?,
+            int8_correct: count(scores.int8_correct)?,
+            agree: count(scores.agree)?,
+        });
         let about = About { accuracy, ..converted.about.clone() };
         converted.repack(about)?;
     }

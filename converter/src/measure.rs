@@ -1,6 +1,6 @@
 //! What the conversion cost, measured by running the file that was written: the real runtime, on the host.
 
-use escarp_runtime::{Cpu, Model, Session, frontend::quantize};
+use escarp_runtime::{Cpu, Model, Session, Tensor, frontend::quantize};
 use rayon::prelude::*;
 
 use crate::{
@@ -75,6 +75,11 @@ fn open(file: &[u8]) -> Result<(Model<'_>, Vec<i8>), Error> {
     Ok((model, arena))
 }
 
+/// Values of a tensor: the loader has bounded the arena, and with it every tensor.
+fn len(tensor: &Tensor) -> usize {
+    usize::try_from(tensor.elements()).unwrap_or(usize::MAX)
+}
+
 fn failed(e: escarp_runtime::Error) -> Error {
     Error::Pack(format!("running the file: {e}"))
 }
@@ -98,7 +103,7 @@ pub fn measure(
             let (model, mut arena) = open(file)?;
             let mut session = Session::new(&model, &mut arena, cpu).map_err(failed)?;
             let (input, output) = (model.input(), model.output());
-            let width = output.elements() as usize;
+            let width = len(&output);
             let mut answers = Vec::with_capacity(picks.len());
             for &index in picks {
                 let sample = samples.get(index)?;
@@ -110,7 +115,7 @@ pub fn measure(
                 let expected = float.run(&sample)?;
                 session.reset();
                 let mut int8 = vec![];
-                for step in sample.chunks_exact(input.elements() as usize) {
+                for step in sample.chunks_exact(len(&input)) {
                     let step: Vec<i8> = step.iter().map(|&v| quantize(v, input.scale, input.zero_point)).collect();
                     let scores = session.run(&step).map_err(failed)?;
                     let real = |&q: &i8| output.scale * (f32::from(q) - f32::from(output.zero_point));
@@ -182,7 +187,7 @@ pub fn layers(
                     }
                 });
                 session.reset();
-                for (step, floats) in sample.chunks_exact(input.elements() as usize).zip(floats.chunks(nodes.len())) {
+                for (step, floats) in sample.chunks_exact(len(&input)).zip(floats.chunks(nodes.len())) {
                     let step: Vec<i8> = step.iter().map(|&v| quantize(v, input.scale, input.zero_point)).collect();
                     let see = |at: usize, step: &escarp_runtime::ops::Step, stored: &[i8]| {
                         if let Some(tensor) = model.tensor(step.output()) {

@@ -96,14 +96,14 @@ pub fn pack(plan: &Plan, about: &About) -> Result<Vec<u8>, Error> {
         checksum: 0,
         file_len: small(meta_at + meta.len())?,
         features: steps.iter().fold(0, |bits, s| bits | s.feature()),
-        arena_len: plan.arena_len as u32,
-        scratch_len: plan.scratch_len as u32,
-        state_len: plan.state_len as u32,
-        sequence: plan.graph.steps as u16,
+        arena_len: small(plan.arena_len)?,
+        scratch_len: small(plan.scratch_len)?,
+        state_len: small(plan.state_len)?,
+        sequence: few("time steps", plan.graph.steps)?,
         input: plan.input,
         output: plan.output,
-        tensors: plan.tensors.len() as u16,
-        steps: u16::try_from(steps.len()).map_err(|_| Error::Pack(format!("{} steps; allowed: 65535", steps.len())))?,
+        tensors: few("tensors", plan.tensors.len())?,
+        steps: few("steps", steps.len())?,
         macs: totals.macs,
         work: totals.work,
         tensors_at: small(tensors_at)?,
@@ -126,8 +126,12 @@ pub fn pack(plan: &Plan, about: &About) -> Result<Vec<u8>, Error> {
     Ok(file)
 }
 
-fn small(n: usize) -> Result<u32, Error> {
-    u32::try_from(n).map_err(|_| Error::Pack(format!("a file of {n} bytes; allowed: 4 GiB")))
+fn small<T: TryInto<u32> + Copy + std::fmt::Display>(n: T) -> Result<u32, Error> {
+    n.try_into().map_err(|_| Error::Pack(format!("a file or an arena of {n} bytes; allowed: 4 GiB")))
+}
+
+fn few(what: &str, n: usize) -> Result<u16, Error> {
+    u16::try_from(n).map_err(|_| Error::Pack(format!("{n} {what}; allowed: 65535")))
 }
 
 fn metadata(about: &About, kind: OutputKind) -> Result<Vec<u8>, Error> {

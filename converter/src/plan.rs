@@ -84,7 +84,7 @@ pub fn plan(graph: QGraph) -> Result<Plan, Error> {
         if let QOp::Gru(gru) = &node.op {
             states[i] = Some(tensors.len());
             let unit = Scale { scale: 1.0 / 32768.0, zero_point: 0 };
-            let state = record([1, 1, gru.hidden], unit, state_len, Dtype::I16);
+            let state = record(&node.name, [1, 1, gru.hidden], unit, state_len, Dtype::I16)?;
             state_len = align(state_len + state.padded_elements() * 2);
             tensors.push(Tensor { state: true, ..state });
             names.push(format!("{} (state)", node.name));
@@ -95,7 +95,7 @@ pub fn plan(graph: QGraph) -> Result<Plan, Error> {
         for &id in &buffer.tensors {
             let t = &graph.tensors[id];
             records[id] = Some(tensors.len());
-            tensors.push(record(t.shape, t.scale, state_len + buffer.offset, Dtype::I8));
+            tensors.push(record(&t.name, t.shape, t.scale, state_len + buffer.offset, Dtype::I8)?);
             names.push(t.name.clone());
         }
     }
@@ -123,19 +123,23 @@ pub fn plan(graph: QGraph) -> Result<Plan, Error> {
     Ok(Plan { graph, tensors, names, steps, input, output, buffers, state_len, scratch_len, arena_len, lower_bound })
 }
 
-/// A record at an offset; sides were limited to u16 when the graph was read, the arena is checked by the caller.
-fn record(shape: [usize; 3], scale: Scale, offset: u64, dtype: Dtype) -> Tensor {
-    let [height, width, channels] = shape.map(|d| d as u16);
-    Tensor {
-        offset: offset.min(u64::from(u32::MAX)) as u32,
-        height,
-        width,
-        channels,
+/// A record at an offset.
+///
+/// # Errors
+/// [`Error::Pack`] if a side or the offset does not fit, which whoever read the graph should have said before.
+fn record(name: &str, shape: [usize; 3], scale: Scale, offset: u64, dtype: Dtype) -> Result<Tensor, Error> {
+    let wrong = || Error::Pack(format!("`{name}`: {shape:?} at {offset} does not fit a record"));
+    let [height, width, channels] = shape.map(|d| u16::try_from(d).ok());
+    Ok(Tensor {
+        offset: u32::try_from(offset).map_err(|_| wrong())?,
+        height: height.ok_or_else(wrong)?,
+        width: width.ok_or_else(wrong)?,
+        channels: channels.ok_or_else(wrong)?,
         scale: scale.scale,
         zero_point: scale.zero_point,
         dtype,
         state: false,
-    }
+    })
 }
 
 /// Two numbers as a record holds them.
@@ -202,7 +206,7 @@ fn step(graph: &QGraph, node: &QNode, inputs: &[TensorId], output: TensorId, sta
             input,
             output,
             state,
-            hidden: gru.hidden as u16,
+            hidden: pair(node, "state", [gru.hidden; 2])?[0],
             reset_after: gru.reset_after,
             input_weights: 0,
             input_params: 0,

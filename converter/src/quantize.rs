@@ -9,7 +9,7 @@ use crate::{
     graph::{Graph, Node},
     ops::{Op, conv::Conv, gru::Gru, pool::Pool},
     qgraph::{QAdd, QConv, QGraph, QGru, QNode, QOp, QPool, QTensor, Rows},
-    scale::{Scale, multiplier},
+    scale::{Scale, multiplier, narrow, nearest_i8, nearest_i32, nearest_i64},
 };
 
 /// Fraction bits of the residual sum.
@@ -59,7 +59,7 @@ pub fn quantize(graph: &Graph, ranges: &[(f32, f32)]) -> Result<QGraph, Error> {
             Op::Add(add) => {
                 let least = inputs.iter().map(|&s| factor(s) * Q12 / LARGEST_FACTOR).fold(0.0, f64::max);
                 let scale = scale_of(node.output, least);
-                let multipliers = [0, 1].map(|i| (factor(inputs[i]) / factor(scale) * Q12).round() as i32);
+                let multipliers = [0, 1].map(|i| nearest_i32(factor(inputs[i]) / factor(scale) * Q12));
                 let (min, max) = scale.limits(add.min, add.max);
                 (QOp::Add(QAdd { multipliers, min, max }), scale)
             }
@@ -111,7 +111,7 @@ fn quantize_conv(
     let unit = f64::from(scale.scale) / units;
     let rows = quantize_rows(node, &conv.weight, &conv.bias, x, scales, unit, smallest_shift)?;
     let (min, max) = scale.limits(conv.min, conv.max);
-    let residual = conv.residual.then(|| (f64::from(inputs[1].scale) / f64::from(scale.scale) * Q12).round() as i32);
+    let residual = conv.residual.then(|| nearest_i32(f64::from(inputs[1].scale) / f64::from(scale.scale) * Q12));
     Ok((QConv { geometry: conv.geometry, inputs: conv.inputs, rows, min, max, residual }, scale))
 }
 
@@ -182,20 +182,21 @@ fn quantize_rows(
         let input = f64::from(x.scale);
         // Rows of (nearly) nothing: the smallest factor that the epilogue takes is far below one output step.
         scale = scale.max(unit / input * 2f64.powi(-31));
-        let ints: Vec<i8> = row.iter().map(|&w| (f64::from(w) / scale).round().clamp(-127.0, 127.0) as i8).collect();
+        let ints: Vec<i8> = row.iter().map(|&w| nearest_i8((f64::from(w) / scale).clamp(-127.0, 127.0))).collect();
         let sum: i64 = ints.iter().map(|&w| i64::from(w)).sum();
         let reach: i64 = ints.iter().map(|&w| i64::from(w).abs()).sum();
-        let whole = (f64::from(bias[channel]) / (input * scale)).round() as i64 - i64::from(x.zero_point) * sum;
-        let bound = reach * 128 + whole.abs();
-        if bound >= 1 << 31 {
-            return Err(Error::Overflow { node: node.name.clone(), channel, bound });
-        }
+        let whole =
+            nearest_i64(f64::from(bias[channel]) / (input * scale)).saturating_sub(i64::from(x.zero_point) * sum);
+        // A bias beyond i64 has become its end: nothing may be added to that unchecked.
+        let bound = whole.saturating_abs().saturating_add(reach * 128);
+        let whole = i32::try_from(whole).ok().filter(|_| bound < 1 << 31);
+        let whole = whole.ok_or_else(|| Error::Overflow { node: node.name.clone(), channel, bound })?;
         let (m, shift) = multiplier(input * scale / unit, smallest_shift).ok_or_else(|| beyond(node, channel))?;
         rows.weight.extend(ints);
-        rows.bias.push(whole as i32);
+        rows.bias.push(whole);
         rows.multiplier.push(m);
         rows.shift.push(shift);
-        rows.scale.push(scale as f32);
+        rows.scale.push(narrow(scale));
     }
     Ok(rows)
 }

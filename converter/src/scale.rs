@@ -19,8 +19,8 @@ impl Scale {
         let (low, high) = (f64::from(low.min(0.0)), f64::from(high.max(0.0)));
         // Ranges of nothing but zeros still need a scale: any will do.
         let unit = ((high - low) / 255.0).max(smallest).max(f64::from(f32::MIN_POSITIVE) * 1e6);
-        let scale = (unit as f32).max(f32::MIN_POSITIVE);
-        let zero_point = (-128.0 - low / f64::from(scale)).round().clamp(-128.0, 127.0) as i8;
+        let scale = narrow(unit).max(f32::MIN_POSITIVE);
+        let zero_point = nearest_i8(-128.0 - low / f64::from(scale));
         Scale { scale, zero_point }
     }
 
@@ -48,6 +48,24 @@ pub fn narrow(v: f64) -> f32 {
     v as f32
 }
 
+/// The nearest i8; the first or last for what lies beyond, 0 for NaN, as `as` is defined.
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
+pub fn nearest_i8(v: f64) -> i8 {
+    v.round() as i8
+}
+
+/// The nearest i64, as [`nearest_i8`].
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
+pub fn nearest_i64(v: f64) -> i64 {
+    v.round() as i64
+}
+
+/// The nearest i32, as [`nearest_i8`].
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
+pub fn nearest_i32(v: f64) -> i32 {
+    v.round() as i32
+}
+
 /// A real factor as `m / 2^s` with `m` in `[2^30, 2^31)` and the least error; `None` if `s` would leave
 /// `smallest_shift..=62`.
 pub fn multiplier(real: f64, smallest_shift: u8) -> Option<(i32, u8)> {
@@ -55,8 +73,8 @@ pub fn multiplier(real: f64, smallest_shift: u8) -> Option<(i32, u8)> {
         return None;
     }
     // real = f * 2^e with f in [1, 2): m = f * 2^30, s = 30 - e.
-    let mut exponent = real.log2().floor() as i32;
-    let mantissa = |e: i32| (real * 2f64.powi(30 - e)).round() as i64;
+    let mut exponent = nearest_i32(real.log2().floor());
+    let mantissa = |e: i32| nearest_i64(real * 2f64.powi(30 - e));
     // log2 may round across a power of two, and so may the mantissa.
     if mantissa(exponent) >= 2 * i64::from(MULTIPLIER_MIN) {
         exponent += 1;

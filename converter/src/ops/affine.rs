@@ -6,6 +6,7 @@ use crate::{
     import::Importer,
     onnx::Node,
     ops::Op,
+    scale::narrow,
     view::{Axis, View},
 };
 
@@ -57,8 +58,8 @@ pub fn import_norm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
             return Err(node.wrong(format!("channel {c}: variance {} with epsilon {epsilon}", var[c])));
         }
         let scale = f64::from(gamma[c]) / deviation;
-        affine.scale.push(scale as f32);
-        affine.shift.push((f64::from(beta[c]) - f64::from(mean[c]) * scale) as f32);
+        affine.scale.push(narrow(scale));
+        affine.shift.push(narrow(f64::from(beta[c]) - f64::from(mean[c]) * scale));
     }
     emit(importer, node, &x, affine)
 }

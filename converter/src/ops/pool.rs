@@ -94,10 +94,6 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     }
     // The mean of one value is that value.
     let average = average && geometry.kernel != [1, 1];
-    // Of a larger window, what lies beyond is outside the map wherever the window stands, and no maximum sees it; the loader
-    // bounds its work by that.
-    let kernel = std::array::from_fn(|d| geometry.kernel[d].min(input[d] + geometry.pad[d]));
-    let geometry = Geometry { kernel, ..geometry };
     emit(importer, node, &x, Pool { geometry, average, min: f32::NEG_INFINITY, max: f32::INFINITY }, [oh, ow])
         .and_then(|id| importer.define(node, 0, conv::nchw(id, [oh, ow, input[2]], x.steps)))
 }

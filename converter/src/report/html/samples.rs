@@ -95,6 +95,11 @@ fn picture(report: &Report, values: &[f32]) -> Option<String> {
     let ([h, w, c], steps) = (graph.shape(graph.input), graph.steps);
     let low = values.iter().copied().fold(f32::INFINITY, f32::min);
     let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates; a shade is all that is lost"
+    )]
     let byte = |v: f32| (255.0 * (v - low) / (high - low).max(f32::MIN_POSITIVE)) as u8;
     let (width, height, pixels): (usize, usize, Vec<u8>) = if steps > 1 {
         // Few features are wide bars, so that three axes of a sensor can be seen.
