@@ -250,7 +250,7 @@ mod tests {
         let error = of(&graph(&field(1, &field(5, &[]).repeat(1_000_000)), 1)).unwrap_err();
         assert!(error.starts_with("ONNX: byte ") && error.contains("the decoded model needs "), "{error}");
         // One-byte numbers become eight.
-        assert!(of(&graph(&field(5, &field(7, &vec![1; 60 << 20])), 1)).is_err());
+        assert!(of(&graph(&field(5, &field(7, &vec![1; 80 << 20])), 1)).is_err());
         // Weights may be as large as they are.
         assert_eq!(of(&graph(&field(5, &field(9, &vec![0; 100 << 20])), 1)), Ok(()));
     }
