@@ -56,6 +56,9 @@ fn resume(run: &Path, task: &str, what: &str) -> Result<Outcome, TrainError> {
     ended.unwrap_or_else(|_| panic!("a panic: {what}"))
 }
 
+/// Of a checkpoint.
+type Arrays = Vec<(String, Vec<f32>)>;
+
 /// A small run that was stopped in its second epoch, and the files that it goes on from.
 struct Stopped {
     folder: tempfile::TempDir,
@@ -142,7 +145,7 @@ impl Stopped {
         }
         for at in 0..self.checkpoint.arrays.len() {
             let name = self.checkpoint.arrays[at].0.clone();
-            let edited = |what: &str, edit: &dyn Fn(&mut Vec<(String, Vec<f32>)>)| {
+            let edited = |what: &str, edit: &dyn Fn(&mut Arrays)| {
                 let mut checkpoint = self.checkpoint.clone();
                 edit(&mut checkpoint.arrays);
                 self.put(&self.config, &checkpoint);

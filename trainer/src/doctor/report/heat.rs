@@ -109,8 +109,9 @@ fn rows(seen: &[Observation], names: &[&str], figure: fn(&LayerHealth) -> Option
     let mut cells = vec![(None, 0.0, 0usize, usize::MAX); names.len()];
     for column in 0..columns {
         cells.iter_mut().for_each(|cell| *cell = (None, 0.0, 0, usize::MAX));
-        for at in column * seen.len() / columns..(column + 1) * seen.len() / columns {
-            for layer in &seen[at].layers {
+        let group = column * seen.len() / columns..(column + 1) * seen.len() / columns;
+        for (at, observation) in group.clone().zip(&seen[group]) {
+            for layer in &observation.layers {
                 let Some(&row) = places.get(layer.name.as_str()) else { continue };
                 let (odd, sum, count, met) = &mut cells[row];
                 if *met == at {
