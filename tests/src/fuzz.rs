@@ -15,6 +15,9 @@ mod run;
 mod scratch;
 pub mod seeds;
 
+/// Changes an input; the same for the same seed.
+type Mutator = fn(&[u8], u64) -> Option<Vec<u8>>;
+
 /// One kind of hostile input.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
@@ -25,7 +28,7 @@ pub struct Target {
     /// Inputs longer than this are not tried.
     pub longest: usize,
     /// Changes an input as its form suggests, reproducibly by the seed; `None` for bytes without a form.
-    pub mutate: Option<fn(&[u8], u64) -> Option<Vec<u8>>>,
+    pub mutate: Option<Mutator>,
 }
 
 const fn target(name: &'static str, longest: usize, run: fn(&[u8])) -> Target {

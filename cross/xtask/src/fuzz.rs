@@ -155,7 +155,7 @@ fn reproduction(places: &Places, done: &Done, input: &Path) -> String {
     let telling =
         |l: &&str| l.contains("panicked at") || l.contains("ERROR: libFuzzer") || l.contains("memory allocation of");
     let lines: Vec<&str> = said.lines().collect();
-    let at = lines.iter().position(|l| telling(&l)).map_or(0..0, |at| at..(at + 2).min(lines.len()));
+    let at = lines.iter().position(telling).map_or(0..0, |at| at..(at + 2).min(lines.len()));
     let why = if at.is_empty() { "not again: it depends on what ran before, or on time" } else { &lines[at].join(" ") };
     format!(
         "{name}: {why} ({:.1} s)\n  again: {}={name} {program} {} {}",

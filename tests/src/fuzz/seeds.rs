@@ -9,7 +9,12 @@ use escarp_trainer::nets::presets::PRESETS;
 use super::run::RUN;
 pub use files::{png, tar};
 
-#[allow(missing_docs, unreachable_pub, reason = "the runtime's own tests have it for themselves")]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::should_implement_trait,
+    reason = "the runtime's own tests have it for themselves"
+)]
 #[path = "../../../runtime/tests/writer/mod.rs"]
 pub mod writer;
 

@@ -91,7 +91,8 @@ pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// One of each layout.
 pub fn tars() -> Vec<(String, Vec<u8>)> {
-    let all: [(&str, &[(&str, &[u8])]); 4] = [
+    type Files<'a> = &'a [(&'a str, &'a [u8])];
+    let all: [(&str, Files); 4] = [
         ("class-folders", &[("d/", b""), ("d/cat/1.png", b"x"), ("d/dog/1.png", b"yz"), ("d/dog/2.jpg", b"")]),
         ("labels-in-names", &[("no_1.wav", b"x"), ("yes_1.wav", b"yz"), ("yes_2.csv", b"a\n1\n")]),
         ("plain", &[("./a.npy", b"x"), ("b.npy", b"yz"), (".hidden", b"")]),
