@@ -57,7 +57,8 @@ impl Judge<'_> {
             let clip = if *self.clip == Clip::None { " with --clip 1" } else { "" };
             let what = format!(
                 "{set} loss {loss:.4e}, far above the {guess:.3} of guessing by the classes' frequencies, since epoch \
-                 {since}; try a lower --lr (now {rate}){clip}"
+                 {since}; try a lower --lr (now {rate}){clip}, or smaller initial weights where the first loss was so already: \
+                 escarp-train doctor tells which"
             );
             if !learned || loss.is_nan() || loss > LOST * blind {
                 return Err(TrainError::Useless { what });
