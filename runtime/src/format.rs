@@ -234,6 +234,8 @@ impl Tensor {
     ///
     /// # Errors
     /// [`TensorError::Dtype`], [`TensorError::Empty`], [`TensorError::Scale`], [`TensorError::Unaligned`].
+    // Each step of each run reads its tensors' records: a call costs more than what of them is used.
+    #[inline(always)]
     pub fn parse(record: &[u8; TENSOR]) -> Result<Tensor, TensorError> {
         let tensor = Tensor {
             offset: u32_at(record, 0),
