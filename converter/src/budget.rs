@@ -14,8 +14,11 @@ pub const NODES: u64 = 65_535;
 pub const RANK: usize = 16;
 
 /// Most values that all tensors of a network may hold together, over all steps of a sequence and with channels padded to
-/// eights; and most operands that one convolution may gather. Calibration keeps each as an f32: 1 GiB.
-pub const VALUES: u64 = 1 << 28;
+/// eights; and most operands that one convolution may gather. A ResNet-50 at 224 x 224 holds 11 million.
+pub const VALUES: u64 = 1 << 27;
+
+/// Bytes that all evaluators of the float network may take together, see [`evaluators`].
+const EVALUATION: u64 = 1 << 30;
 
 /// Bytes that an import may take whatever the file's length.
 const BYTES: u64 = 512 << 20;
@@ -26,6 +29,13 @@ const TIMES: u64 = 8;
 
 /// What a constant or a node takes beside its numbers: names, dimensions, places in tables.
 pub const EACH: u64 = 1024;
+
+/// How many evaluators of a network that holds so many values may be at work at the same time: each keeps every value as an
+/// f32, what a convolution gathers, and what a comparison of layers remembers. At least one, which takes at most 1.5 GiB.
+pub fn evaluators(values: u64) -> usize {
+    usize::try_from(EVALUATION / values.saturating_mul(3 * size_of::<f32>() as u64).max(1))
+        .map_or(usize::MAX, |n| n.max(1))
+}
 
 /// The account of one import.
 pub struct Budget {
@@ -74,6 +84,12 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_networks_are_evaluated_by_few_at_a_time() {
+        assert_eq!([11_000_000, VALUES, u64::MAX].map(evaluators), [8, 1, 1]);
+        assert!(evaluators(0) > 1 << 20);
+    }
 
     #[test]
     fn what_is_taken_is_gone() {

@@ -2,7 +2,13 @@
 
 use rayon::prelude::*;
 
-use crate::{error::Error, eval::Evaluator, graph::Graph, samples::Samples, scale::narrow};
+use crate::{
+    error::Error,
+    eval::{Evaluator, share},
+    graph::Graph,
+    samples::Samples,
+    scale::narrow,
+};
 
 /// Bins of a histogram.
 const BINS: usize = 2048;
@@ -150,9 +156,8 @@ fn each(
     see: impl Fn(&mut Histogram, &[f32]) -> bool + Sync,
     join: impl Fn(&mut Histogram, &Histogram) + Sync,
 ) -> Result<Vec<Histogram>, Error> {
-    let share = picks.len().div_ceil(rayon::current_num_threads() * 4).max(1);
     let joined = picks
-        .par_chunks(share)
+        .par_chunks(share(graph, picks.len(), 4))
         .map(|picks| {
             let (mut evaluator, mut histograms) = (Evaluator::new(graph), start());
             for &pick in picks {

@@ -25,8 +25,8 @@ const TRIED: usize = 24;
 /// What is doubtful about the float network's answers, in a line, and what to look at; `None` if they may well be right.
 ///
 /// With labels: no more right than by guessing (`n / k` of `n` samples and `k` classes, and one standard deviation,
-/// `sqrt(n (k - 1)) / k`, above). With or without: 95 % or more get one and the same class though the labels do not, or (where
-/// classes are what the outputs are) though nothing else is known; outputs that do not depend on the sample.
+/// `sqrt(n (k - 1)) / k`, above), or 95 % or more get one and the same class though the labels do not. Without: 95 % or more get
+/// one class of a softmax. In any case: outputs that do not depend on the sample.
 ///
 /// # Errors
 /// As [`FloatRunner::run`]: other pixels are tried where these do not fit.
@@ -76,10 +76,9 @@ fn finding(scores: &Scores, graph: &Graph) -> Option<String> {
     let (class, chosen) = most(&count(&|a| Some(a.float_top)));
     let (_, labelled) = most(&count(&|a| a.label));
     let metadata = graph.metadata.as_ref();
-    let tells_classes = graph.output_kind == OutputKind::Softmax
-        || metadata.is_some_and(|m| !m.labels.is_empty() || matches!(m.front_end, FrontEnd::Pixels { .. }));
     // Where the labels themselves are nearly all alike, so may be the answers.
-    let expected = if n > 0 { labelled as f64 / n as f64 >= 0.8 } else { outputs < 2 || !tells_classes };
+    let expected =
+        if n > 0 { labelled as f64 / n as f64 >= 0.8 } else { outputs < 2 || graph.output_kind != OutputKind::Softmax };
     if !expected && chosen as f64 >= NEARLY_ALL * scores.total as f64 {
         let name = metadata.and_then(|m| m.labels.get(class).cloned()).unwrap_or_else(|| format!("output {class}"));
         return Some(format!("the float network tells {chosen} of {} samples to be `{name}`", scores.total));
@@ -99,7 +98,7 @@ fn other_pixels(
     float: &FloatRunner,
     samples: &dyn Samples,
 ) -> Result<Option<String>, Error> {
-    let channels = graph.shape(graph.input)[2];
+    let (channels, classes) = (graph.shape(graph.input)[2], graph.len(graph.output).max(2));
     let Some(FrontEnd::Pixels { mean, std }) = graph.metadata.as_ref().map(|m| &m.front_end) else { return Ok(None) };
     let labelled: Vec<&Answer> = scores.answers.iter().filter(|a| a.label.is_some()).collect();
     let count = labelled.len().min(TRIED);
@@ -115,11 +114,14 @@ fn other_pixels(
     let orders: &[bool] = if channels == 3 { &[false, true] } else { &[false] };
     let trials: Vec<(&str, bool)> =
         orders.iter().flat_map(|&order| ways.iter().map(move |&way| (way, order))).collect();
-    let right: Vec<usize> = trials
+    // Of each way, how many are right, and how often each class is told.
+    let told: Vec<(usize, Vec<usize>)> = trials
         .par_iter()
         .map(|&(way, reversed)| {
-            let Ok(FrontEnd::Pixels { mean: m, std: s }) = front_end::parse_pixels(way, channels) else { return Ok(0) };
-            let mut right = 0;
+            let Ok(FrontEnd::Pixels { mean: m, std: s }) = front_end::parse_pixels(way, channels) else {
+                return Ok((0, vec![]));
+            };
+            let (mut right, mut told) = (0, vec![0; classes]);
             for answer in &picks {
                 let given = samples.get(answer.index)?;
                 let mut sample = given.clone();
@@ -130,15 +132,18 @@ fn other_pixels(
                     *out = (pixel - m[c]) / s[c];
                 }
                 let half = if float.ends_in_sigmoid() { 0.5 } else { 0.0 };
-                right += usize::from(answer.label == Some(top(&float.run(&sample)?, half)));
+                let class = top(&float.run(&sample)?, half);
+                told[class.min(classes - 1)] += 1;
+                right += usize::from(answer.label == Some(class));
             }
-            Ok(right)
+            Ok((right, told))
         })
         .collect::<Result<_, Error>>()?;
-    let best = right.iter().copied().enumerate().rev().max_by_key(|&(_, right)| right);
+    // A network that tells all to be of one class is right on those of that class, whatever it is given.
+    let varied = told.iter().enumerate().filter(|(_, (_, told))| told.iter().all(|&n| n < count));
+    let best = varied.map(|(at, (right, _))| (at, *right)).rev().max_by_key(|&(_, right)| right);
     let now = picks.iter().filter(|a| a.label == Some(a.float_top)).count();
-    let much =
-        |right| right > now + count / 4 && !no_better_than_guessing(right, count, graph.len(graph.output).max(2));
+    let much = |right| right > now + count / 4 && !no_better_than_guessing(right, count, classes);
     Ok(best.filter(|&(_, right)| count >= FEWEST && much(right)).map(|(at, right)| {
         let (way, reversed) = trials[at];
         let order = if reversed { " and the colours in the order B, G, R" } else { "" };

@@ -1,6 +1,7 @@
 //! The f32 meaning of a [`Graph`], every tensor in sight: calibration and layer errors are measured against it.
 
 use crate::{
+    budget::evaluators,
     graph::{Graph, TensorId},
     ops::Op,
 };
@@ -10,6 +11,14 @@ pub struct Evaluator<'g> {
     graph: &'g Graph,
     /// The current value of every tensor; a GRU's is its state.
     values: Vec<Vec<f32>>,
+}
+
+/// How many of `picks` samples one evaluator takes after the other, such that all cores have work, in `parts` portions each, but
+/// no more evaluators are at work than memory is for.
+pub fn share(graph: &Graph, picks: usize, parts: usize) -> usize {
+    let values: usize = (0..graph.tensors.len()).map(|id| graph.len(id)).sum();
+    let (threads, fit) = (rayon::current_num_threads(), evaluators(values.saturating_mul(graph.steps) as u64));
+    picks.div_ceil(if fit < threads { fit } else { threads * parts }).max(1)
 }
 
 impl<'g> Evaluator<'g> {

@@ -51,6 +51,18 @@ impl Source {
         })
     }
 
+    /// A line for people whose class folders tell nothing of the outputs: which is which is known neither by name nor by number.
+    pub fn doubt(&self, which: &str, outputs: usize) -> Option<String> {
+        let Source::Folder(folder) = self else { return None };
+        let classes = folder.folder.classes().len();
+        (classes > 0 && !folder.labelled).then(|| {
+            format!(
+                "{which} has {classes} class folders, the network {outputs} outputs without names: nothing says which belong \
+                 together, so no answer is counted as right or wrong; give --labels"
+            )
+        })
+    }
+
     /// Class names, where folders give them.
     pub fn classes(&self) -> &[String] {
         match self {
@@ -66,6 +78,8 @@ pub struct FolderSamples {
     folder: Folder,
     front_end: FrontEnd,
     shape: InputShape,
+    /// The folders are the network's classes.
+    labelled: bool,
     /// Of each file its first sample, and at the end how many there are; sorted.
     starts: Vec<usize>,
     /// Recordings that were read last: their windows are asked for one after the other, by each thread its own.
@@ -74,8 +88,9 @@ pub struct FolderSamples {
 
 impl FolderSamples {
     /// Counts the samples of each file; but for images, which are one each, that takes reading them all.
-    fn new(folder: Folder, front_end: FrontEnd, shape: InputShape) -> Result<Self, Error> {
-        let mut samples = FolderSamples { starts: vec![0], recent: Mutex::default(), folder, front_end, shape };
+    fn new(folder: Folder, front_end: FrontEnd, shape: InputShape, labelled: bool) -> Result<Self, Error> {
+        let mut samples =
+            FolderSamples { starts: vec![0], recent: Mutex::default(), folder, front_end, shape, labelled };
         let count = |file| if samples.folder_holds_images() { Ok(1) } else { Ok(samples.read(file)?.count()) };
         let counts: Vec<usize> = (0..samples.folder.len()).into_par_iter().map(count).collect::<Result<_, Error>>()?;
         let mut total = 0usize;
@@ -152,7 +167,7 @@ impl Samples for FolderSamples {
     }
 
     fn label(&self, index: usize) -> Option<usize> {
-        self.folder.entries().get(self.place(index).0).and_then(|e| e.label)
+        self.folder.entries().get(self.place(index).0).filter(|_| self.labelled).and_then(|e| e.label)
     }
 
     /// The file, and where in a recording.
@@ -195,7 +210,10 @@ pub fn open(path: &Path, graph: &Graph, labels: &[String]) -> Result<Source, Err
     if !labels.is_empty() && !folder.classes().is_empty() {
         folder = folder.with_classes(labels).map_err(|e| Error::Labels(e.to_string()))?;
     }
-    FolderSamples::new(folder, front_end, shape).map(|samples| Source::Folder(Box::new(samples)))
+    // Without names, as many folders as outputs (two for a single yes or no) are taken for them in the order of the alphabet.
+    let (classes, outputs) = (folder.classes().len(), graph.len(graph.output));
+    let labelled = !labels.is_empty() || classes == outputs.max(2);
+    FolderSamples::new(folder, front_end, shape, labelled).map(|samples| Source::Folder(Box::new(samples)))
 }
 
 fn read_npy(path: &Path) -> Result<Npy, Error> {

@@ -4,7 +4,7 @@
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 use std::{
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -154,7 +154,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         graph = read(&onnx, &options)?;
     }
     if let Some(Stage::Graph) = args.dump {
-        print!("{}", visible_lines(&graph));
+        say(&graph)?;
         if args.output.is_none() {
             return Ok(());
         }
@@ -163,14 +163,16 @@ fn run(args: &Args) -> Result<(), Failure> {
     let mut converted = convert(&onnx, samples.samples(), &options)?;
     converted.notes.extend(samples.note("--samples"));
     match args.dump {
-        Some(Stage::Qgraph) => print!("{}", visible_lines(&converted.plan.graph)),
-        Some(Stage::Plan) => print!("{}", visible_lines(&converted.plan)),
+        Some(Stage::Qgraph) => say(&converted.plan.graph)?,
+        Some(Stage::Plan) => say(&converted.plan)?,
         Some(Stage::Graph) | None => {}
     }
     let Some(output) = &args.output else { return Ok(()) };
     let test = open_test(args, &converted)?;
     converted.notes.extend(test.as_ref().and_then(|test| test.note("--test")));
     let source = test.as_ref().unwrap_or(&samples);
+    let which = if test.is_some() { "--test" } else { "--samples" };
+    converted.warnings.extend(source.doubt(which, converted.graph.len(converted.graph.output)));
     let float = float_runner(&onnx, &converted.graph)?;
     let scores = score(&float, &converted, source, test.is_none(), &options)?;
     if let Some(line) = doubt(&scores, &converted.graph, &float, source.samples())? {
@@ -203,8 +205,19 @@ fn run(args: &Args) -> Result<(), Failure> {
     files.extend(args.report.as_ref().map(|path| (path, report.html().into_bytes())));
     files.extend(args.json.as_ref().map(|path| (path, report.json().into_bytes())));
     write_all(&files)?;
-    print!("{}", visible_lines(report.terminal()));
-    Ok(())
+    say(report.terminal())
+}
+
+/// Prints a text of several lines. Whoever has read enough of it (`| head`) still gets the files.
+fn say(text: impl std::fmt::Display) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let said = write!(out, "{}", visible_lines(text)).and_then(|()| out.flush());
+    match said {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Io { path: "standard output".into(), source }.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A file of at most `longest` bytes.

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::{
     error::Error,
-    eval::Evaluator,
+    eval::{Evaluator, share},
     graph::{Graph, show_shape},
     oracle::FloatRunner,
     plan::Plan,
@@ -169,9 +169,8 @@ pub fn layers(
 ) -> Result<Vec<Layer>, Error> {
     let nodes = &plan.graph.nodes;
     let start = || vec![Sums::default(); nodes.len()];
-    let share = picks.len().div_ceil(rayon::current_num_threads() * 4).max(1);
     let parts: Vec<Vec<Sums>> = picks
-        .par_chunks(share)
+        .par_chunks(share(graph, picks.len(), 4))
         .map(|picks| {
             let (model, mut arena) = open(file)?;
             let mut session = Session::new(&model, &mut arena, cpu).map_err(failed)?;

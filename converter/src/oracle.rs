@@ -12,6 +12,10 @@ use crate::{
     onnx,
 };
 
+/// Most nodes (of tract's, constants among them) of a model that is optimized: tract's optimizer looks at all of them again and
+/// again, 3,000 matrix products take minutes. A larger model runs as it is, which is slower for each sample.
+const OPTIMIZED: usize = 2048;
+
 /// The original model, ready to run.
 pub struct FloatRunner {
     plan: Arc<TypedRunnableModel>,
@@ -37,7 +41,7 @@ pub fn float_runner(bytes: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
             .with_ignore_value_info(true)
             .model_for_proto_model(&model)
             .and_then(|model| model.with_input_fact(0, f32::fact(&input).into()))
-            .and_then(|model| model.into_optimized())
+            .and_then(|model| if model.nodes().len() > OPTIMIZED { model.into_typed() } else { model.into_optimized() })
             .and_then(|model| model.into_runnable())
     })?;
     Ok(FloatRunner {

@@ -5,7 +5,7 @@ mod build;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use build::{Numbers, Onnx, int, ints};
@@ -260,6 +260,7 @@ fn pixels_that_do_not_fit_are_doubted() {
         assert_eq!(code, Some(0));
         assert!(said.contains(guessed), "{said}");
     }
+    // The net ends in a softmax: one class for all is odd, also where nobody says which is right.
     let (_, said, _) = convert("all", "0..255", &[]);
     assert!(
         said.contains("the float network tells 40 of 40 samples to be `light`; check what the network takes"),
@@ -273,6 +274,47 @@ fn pixels_that_do_not_fit_are_doubted() {
     let (code, _, error) = convert("images", "0..255", &["--strict"]);
     assert_eq!((code, fs::read(shop.path("net.escarp")).unwrap() == before), (Some(1), true));
     assert!(error.contains("strict: the float network is right on 20 of 40"), "{error}");
+}
+
+/// Folders of some of the classes of a network whose outputs have no names: which is which cannot be known.
+#[test]
+fn folders_that_tell_nothing_of_the_outputs_count_for_nothing() {
+    let shop = Workshop(tempfile::tempdir().unwrap());
+    let onnx = Onnx::new(&[0, 3, 8, 8], &[0, 4])
+        .floats("w", &[4, 3, 1, 1], Numbers::new(1).take(12))
+        .node("Conv", &["x", "w"], "c", vec![])
+        .node("GlobalAveragePool", &["c"], "p", vec![])
+        .node("Flatten", &["p"], "y", vec![]);
+    fs::write(shop.path("net.onnx"), onnx.bytes()).unwrap();
+    let mut numbers = Numbers::new(2);
+    for class in ["frog", "ship"] {
+        fs::create_dir_all(shop.path(&format!("some/{class}"))).unwrap();
+        for i in 0..8 {
+            let pixels = numbers.take(8 * 8 * 3).iter().map(|v| (120.0 + 100.0 * v) as u8).collect();
+            let png = Image { width: 8, height: 8, pixels }.encode_png().unwrap();
+            fs::write(shop.path(&format!("some/{class}/{i}.png")), &png).unwrap();
+        }
+    }
+    let arguments = ["net.onnx", "--samples", "some", "--pixels", "0..1", "-o", "net.escarp"];
+    let said = String::from_utf8(shop.convert(&arguments).stdout).unwrap();
+    assert!(said.contains("--samples has 2 class folders, the network 4 outputs without names"), "{said}");
+    assert!(!said.contains(" right") || said.contains("counted as right"), "{said}");
+    assert!(!said.contains("float accuracy") && !said.contains("the float network"), "{said}");
+    let named = shop.convert(&[&arguments[..], &["--labels", "cat,dog,frog,ship"]].concat());
+    assert!(String::from_utf8(named.stdout).unwrap().contains("float accuracy"));
+}
+
+/// `escarp-convert ... | head`
+#[test]
+fn who_has_read_enough_is_no_failure() {
+    let shop = Workshop::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_escarp-convert"));
+    command.current_dir(shop.0.path()).args(WHOLE).args(["--dump", "graph"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), String::new()));
+    assert!(shop.path(WHOLE[WHOLE.iter().position(|&a| a == "-o").unwrap() + 1]).exists(), "and has the file");
 }
 
 /// A recording counts as many samples as `escarp-run` makes decisions on it.

@@ -70,16 +70,26 @@ fn networks_too_large_to_calibrate_are_refused_before_memory_is_taken() {
             .node("Flatten", &["p"], "y", vec![])
     };
     let message = refuse(pooled(60_000, [4, 3, 3, 3], 1));
-    assert_eq!(message, "model: input `x` holds 28800000000 values; allowed: 268435456");
+    assert_eq!(message, "model: input `x` holds 28800000000 values; allowed: 134217728");
     let message = refuse(pooled(4000, [160, 3, 3, 3], 1));
-    let says = "the network holds 2688000000 values; allowed: 268435456";
+    let says = "the network holds 2688000000 values; allowed: 134217728";
     assert!(message.starts_with("node `node_c` (Conv): ") && message.ends_with(says), "{message}");
     let message = refuse(pooled(1000, [8, 8, 7, 7], 3));
-    assert_eq!(message, "node `node_c` (Conv): its windows hold 392000000 values together; allowed: 268435456");
+    assert_eq!(message, "node `node_c` (Conv): its windows hold 392000000 values together; allowed: 134217728");
     // A sequence counts with all its steps.
     let long = Onnx::new(&[65_535, 1, 8192], &[0, 3]).node("GRU", &["x", "w", "r"], "all,y", vec![]);
-    assert_eq!(refuse(long), "model: input `x` holds 536862720 values; allowed: 268435456");
+    assert_eq!(refuse(long), "model: input `x` holds 536862720 values; allowed: 134217728");
     assert!(read(&pooled(1000, [8, 8, 3, 3], 1).bytes(), &Options::default()).is_ok());
+}
+
+/// More padding at the end than a window reaches back over: legal in ONNX, but a window would see nothing of the map.
+#[test]
+fn windows_that_begin_behind_the_map_are_refused_by_name() {
+    let message = refuse(conv([6, 6, 3, 3]).node("Conv", &["x", "w"], "y", vec![ints("pads", &[1, 1, 200, 200])]));
+    assert!(
+        message.starts_with("node `node_y` (Conv): pads = [1, 1, 200, 200]; supported: windows that begin in the map"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub fn json(model: &Model) -> Result<Value, Error> {
             OutputKind::Sigmoid => "sigmoid",
         },
         "front_end": front_end_text(front_end(model)?),
+        "columns": model.columns().collect::<Vec<_>>(),
         "labels": model.labels().collect::<Vec<_>>(),
         "accuracy": accuracy,
         "provenance": model.provenance(),
@@ -79,6 +80,10 @@ pub fn text(model: &Model) -> Result<String, Error> {
         format!("front end   {}", front_end_text(front_end(model)?)),
     ];
     // Names stand within their line; the whole text is filtered once more where it is printed.
+    let columns: Vec<_> = model.columns().map(|column| visible(column).to_string()).collect();
+    if !columns.is_empty() {
+        lines.push(format!("columns     {}", columns.join(", ")));
+    }
     let labels: Vec<_> = model.labels().map(|label| visible(label).to_string()).collect();
     lines.push(format!("labels      {}", if labels.is_empty() { "none".into() } else { labels.join(", ") }));
     if let Some(a) = model.accuracy() {

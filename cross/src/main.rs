@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use escarp_media::{Unit, visible, visible_lines};
+use escarp_media::{Unit, visible, visible_json, visible_lines};
 use escarp_run::{Decision, Error, Limits, Runner, bench, info, limits, read_input, read_model};
 use escarp_runtime::{Cpu, Model};
 use serde_json::json;
@@ -97,9 +97,8 @@ fn start(cli: &Cli) -> Result<ExitCode, Error> {
         Task::Run { files, top, .. } => run(&model, cpu, files, *top, common.json),
         Task::Info { .. } => {
             let text = if common.json { info::json(&model)?.to_string() } else { info::text(&model)? };
-            // JSON escapes what it must itself.
             match common.json {
-                true => writeln!(std::io::stdout(), "{text}")?,
+                true => writeln!(std::io::stdout(), "{}", visible_json(&text))?,
                 false => writeln!(std::io::stdout(), "{}", visible_lines(&text))?,
             }
             Ok(ExitCode::SUCCESS)
@@ -184,7 +183,7 @@ fn machine(file: &str, decision: &Decision, labels: &[&str], model: &Model, cpu:
             "from_s": from, "to_s": to,
         })
     });
-    json!({
+    let line = json!({
         "file": if several { format!("{file}[{index}]") } else { file.into() },
         "window": window,
         "index": best,
@@ -196,7 +195,8 @@ fn machine(file: &str, decision: &Decision, labels: &[&str], model: &Model, cpu:
         "isa": cpu.isa().name(),
         "arch": std::env::consts::ARCH,
     })
-    .to_string()
+    .to_string();
+    visible_json(&line)
 }
 
 fn time(model: &Model, cpu: Cpu, decisions: usize, json: bool) -> Result<ExitCode, Error> {

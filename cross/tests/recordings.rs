@@ -154,6 +154,7 @@ fn control_characters_are_shown() {
         }
     }
     let (_, said) = run(&["info", model, "--json"]);
+    assert!(!said.trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{said:?}");
     let json: serde_json::Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(json["name"], format!("name {evil}"), "machines get it as it is");
+    assert_eq!(json["name"], format!("name {evil}"), "and machines get it as it is");
 }

@@ -104,6 +104,10 @@ impl Geometry {
                 node.wrong(format!("a kernel that reaches {} over {} with {pads} of padding", reach(d), input[d]))
             })?;
             size[d] = room / stride[d] + 1;
+            if (size[d] - 1) * stride[d] >= input[d] + [top, left][d] {
+                let value = format!("{:?}", [top, left, bottom, right]);
+                return Err(node.unsupported("pads", value, "windows that begin in the map or the padding before it"));
+            }
             if node.int("ceil_mode")?.unwrap_or(0) != 0 && room % stride[d] != 0 {
                 return Err(node.unsupported("ceil_mode", 1, "0, or 1 where it changes nothing"));
             }

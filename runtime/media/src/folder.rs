@@ -280,11 +280,12 @@ fn index(file: &File, kind: Kind) -> Result<Tree<Place>, Error> {
         let clean =
             std::str::from_utf8(&bytes).ok().map(|p| p.trim_start_matches("./").trim_end_matches('/').to_owned());
         let sound = |p: &String| !p.split('/').any(|c| c.is_empty() || hidden(c)); // '..' begins with a dot as well
+        let clean = clean.filter(sound);
         if let Some(path) = clean.as_ref().filter(|p| p.matches('/').count() > MAX_DEPTH) {
             return Err(too_deep(path));
         }
         let entry_type = entry.header().entry_type();
-        match clean.filter(sound) {
+        match clean {
             Some(path) if entry_type.is_dir() => tree.add_directory(&path),
             Some(path) if entry_type.is_file() => {
                 let place = Place { offset: entry.raw_file_position(), length: entry.size() };

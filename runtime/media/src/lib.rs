@@ -35,6 +35,6 @@ pub use listing::Kind;
 pub use npy::{Npy, NpyData};
 pub use resample::resample;
 pub use text::Text;
-pub use visible::{Visible, visible, visible_lines};
+pub use visible::{Visible, visible, visible_json, visible_lines};
 pub use wav::{MAX_RATE, Pcm};
 pub use windows::{Unit, Windows};

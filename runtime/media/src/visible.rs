@@ -26,6 +26,21 @@ pub fn visible_lines<T: Display>(text: T) -> Visible<T> {
     Visible { text, lines: true }
 }
 
+/// JSON for a terminal: what would change how text is shown, and stands in it as it is (U+007F, U+009B, U+202E, ...: only what
+/// is below U+0020 must be escaped in JSON), is written as the escape that means the same.
+#[must_use]
+pub fn visible_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            // All of them lie below U+10000. Line feeds stand between values.
+            c if hides(c) && c != '\n' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 impl<T: Display> Display for Visible<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         // What is displayed goes through the filter piece by piece: no copy of it is made.
@@ -63,6 +78,10 @@ fn hides(c: char) -> bool {
 mod tests {
     use super::*;
 
+    fn serde_json_like(text: &str) -> String {
+        format!("{{\"x\": \"{text}\"}}\n")
+    }
+
     #[test]
     fn what_hides_is_shown() {
         let shown = |text: &str| visible(text).to_string();
@@ -70,6 +89,8 @@ mod tests {
         assert_eq!(shown("a\nb\r\tc"), r"a\nb\r\tc");
         assert_eq!(shown("\u{202e}gpj\u{2066}\u{2028}\u{200f}"), r"\u{202e}gpj\u{2066}\u{2028}\u{200f}");
         assert_eq!(shown("Käse 日本 🦀 C:\\x \"q\""), "Käse 日本 🦀 C:\\x \"q\"");
+        let json = serde_json_like("\u{7f}\u{9b}31m\u{202e}é");
+        assert_eq!(visible_json(&json), "{\"x\": \"\\u007f\\u009b31m\\u202eé\"}\n");
         assert_eq!(visible_lines("a\n\u{1b}b\r\n").to_string(), "a\n\\u{1b}b\\r\n");
         assert_eq!(format!("{}", visible(format_args!("{}-{}", "\u{1}", 2))), r"\u{1}-2");
     }

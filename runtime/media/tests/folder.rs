@@ -131,6 +131,12 @@ fn deep_and_endless_paths_in_a_tar_are_refused() {
     let error = |name: &str| Folder::open(archive(&[name]).path(), Kind::Image).unwrap_err().to_string();
     let deep = error(&format!("{}1.jpg", "a/".repeat(17)));
     assert!(deep.contains("more than 16 folders deep"), "{deep}");
+    let hidden = format!(".git/{}x.jpg", "a/".repeat(17));
+    assert_eq!(
+        Folder::open(archive(&["1.jpg", &hidden]).path(), Kind::Image).unwrap().len(),
+        1,
+        "left out, not refused"
+    );
     let long = error(&format!("{}/1.jpg", "a".repeat(5000)));
     assert!(long.contains("length of a path is 5006; at most 4096"), "{long}");
 }
