@@ -25,7 +25,7 @@ use crate::ranges::spread;
 use crate::repair;
 use crate::run_folder::{EpochMetrics, MODEL, RunFolder};
 use crate::transfer;
-use judge::Judge;
+use judge::{Judge, Set};
 use prepare::Prepared;
 
 /// What may be done about a verdict, in the order it is tried; the number counts the repairs before this one.
@@ -264,7 +264,7 @@ fn report(ended: &Ended, folder: &Path, task: &Task) -> Result<(), TrainError> {
             let path = visible(folder.display());
             println!("interrupted and saved after {step} steps; continue with: escarp-train {name} --resume {path}");
         }
-        Outcome::Finished { validation, test, epoch } => {
+        Outcome::Finished { validation, test, training, epoch } => {
             println!("network of epoch {epoch}  accuracy  right/total     loss");
             for (set, evaluation) in [("validation", validation), ("test", test)] {
                 if let Some(e) = evaluation {
@@ -280,7 +280,9 @@ fn report(ended: &Ended, folder: &Path, task: &Task) -> Result<(), TrainError> {
             }
             println!("{}", visible(folder.join(MODEL).display()));
             let (rate, clip) = (settings.rate, &settings.clip);
-            let judge = Judge { labels, frequencies, rate, clip, history, epoch, validation };
+            let sets = [(Set::Validation, validation), (Set::Test, test), (Set::Training, training)];
+            let evaluation = sets.into_iter().find_map(|(set, evaluation)| Some((set, evaluation?)));
+            let judge = Judge { labels, frequencies, rate, clip, history, epoch, evaluation };
             judge.lines()?.iter().for_each(|line| println!("{}", visible(line)));
         }
     }

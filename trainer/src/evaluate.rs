@@ -12,6 +12,9 @@ use crate::nets::{Batch, Net};
 /// Samples prepared and evaluated together.
 const CHUNK: usize = 64;
 
+/// Fewer witnesses than this tell little, whatever they say.
+const FEW: usize = 8;
+
 /// What a network makes of some samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Evaluation {
@@ -25,6 +28,8 @@ pub struct Evaluation {
     pub loss: f64,
     /// Samples that were looked at, whatever the unit; of pieces of recordings, the recordings.
     pub witnesses: usize,
+    /// Whether those are recordings, of which several samples may be.
+    pub recordings: bool,
     /// The class that most of `total` are of, and how many.
     pub commonest: (usize, usize),
 }
@@ -40,10 +45,29 @@ impl Evaluation {
         self.commonest.1 as f64 / self.total.max(1) as f64
     }
 
-    /// Whether the accuracy is above that by more than one standard error of a share among so many witnesses.
-    pub fn is_above_the_commonest(&self) -> bool {
+    /// The accuracy above which it is clearly better than that: more than one standard error of a share among so many
+    /// witnesses.
+    fn clearly_above(&self) -> f64 {
         let always = self.always();
-        self.accuracy() > always + (always * (1.0 - always) / self.witnesses.max(1) as f64).sqrt()
+        always + (always * (1.0 - always) / self.witnesses.max(1) as f64).sqrt()
+    }
+
+    /// Whether the accuracy is clearly above that of always saying the commonest class.
+    pub fn is_above_the_commonest(&self) -> bool {
+        self.accuracy() > self.clearly_above()
+    }
+
+    /// Whether the witnesses are too few to tell: there are next to none, or not even a net that is always right would be
+    /// clearly above the commonest class.
+    pub fn is_of_few(&self) -> bool {
+        self.witnesses < FEW || self.clearly_above() >= 1.0
+    }
+
+    /// Whether the accuracy is above that of always saying the commonest class of `classes`, by however little; where all
+    /// are of one, above that of guessing blindly.
+    pub fn is_better_than_guessing(&self, classes: usize) -> bool {
+        let always = self.always();
+        self.accuracy() > if always < 1.0 { always } else { 1.0 / classes.max(1) as f64 }
     }
 }
 
@@ -68,6 +92,7 @@ pub fn evaluate(net: &mut Net, samples: &dyn Samples, indices: &[u32]) -> Result
         unit: samples.unit(),
         loss: sum / total.max(1) as f64,
         witnesses,
+        recordings: samples.groups().is_some(),
         commonest: Frequencies::of(samples, indices).commonest(),
     })
 }

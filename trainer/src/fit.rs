@@ -56,6 +56,8 @@ pub enum Outcome {
         validation: Option<Evaluation>,
         /// Of the network in `model.onnx`; `None` without test samples.
         test: Option<Evaluation>,
+        /// Of it on training samples, as they are and spread over all, where there are no others.
+        training: Option<Evaluation>,
         /// The epoch whose network it is, from 1.
         epoch: u32,
     },
@@ -359,11 +361,15 @@ impl<'a> Fit<'a> {
             Some(samples) => on(samples, &(0..samples.count() as u32).collect::<Vec<_>>())?,
             None => None,
         };
+        let training = match validation.or(test) {
+            Some(_) => None,
+            None => on(job.samples, &spread(&job.split.train))?,
+        };
         self.averaged(|fit| {
             let seen = fit.activations()?;
             fit.write_model(seen, validation, test)
         })?;
-        Ok(Outcome::Finished { validation, test, epoch: self.state.epoch })
+        Ok(Outcome::Finished { validation, test, training, epoch: self.state.epoch })
     }
 
     /// Does something with the averaged weights in place of the latest, if there is an average.

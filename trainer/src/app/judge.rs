@@ -3,11 +3,12 @@
 //!
 //! Accuracy. Always saying the class of the share `p` is right in `p` of `n` samples, with the standard error
 //! `sqrt(p (1 - p) / n)`. A net that is not above that has shown nothing. What was recorded together is alike, so it is the
-//! recordings that count as `n`.
+//! recordings that count as `n`; where those are few nothing can be told.
 //!
 //! Loss. Guessing by the classes' frequencies costs their entropy, guessing blindly `ln classes`. A net may cost more and yet
 //! be right more often: it is surer than it should be. But where its loss is [`FAR`] above blind guessing and its accuracy no
-//! better, or its loss has left every measure, it has learned nothing that could be used, and the run has failed.
+//! better, or its loss has left every measure, it has learned nothing that could be used, and the run has failed. The loss
+//! is the plain cross-entropy of the kept net: that of training steps has penalties, smoothed labels and mixtures in it.
 
 use crate::clip::Clip;
 use crate::data::frequencies::Frequencies;
@@ -20,6 +21,30 @@ const FAR: f64 = 10.0;
 
 /// So many times it no net comes by being too sure of itself: outputs have run away, and what is right is so by chance.
 const LOST: f64 = 1e6;
+
+/// A loss above that of guessing by no more than this share of it is as good as that.
+const MARGIN: f64 = 0.05;
+
+/// Which samples a net is judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Set {
+    /// Held out of the training data.
+    Validation,
+    /// Of other data, whose classes may be of other frequencies.
+    Test,
+    /// Those it was trained on, or some of them.
+    Training,
+}
+
+impl Set {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Validation => "validation",
+            Self::Test => "test",
+            Self::Training => "training",
+        }
+    }
+}
 
 /// What there is to be said of a run that was not cut short.
 pub(super) struct Judge<'a> {
@@ -35,59 +60,83 @@ pub(super) struct Judge<'a> {
     pub history: &'a [EpochMetrics],
     /// The epoch whose network is kept.
     pub epoch: u32,
-    /// Of that network; `None` without validation samples.
-    pub validation: Option<Evaluation>,
+    /// Of that network.
+    pub evaluation: Option<(Set, Evaluation)>,
 }
 
 impl Judge<'_> {
     /// What the table does not say; an error if the network is of no use.
     pub(super) fn lines(&self) -> Result<Vec<String>, TrainError> {
-        let mut lines = Vec::from_iter(self.validation.and_then(|validation| self.accuracy(&validation)));
-        let Some(kept) = self.history.iter().find(|epoch| epoch.epoch == self.epoch) else { return Ok(lines) };
-        let set = if self.validation.is_some() { "validation" } else { "training" };
-        let loss = self.validation.map_or(kept.train_loss, |validation| validation.loss);
-        let (blind, guess) = ((self.labels.len().max(2) as f64).ln(), self.frequencies.entropy());
-        let far = |loss: f64| loss.is_nan() || loss > FAR * blind;
-        let learned = self.validation.is_some_and(|validation| validation.is_above_the_commonest());
-        if far(loss) {
-            let before = self.history.iter().filter(|epoch| epoch.epoch <= self.epoch);
-            let since = before.rev().take_while(|epoch| far(epoch.validation_loss.unwrap_or(epoch.train_loss))).last();
-            let since = since.map_or(self.epoch, |epoch| epoch.epoch);
-            let rate = self.rate;
+        let Some((set, evaluation)) = self.evaluation else { return Ok(Vec::new()) };
+        let mut lines = Vec::from_iter(self.accuracy(set, &evaluation));
+        let (name, loss, classes) = (set.name(), evaluation.loss, self.labels.len().max(2));
+        let blind = (classes as f64).ln();
+        // What guessing by the training samples' frequencies costs elsewhere, where they may be others, is not known.
+        let (guess, how) = match set {
+            Set::Test => (blind, "blindly"),
+            Set::Validation | Set::Training => (self.frequencies.entropy(), "by the classes' frequencies"),
+        };
+        if far(loss, blind) {
+            let (since, rate) = (self.since(set, blind), self.rate);
             let clip = if *self.clip == Clip::None { " with --clip 1" } else { "" };
             let what = format!(
-                "{set} loss {loss:.4e}, far above the {guess:.3} of guessing by the classes' frequencies, since epoch \
-                 {since}; try a lower --lr (now {rate}){clip}, or smaller initial weights where the first loss was so already: \
-                 escarp-train doctor tells which"
+                "{name} loss {loss:.4e}, far above the {guess:.3} of guessing {how}{since}; try a lower --lr (now \
+                 {rate}){clip}, or smaller initial weights where the first loss was so already: escarp-train doctor tells which"
             );
-            if !learned || loss.is_nan() || loss > LOST * blind {
+            if !evaluation.is_better_than_guessing(classes) || loss.is_nan() || loss > LOST * blind {
                 return Err(TrainError::Useless { what });
             }
             lines.push(what);
-        } else if loss > guess {
+        } else if loss > (1.0 + MARGIN) * guess && lines.is_empty() {
             lines.push(format!(
-                "{set} loss {loss:.3} is above the {guess:.3} of guessing by the classes' frequencies: the net is surer than \
-                 it is right"
+                "{name} loss {loss:.3} is above the {guess:.3} of guessing {how}: the net is surer than it is right"
             ));
         }
         Ok(lines)
     }
 
-    fn accuracy(&self, validation: &Evaluation) -> Option<String> {
-        let &Evaluation { total, commonest: (class, count), unit, .. } = validation;
-        let label = self.labels.get(class)?;
-        if count == total {
-            return Some(format!("all validation {unit} are of class `{label}`: they tell nothing of the others"));
+    /// Since which epoch the loss is far above blind guessing, if epochs were validated: the loss of training steps does not
+    /// say.
+    fn since(&self, set: Set, blind: f64) -> String {
+        let before = self.history.iter().filter(|epoch| epoch.epoch <= self.epoch).rev();
+        let is_far = |epoch: &&EpochMetrics| epoch.validation_loss.is_some_and(|loss| far(loss, blind));
+        match before.take_while(is_far).last() {
+            Some(first) if set == Set::Validation => format!(", since epoch {}", first.epoch),
+            _ => String::new(),
         }
-        if validation.is_above_the_commonest() {
+    }
+
+    fn accuracy(&self, set: Set, evaluation: &Evaluation) -> Option<String> {
+        let &Evaluation { total, commonest: (class, count), unit, witnesses, recordings, .. } = evaluation;
+        let (name, label) = (set.name(), self.labels.get(class)?);
+        if count == total {
+            return Some(format!("all {name} {unit} are of class `{label}`: they tell nothing of the others"));
+        }
+        if evaluation.is_above_the_commonest() {
             return None;
         }
-        let (right, always) = (100.0 * validation.accuracy(), 100.0 * validation.always());
+        let (right, always) = (100.0 * evaluation.accuracy(), 100.0 * evaluation.always());
+        if evaluation.is_of_few() {
+            let what = if recordings { "recordings" } else { "samples" };
+            let part = match set {
+                Set::Validation => "were held out to validate on",
+                Set::Test => "are there to test on",
+                Set::Training => "are there to train on",
+            };
+            return Some(format!(
+                "only {witnesses} {what} {part}, too few to tell whether {right:.2} % is more than the {always:.2} % of always \
+                 saying `{label}`"
+            ));
+        }
         Some(format!(
-            "validation accuracy {right:.2} % is not clearly above the {always:.2} % of always saying `{label}`: as far as can be \
+            "{name} accuracy {right:.2} % is not clearly above the {always:.2} % of always saying `{label}`: as far as can be \
              told, the net has learned nothing beyond that"
         ))
     }
+}
+
+fn far(loss: f64, blind: f64) -> bool {
+    loss.is_nan() || loss > FAR * blind
 }
 
 #[cfg(test)]
@@ -128,7 +177,7 @@ mod tests {
             clip: &Clip::None,
             history: &history,
             epoch: losses.len() as u32,
-            validation: right.map(evaluation),
+            evaluation: right.map(|right| (Set::Validation, evaluation(right))),
         };
         judge.lines().map_err(|e| e.to_string())
     }
@@ -146,12 +195,62 @@ mod tests {
         let one = Evaluation { total: 40, correct: 40, witnesses: 40, commonest: (0, 40), ..Evaluation::default() };
         let labels = ["rare".into(), "rest".into()];
         let (frequencies, history) = (Frequencies(vec![1, 1]), [epoch(1, 0.3)]);
-        let judge = |validation| {
+        let judge = |evaluation| {
             let (labels, frequencies, history) = (&labels, &frequencies, &history);
-            Judge { labels, frequencies, rate: 1.0, clip: &Clip::None, history, epoch: 1, validation }.lines().unwrap()
+            Judge { labels, frequencies, rate: 1.0, clip: &Clip::None, history, epoch: 1, evaluation }.lines().unwrap()
         };
-        assert!(judge(Some(one))[0].contains("all validation samples are of class `rare`"));
+        assert!(judge(Some((Set::Validation, one)))[0].contains("all validation samples are of class `rare`"));
         assert_eq!(judge(None), [""; 0]);
+    }
+
+    /// Of two classes, one as frequent as the other: what is said of 100 frames of so many recordings.
+    fn few(witnesses: usize, correct: usize, loss: f64, set: Set) -> Result<String, String> {
+        let evaluation = Evaluation {
+            correct,
+            total: 100,
+            loss,
+            witnesses,
+            recordings: true,
+            commonest: (0, 50),
+            ..Evaluation::default()
+        };
+        let (labels, frequencies) = (["up".into(), "down".into()], Frequencies(vec![50, 50]));
+        let judge = Judge {
+            labels: &labels,
+            frequencies: &frequencies,
+            rate: 1.0,
+            clip: &Clip::None,
+            // With penalties, which are no part of what the net costs.
+            history: &[EpochMetrics { validation_loss: None, ..epoch(1, 1e9) }],
+            epoch: 1,
+            evaluation: Some((set, evaluation)),
+        };
+        judge.lines().map(|lines| lines.join("\n")).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn few_recordings_are_too_few_to_tell() {
+        for (witnesses, correct) in [(1, 99), (1, 100), (7, 60)] {
+            let said = few(witnesses, correct, 0.1, Set::Validation).unwrap();
+            let wanted = format!("only {witnesses} recordings were held out to validate on, too few to tell");
+            assert!(said.contains(&wanted) && !said.contains("learned nothing"), "{said}");
+        }
+        assert_eq!(few(7, 99, 0.1, Set::Validation).unwrap(), "", "clearly more");
+        assert!(few(100, 54, 0.1, Set::Validation).unwrap().contains("learned nothing"));
+        // Right by less than what could be told does not fail.
+        assert!(few(1, 99, 9.0, Set::Validation).unwrap().contains("validation loss 9.0000e0"));
+        assert!(few(100, 54, 9.0, Set::Validation).is_ok());
+        assert!(few(1, 50, 9.0, Set::Validation).is_err());
+    }
+
+    #[test]
+    fn without_validation_it_is_the_kept_net_that_is_judged() {
+        assert_eq!(few(40, 90, 0.3, Set::Training).unwrap(), "");
+        assert!(few(40, 50, 9.0, Set::Training).unwrap_err().contains("training loss 9.0000e0, far above the 0.693"));
+        let said = few(40, 90, 0.8, Set::Test).unwrap();
+        assert!(said.contains("test loss 0.800 is above the 0.693 of guessing blindly: the net is surer"), "{said}");
+        assert_eq!(few(40, 90, 0.72, Set::Test).unwrap(), "", "as good as guessing");
+        assert!(!few(40, 50, 0.8, Set::Test).unwrap().contains("surer"), "said once");
     }
 
     #[test]
@@ -166,7 +265,6 @@ mod tests {
         ] {
             assert!(useless.contains(wanted), "{wanted} in {useless}");
         }
-        assert!(judge(&[9.0], None).unwrap_err().contains("training loss 9.0000e0"));
         assert!(judge(&[9.8e36], Some(40)).is_err(), "right by chance");
         assert!(judge(&[9.0], Some(40)).unwrap()[0].contains("since epoch 1"), "said, but of use");
         assert!(judge(&[0.7], Some(38)).unwrap()[0].contains("surer than it is right"));
