@@ -114,8 +114,9 @@ struct MotionArgs {
     /// Column with the class of every row, by its name in the first line; it is no channel. Without it `label`.
     #[arg(long, value_name = "NAME")]
     label_column: Option<String>,
-    /// Columns that are channels, by their names in the first line or by their numbers from 1. Without it all columns of numbers
-    /// but those that only tell when a row was recorded (a name such as time, or numbers that never fall, or never change).
+    /// Columns that are channels, by their names in the first line or by their numbers from 1. Without it all columns but those
+    /// that only tell when a row was recorded (a name such as time, numbers that only rise or fall) or never change; all the
+    /// others must be numbers.
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     columns: Vec<String>,
     /// Samples in a window; longer recordings are cut into overlapping windows, or, for a net that answers every frame,
@@ -359,7 +360,7 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
             (common, task, data.unwrap_or_default())
         }
         Command::Motion(MotionArgs { data, rate, label_column: column, columns: named, frames, recurrent, common }) => {
-            (label_column, columns) = (column, named);
+            (label_column, columns) = (column, named.iter().map(|name| name.trim().to_owned()).collect());
             let net = recurrent.sequence(48)?;
             let task = Task::Motion { rate, frames, net, augment: !common.no_augment };
             (common, task, data)
@@ -414,11 +415,16 @@ fn request(matches: &ArgMatches) -> Result<Request, TrainError> {
 
 /// Each column is one channel, and the labels are none.
 fn check_columns(source: &Source) -> Result<(), TrainError> {
+    let number = |name: &String| name.parse::<usize>().ok();
     for (at, name) in source.columns.iter().enumerate() {
+        if name.is_empty() {
+            return Err(usage("--columns", "a name is empty; a column without one goes by its number"));
+        }
         if name == source.label_column() {
             return Err(usage("--columns", format!("`{name}` is the column of classes (--label-column)")));
         }
-        if source.columns[..at].contains(name) {
+        let same = |other: &String| other == name || number(name).is_some_and(|n| number(other) == Some(n));
+        if source.columns[..at].iter().any(same) {
             return Err(usage("--columns", format!("`{name}` stands there twice")));
         }
     }

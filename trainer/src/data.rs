@@ -181,15 +181,23 @@ fn held_out(count: usize, fraction: f64) -> usize {
     wanted.max(usize::from(fraction > 0.0)).min(count.saturating_sub(1))
 }
 
-/// Training needs at least two classes, and two `files` of each: one may be held out whole.
-pub fn check_classes(data: &str, labels: &[String], classes: &[u16], files: &str) -> Result<(), TrainError> {
+/// Training needs at least two classes, and `least` of the `files` of each: two where one may be held out whole. `mend` is what
+/// to do about fewer, behind a comma or whatever parts them.
+pub fn check_classes(
+    data: &str,
+    labels: &[String],
+    classes: &[u16],
+    files: &str,
+    least: usize,
+    mend: &str,
+) -> Result<(), TrainError> {
     check_labels(data, labels)?;
     let mut counts = vec![0usize; labels.len()];
     classes.iter().for_each(|&c| counts[usize::from(c)] += 1);
-    match counts.iter().position(|&n| n < 2) {
+    match counts.iter().position(|&n| n < least) {
         Some(class) => {
             let (label, n) = (&labels[class], counts[class]);
-            Err(TrainError::data(data, format!("class `{label}` has {n} {files}; at least 2 are needed")))
+            Err(TrainError::data(data, format!("class `{label}` has {n} {files}; at least {least} are needed{mend}")))
         }
         None => Ok(()),
     }
@@ -257,9 +265,13 @@ mod tests {
     #[test]
     fn too_few_classes_or_samples_are_refused() {
         let labels = |n: usize| (0..n).map(|i| format!("c{i}")).collect::<Vec<_>>();
-        let error = |n, classes: &[u16]| check_classes("d", &labels(n), classes, "recordings").unwrap_err().to_string();
+        let check =
+            |n, classes: &[u16], least| check_classes("d", &labels(n), classes, "recordings", least, ", says who");
+        let error = |n, classes: &[u16]| check(n, classes, 2).unwrap_err().to_string();
         assert!(error(1, &[0, 0]).contains("only `c0`"));
         assert!(error(2, &[0, 0, 1]).contains("class `c1` has 1 recordings"));
-        assert!(check_classes("d", &labels(2), &[0, 0, 1, 1], "recordings").is_ok());
+        assert!(error(2, &[0, 0, 1]).contains("at least 2 are needed, says who"));
+        assert!(check(2, &[0, 0, 1, 1], 2).is_ok());
+        assert!(check(2, &[0, 0, 1], 1).is_ok(), "where none is held out");
     }
 }

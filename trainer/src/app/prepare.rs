@@ -9,7 +9,7 @@ use escarp_converter::metadata::FrontEnd;
 use escarp_media::{Folder, Kind, visible};
 
 use crate::config::{BUILTIN, Config, Task};
-use crate::data::source::{Listings, Source, classes};
+use crate::data::source::{Listings, classes};
 use crate::data::{Samples, Split, check_classes};
 use crate::error::TrainError;
 use crate::nets::{Arch, LayerSpec, Shape};
@@ -77,7 +77,7 @@ fn stratified(samples: &dyn Samples, labels: &[String], config: &Config) -> Spli
 fn open(config: &Config, kind: Kind, progress: &Progress) -> Result<Listings, TrainError> {
     let listings = config.source.open(kind)?;
     let Listings { train, test } = &listings;
-    check_listing(&config.source, train, test.as_ref(), "training samples", progress)?;
+    check_listing(config, train, test.as_ref(), "training samples", progress)?;
     let data = config.source.data.display().to_string();
     let (files, of) = (train.len(), train.classes().len());
     progress.line(format!("reading {files} files of {of} classes from {}", visible(&data)));
@@ -87,13 +87,18 @@ fn open(config: &Config, kind: Kind, progress: &Progress) -> Result<Listings, Tr
 
 /// Refuses too few classes, and too few `files` of a class.
 fn check_listing(
-    source: &Source,
+    config: &Config,
     train: &Folder,
     test: Option<&Folder>,
     files: &str,
     progress: &Progress,
 ) -> Result<(), TrainError> {
-    check_classes(&source.data.display().to_string(), train.classes(), &classes(train), files)?;
+    let (least, mend) = match config.settings.validation > 0.0 {
+        true => (2, ", as one may be held out: add or split some, or hold none out with --validation 0"),
+        false => (1, ""),
+    };
+    let data = config.source.data.display().to_string();
+    check_classes(&data, train.classes(), &classes(train), files, least, mend)?;
     if let Some(test) = test {
         say_absent(train.classes(), &classes(test), progress);
     }

@@ -1,16 +1,21 @@
 //! Which columns of recordings are channels.
 //!
 //! A clock, a row number or a number that names the recording tells the class of what was recorded with it, and of nothing
-//! else. So a column is left out if its name is a clock's, or if, in all recordings of the training data together, it never
-//! falls from one row to the next, or never rises; what stays the same in each recording does neither. The names of what is
-//! left travel with the model, by which tests, calibration and boards read the same columns.
+//! else. So a column is left out if its name is a clock's, before its numbers are read: it may hold dates in words; or if, in
+//! all recordings of the training data together, it only rises from row to row, or only falls. What stays the same in each
+//! recording does neither. Counters wrap and are reset, so one step in a hundred may go the other way. Some names, such as `t`,
+//! may be a clock's or a temperature's, and their numbers must say so too. The names of what is left travel with the model, by
+//! which tests, calibration and boards read the same columns.
+
+mod clock;
 
 use std::collections::HashMap;
 
-use escarp_media::{Csv, Folder};
+use escarp_media::{Csv, Error, Folder};
 use rayon::prelude::*;
 
 use crate::error::TrainError;
+use clock::Clock;
 
 /// Recordings of the same channels in the same order.
 #[derive(Debug)]
@@ -32,48 +37,34 @@ pub struct Channels {
     pub columns: Vec<String>,
 }
 
-/// Words that mean time or place in the file.
-const CLOCKS: [&str; 13] = [
-    "time",
-    "timestamp",
-    "timestamps",
-    "t",
-    "ts",
-    "index",
-    "idx",
-    "date",
-    "datetime",
-    "seconds",
-    "millis",
-    "epoch",
-    "unnamed", // what pandas calls the index of an index
-];
-
-/// Words that may stand beside those.
-const UNITS: [&str; 10] = ["s", "ms", "us", "ns", "sec", "secs", "msec", "unix", "utc", "elapsed"];
-
 /// Most columns whose reason is told.
 const MAX_SHOWN: usize = 12;
 
 /// Fewer rises and falls than this may go one way by chance.
 const LEAST_STEPS: u64 = 8;
 
-/// Whether a column of this name tells when a row was recorded: `Time (s)`, `timestamp_ms`; pandas calls its index nothing.
-fn is_clock(name: &str) -> bool {
-    let name = name.to_lowercase();
-    let mut words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).peekable();
-    let beside = |word: &str| UNITS.contains(&word) || word.bytes().all(|b| b.is_ascii_digit());
-    words.peek().is_none()
-        || words.clone().any(|word| CLOCKS.contains(&word)) && words.all(|word| CLOCKS.contains(&word) || beside(word))
-}
+/// One in so many rises and falls may go the other way.
+const ONE_IN: u64 = 100;
+
+/// The same of a column whose name may be a clock's.
+const ONE_IN_NAMED: u64 = 20;
 
 /// Reads recordings to train on: the channels that `wanted` names or, if it names none, all columns but those that only tell
 /// when and where a row was recorded. `label` is the column that may have a class for every row.
 ///
 /// # Errors
-/// A file that is no CSV, with the line, or has other columns than the first; data that have no channel.
+/// A file that is no CSV, with the line, or has other columns than the first; data that have no channel, or two of one name.
 pub fn read(folder: &Folder, label: &str, wanted: &[String]) -> Result<Recordings, TrainError> {
-    let mut tables = read_all(folder, label, wanted)?;
+    let all = match wanted {
+        [] => read_all(folder, |bytes| {
+            // By number, as each file may have its own order.
+            let (columns, clocks) = clock::without(bytes, label);
+            let table = Csv::decode_columns(bytes, label, &columns).map_err(advised)?;
+            Ok((table, clocks))
+        })?,
+        _ => read_all(folder, |bytes| Ok((Csv::decode_columns(bytes, label, wanted)?, Vec::new())))?,
+    };
+    let (mut tables, mut clocks): (Vec<Csv>, Vec<Vec<String>>) = all.into_iter().unzip();
     let Some(first) = tables.first().map(|table| table.select(&Vec::from_iter(0..table.channels))) else {
         return Err(TrainError::data("recordings", "there are none"));
     };
@@ -81,6 +72,7 @@ pub fn read(folder: &Folder, label: &str, wanted: &[String]) -> Result<Recording
         align(table, &first, folder, index)?;
     }
     if !wanted.is_empty() {
+        check_names(folder, label, wanted, &first.header)?;
         let columns = if first.header.is_empty() { wanted.to_vec() } else { first.header };
         return Ok(Recordings { tables, channels: Channels { count: first.channels, columns }, left_out: Vec::new() });
     }
@@ -88,10 +80,12 @@ pub fn read(folder: &Folder, label: &str, wanted: &[String]) -> Result<Recording
     let kept = Vec::from_iter((0..first.channels).filter(|&at| reasons[at].is_none()));
     let name = |at: usize| first.header.get(at).cloned().unwrap_or_else(|| (at + 1).to_string());
     let called = |at: usize| if first.header.is_empty() { name(at) } else { format!("`{}`", name(at)) };
-    let named = (0..first.channels).zip(&reasons).filter_map(|(at, reason)| Some((at, (*reason)?)));
-    let lines = named.take(MAX_SHOWN).map(|(at, reason)| format!("column {} is left out: {reason}", called(at)));
+    let clocks = clocks.swap_remove(0);
+    let named = (0..first.channels).zip(&reasons).filter_map(|(at, reason)| Some((called(at), (*reason)?)));
+    let named = clocks.iter().map(|name| (format!("`{name}`"), clock::REASON)).chain(named);
+    let lines = named.take(MAX_SHOWN).map(|(called, reason)| format!("column {called} is left out: {reason}"));
     let mut left_out = Vec::from_iter(lines);
-    let more = (first.channels - kept.len()).saturating_sub(MAX_SHOWN);
+    let more = (clocks.len() + first.channels - kept.len()).saturating_sub(MAX_SHOWN);
     if more > 0 {
         left_out.push(format!("{more} more columns are left out for such reasons"));
     }
@@ -103,18 +97,34 @@ pub fn read(folder: &Folder, label: &str, wanted: &[String]) -> Result<Recording
     first.header.iter().for_each(|name| *counts.entry(name).or_default() += 1);
     let is_twice = |at: &&usize| first.header.get(**at).is_some_and(|name| counts[name] > 1);
     if let Some(&twice) = kept.iter().find(is_twice) {
-        let reason =
-            format!("two columns are called {}; give each its own name, or --columns their numbers", called(twice));
+        let reason = format!("two columns are called {}; {OWN_NAMES}", called(twice));
         return Err(TrainError::data(folder.locate(0), reason));
     }
     let columns = match first.header.is_empty() && left_out.is_empty() {
         true => Vec::new(),
         false => kept.iter().map(|&at| name(at)).collect(),
     };
-    if !left_out.is_empty() {
+    if kept.len() < first.channels {
         tables.par_iter_mut().for_each(|table| *table = table.select(&kept));
     }
     Ok(Recordings { tables, channels: Channels { count: kept.len(), columns }, left_out })
+}
+
+const OWN_NAMES: &str = "the model reads its columns by name: give each its own in the first line, or leave it out by \
+                         --columns with the names of others";
+
+/// Whether all files can be read by the names of the columns that were chosen, as the model will have them read: numbers choose
+/// a column whatever its name is, also one that is chosen by its name too.
+fn check_names(folder: &Folder, label: &str, wanted: &[String], names: &[String]) -> Result<(), TrainError> {
+    if let Some(name) = names.iter().enumerate().find_map(|(at, name)| names[..at].contains(name).then_some(name)) {
+        let reason = format!("--columns chooses column `{name}` twice, or two columns of that name; {OWN_NAMES}");
+        return Err(TrainError::data(folder.locate(0), reason));
+    }
+    if names.is_empty() || names == wanted {
+        return Ok(());
+    }
+    let read = read_all(folder, |bytes| Csv::decode_columns(bytes, label, names).map(|_| ()));
+    read.map(|_| ()).map_err(|e| TrainError::data(e, OWN_NAMES))
 }
 
 /// Reads recordings with the channels of others.
@@ -122,7 +132,7 @@ pub fn read(folder: &Folder, label: &str, wanted: &[String]) -> Result<Recording
 /// # Errors
 /// A file that is no CSV, with the line, or has not those channels.
 pub fn read_as(folder: &Folder, label: &str, channels: &Channels) -> Result<Vec<Csv>, TrainError> {
-    let tables = read_all(folder, label, &channels.columns)?;
+    let tables = read_all(folder, |bytes| Csv::decode_columns(bytes, label, &channels.columns))?;
     match tables.iter().position(|table| table.channels != channels.count) {
         None => Ok(tables),
         Some(index) => {
@@ -132,12 +142,22 @@ pub fn read_as(folder: &Folder, label: &str, channels: &Channels) -> Result<Vec<
     }
 }
 
-fn read_all(folder: &Folder, label: &str, columns: &[String]) -> Result<Vec<Csv>, TrainError> {
-    let read = |index: usize| -> Result<Csv, TrainError> {
+fn read_all<T: Send>(folder: &Folder, decode: impl Fn(&[u8]) -> Result<T, Error> + Sync) -> Result<Vec<T>, TrainError> {
+    let read = |index: usize| -> Result<T, TrainError> {
         let sample = folder.read(index)?;
-        Ok(Csv::decode_columns(&sample.bytes, label, columns).map_err(|e| e.in_file(folder.locate(index)))?)
+        Ok(decode(&sample.bytes).map_err(|e| e.in_file(folder.locate(index)))?)
     };
     (0..folder.len()).into_par_iter().map(read).collect()
+}
+
+/// An error about the content of a column, which need not be read, says so.
+fn advised(error: Error) -> Error {
+    match error {
+        Error::Csv { line, reason } if reason.starts_with("column ") => {
+            Error::Csv { line, reason: format!("{reason}; --columns names those to learn from") }
+        }
+        other => other,
+    }
 }
 
 /// Puts the columns of recording `index` in the order of the first's.
@@ -147,7 +167,12 @@ fn align(table: &mut Csv, first: &Csv, folder: &Folder, index: usize) -> Result<
         let reason = format!("{here} where {} has {there}; --columns names those that all have", folder.locate(0));
         TrainError::data(folder.locate(index), reason)
     };
-    if table.channels != first.channels || table.header.is_empty() != first.header.is_empty() {
+    if table.header.is_empty() != first.header.is_empty() {
+        let (here, there) = if first.header.is_empty() { ("a", "none") } else { ("no", "one") };
+        let reason = format!("{here} first line of names, and {} has {there}; give all files one", folder.locate(0));
+        return Err(TrainError::data(folder.locate(index), reason));
+    }
+    if table.channels != first.channels {
         return Err(other(table));
     }
     if table.header != first.header {
@@ -160,8 +185,9 @@ fn align(table: &mut Csv, first: &Csv, folder: &Folder, index: usize) -> Result<
 
 /// Why a column is no channel, if it is none.
 fn reason(tables: &[Csv], name: Option<&String>, at: usize) -> Option<&'static str> {
-    if name.is_some_and(|name| is_clock(name)) {
-        return Some("its name says that it tells when a row was recorded");
+    let clock = name.and_then(|name| clock::of(name));
+    if clock == Some(Clock::Surely) {
+        return Some(clock::REASON);
     }
     let (mut rises, mut falls) = (0u64, 0u64);
     for table in tables {
@@ -171,10 +197,15 @@ fn reason(tables: &[Csv], name: Option<&String>, at: usize) -> Option<&'static s
             falls += u64::from(after < before);
         }
     }
+    let (one_in, least) = match clock {
+        Some(Clock::Perhaps) => (ONE_IN_NAMED, 1),
+        _ => (ONE_IN, LEAST_STEPS),
+    };
+    let hardly = |other: u64| other == 0 || other.saturating_mul(one_in) < rises + falls;
     match (rises, falls) {
         (0, 0) => Some("it changes in no recording"),
-        (LEAST_STEPS.., 0) => Some("it only rises with the row, in every recording"),
-        (0, LEAST_STEPS..) => Some("it only falls with the row, in every recording"),
+        _ if rises >= least && hardly(falls) => Some("it only rises with the row, in every recording"),
+        _ if falls >= least && hardly(rises) => Some("it only falls with the row, in every recording"),
         _ => None,
     }
 }
@@ -196,16 +227,6 @@ mod tests {
         let read = read(&listing, Csv::LABEL, &[]).map_err(|e| e.to_string())?;
         assert!(read.tables.iter().all(|table| table.channels == read.channels.count));
         Ok((read.channels.columns, read.left_out))
-    }
-
-    #[test]
-    fn clocks_are_known_by_their_names() {
-        for name in ["time", "Timestamp", "T", "INDEX", "Time (s)", "time_ms", "Unnamed: 0", "", "seconds_elapsed"] {
-            assert!(is_clock(name), "{name}");
-        }
-        for name in ["ax", "t1", "temperature", "timely", "reaction time", "s", "ms2", "x t"] {
-            assert!(!is_clock(name), "{name}");
-        }
     }
 
     /// Rows of a clock, a counter, a channel, what never changes, and a channel that never changes in this file.
@@ -255,14 +276,57 @@ mod tests {
         assert!(narrow.contains("a.csv") && narrow.contains("2 columns (x, y); the training data have 1"), "{narrow}");
 
         let error = |second: &str| columns(&[("a.csv", "x,y\n1,2\n3,1\n2,4\n"), ("b.csv", second)]).unwrap_err();
-        for other in ["x,z\n1,2\n", "x,y,z\n1,2,3\n", "1,2\n"] {
+        for other in ["x,z\n1,2\n", "x,y,z\n1,2,3\n"] {
             let said = error(other);
             assert!(said.contains("b.csv: ") && said.contains("a.csv has 2 columns (x, y); --columns"), "{said}");
         }
+        let unnamed = error("1,2\n");
+        assert!(
+            unnamed.contains("b.csv: no first line of names, and") && unnamed.contains("a.csv has one"),
+            "{unnamed}"
+        );
         let none = columns(&[("a.csv", "time,x\n1,2\n3,2\n")]).unwrap_err();
         assert!(none.contains("no channel is left (--columns") && none.contains("`x` is left out"), "{none}");
         let twice = columns(&[("a.csv", "x,x\n1,2\n0,3\n3,2\n")]).unwrap_err();
-        assert!(twice.contains("two columns are called `x`"), "{twice}");
+        assert!(twice.contains("two columns are called `x`; the model reads its columns by name"), "{twice}");
+    }
+
+    #[test]
+    fn chosen_columns_have_names_that_the_model_can_be_read_by() {
+        let (_folder, listing) = recordings(&[("a.csv", "x,y,x,z\n1,2,3,4\n3,1,2,4\n")]);
+        let chosen = |names: &[&str]| {
+            let names = Vec::from_iter(names.iter().map(|&name| name.to_owned()));
+            read(&listing, Csv::LABEL, &names).map(|read| read.channels.columns).map_err(|e| e.to_string())
+        };
+        assert_eq!(chosen(&["4", "y"]).unwrap(), ["z", "y"]);
+        for twice in [&["1", "3"][..], &["2", "y"], &["1", "y"]] {
+            let said = chosen(twice).unwrap_err();
+            assert!(said.contains("a.csv: ") && said.contains("give each its own"), "{twice:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn clocks_may_hold_text_and_doubtful_names_are_judged_by_their_numbers() {
+        let rows = |from: i32| -> String {
+            let row = |i: i32| format!("{},2026-11-30 12:00:{i},{},{},{i}\n", (i * 31) % 7, i % 30, 20 + (i * 7) % 3);
+            "x,Timestamp,index,T,ms\n".to_owned() + &(from..from + 60).map(row).collect::<String>()
+        };
+        let (kept, left_out) = columns(&[("a.csv", &rows(0)), ("b.csv", &rows(60))]).unwrap();
+        assert_eq!(kept, ["x", "T"], "{left_out:?}");
+        assert!(left_out[0].contains("`Timestamp` is left out: its name"), "{left_out:?}");
+        assert!(left_out[1].contains("`index` is left out: it only rises"), "{left_out:?}");
+        let other = columns(&[("a.csv", "x,who\n1,Ann\n2,Bob\n")]).unwrap_err();
+        assert!(other.contains("'Ann', not a number; --columns names those to learn from"), "{other}");
+    }
+
+    #[test]
+    fn a_counter_may_wrap() {
+        let rows = |step: i32| (0..300).map(|i| format!("{},{}\n", (i * step) % 256, (i * 31) % 7)).collect::<String>();
+        let text = "count,x\n".to_owned() + &rows(1);
+        assert_eq!(columns(&[("a.csv", &text)]).unwrap().0, ["x"]);
+        // An angle that turns by 8 degrees a row falls more often.
+        let text = "angle,x\n".to_owned() + &rows(8);
+        assert_eq!(columns(&[("a.csv", &text)]).unwrap().0, ["angle", "x"]);
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Pictures {
 /// The first `each` files of every class of `folder`, which is at `path`.
 fn first(path: &Path, mut folder: Folder, each: usize) -> Result<Folder, TrainError> {
     let labels = folder.classes().to_vec();
-    check_classes(&path.display().to_string(), &labels, &classes(&folder), "training samples")?;
+    check_classes(&path.display().to_string(), &labels, &classes(&folder), "training samples", 2, "")?;
     let mut seen = vec![0; labels.len()];
     folder.retain(|entry| {
         let seen = &mut seen[entry.label.unwrap_or(0)];

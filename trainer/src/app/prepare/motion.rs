@@ -93,7 +93,7 @@ fn windows(config: &Config, files: Option<Files>, assemble: Assemble) -> Result<
                 return Err(rows_have_classes(&listings.train, column, 0));
             }
             let Listings { train, test } = config.source.labelled(listings)?;
-            check_listing(&config.source, &train, test.as_ref(), "recordings", assemble.progress)?;
+            check_listing(config, &train, test.as_ref(), "recordings", assemble.progress)?;
             let samples = Motion::cut(&train, column, &tables, frames)?;
             let cut = |test| Motion::cut(&test, column, &columns::read_as(&test, column, &channels)?, frames);
             (train.classes().to_vec(), samples, test.map(cut).transpose()?, Some(channels))
