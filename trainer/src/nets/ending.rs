@@ -3,31 +3,46 @@
 //! A sigmoid under the loss's softmax leaves each class between `1 / (1 + (K - 1) e)` and `e / (e + K - 1)`, a ReLU under its
 //! sigmoid answers yes to everything; dropout at the end erases answers. Nothing fails, and nothing is learned.
 
+use std::collections::HashMap;
+
 use super::{LayerSpec, NetError};
 use crate::layers::activation::Function;
 
 /// Refuses a list of layers that ends in something that bounds or drops its numbers, whatever shapes they have. A batch
-/// normalization may end a net: it has a trained scale and shift of its own.
+/// normalization may end a net: it has a trained scale and shift of its own. Branches are followed to what they go back to;
+/// a sum is free if one of its two sides is.
 ///
 /// # Errors
 /// [`NetError::Layer`] with the layer, the reason and what to do.
 pub(crate) fn check(layers: &[LayerSpec]) -> Result<(), NetError> {
-    // Pools and flattening keep the bounds of what they are given.
-    let keeps = |layer: &LayerSpec| {
-        matches!(
-            layer,
-            LayerSpec::Flatten(_)
-                | LayerSpec::MaxPool(_)
-                | LayerSpec::AveragePool(_)
-                | LayerSpec::GlobalMaxPool(_)
-                | LayerSpec::GlobalAveragePool(_)
-        )
-    };
-    let Some((at, last)) = layers.iter().enumerate().rfind(|(_, layer)| !keeps(layer)) else { return Ok(()) };
-    match reason(last) {
-        Some(reason) => Err(NetError::Layer { layer: last.name_at(at), reason }),
-        None => Ok(()),
+    let Some(last) = layers.len().checked_sub(1) else { return Ok(()) };
+    if matches!(layers[last], LayerSpec::Branch(_)) {
+        let reason = "ends the net, and goes back to an earlier layer for nothing; put behind it what is to follow, or leave \
+                      it out";
+        return Err(NetError::Layer { layer: layers[last].name_at(last), reason: reason.into() });
     }
+    // Of what each layer gives, the layer that bounds it. Names that nobody has are refused when the net is built.
+    let mut bound: Vec<Option<usize>> = Vec::with_capacity(layers.len());
+    let mut places = HashMap::new();
+    for (at, layer) in layers.iter().enumerate() {
+        let above = bound.last().copied().flatten();
+        let earlier = |name: &String| places.get(name).and_then(|&at: &usize| bound[at]);
+        let now = match layer {
+            // Pools and flattening keep the bounds of what they are given.
+            LayerSpec::Flatten(_)
+            | LayerSpec::MaxPool(_)
+            | LayerSpec::AveragePool(_)
+            | LayerSpec::GlobalMaxPool(_)
+            | LayerSpec::GlobalAveragePool(_) => above,
+            LayerSpec::Branch(branch) => earlier(&branch.from),
+            LayerSpec::Add(add) if add.activation.is_none() => above.and(earlier(&add.of)),
+            _ => reason(layer).map(|_| at),
+        };
+        bound.push(now);
+        places.insert(layer.name_at(at), at);
+    }
+    let end = bound[last].and_then(|at| Some((layers[at].name_at(at), reason(&layers[at])?)));
+    end.map_or(Ok(()), |(layer, reason)| Err(NetError::Layer { layer, reason }))
 }
 
 fn reason(last: &LayerSpec) -> Option<String> {
@@ -111,6 +126,22 @@ mod tests {
                 format!(r#"{dense}, {{"kind": "add", "of": "input", "activation": "leaky-relu"}}"#),
                 ["`add2`", "leaky", "`activation`"],
             ),
+            (
+                // `head` is free, but what is branched off from is not.
+                format!(
+                    r#"{{"kind": "dense", "name": "a", "activation": "tanh"}}, {dense}, {{"kind": "branch", "from": "a"}},
+                    {{"kind": "flatten"}}"#
+                ),
+                ["`a`", "a tanh", "`activation`"],
+            ),
+            (
+                format!(
+                    r#"{{"kind": "dense", "name": "a", "activation": "relu"}}, {{"kind": "dense", "name": "b", "activation":
+                    "sigmoid"}}, {{"kind": "add", "of": "a"}}"#
+                ),
+                ["`a`", "a ReLU", "`activation`"],
+            ),
+            (format!(r#"{dense}, {{"kind": "branch", "from": "head"}}"#), ["`branch2`", "goes back", "leave it out"]),
             (r#"{"kind": "gru", "hidden": 3, "layers": 2}"#.to_owned(), ["`gru1`", "-1 and 1", "`dense`"]),
             (r#"{"kind": "rnn", "hidden": 3, "every_step": true}"#.to_owned(), ["`rnn1`", "-1 and 1", "`dense`"]),
         ] {
@@ -122,6 +153,7 @@ mod tests {
             format!(r#"{dense}, {{"kind": "batch-norm"}}"#),
             format!(r#"{{"kind": "convolution", "outputs": 3}}, {pool}"#),
             format!(r#"{dense}, {{"kind": "add", "of": "input"}}"#),
+            format!(r#"{{"kind": "dense", "name": "a", "activation": "relu"}}, {dense}, {{"kind": "add", "of": "a"}}"#),
         ] {
             assert_eq!(check_text(&layers), Ok(()), "{layers}");
         }
