@@ -131,8 +131,8 @@ struct Prepared {
 }
 
 impl Sounds {
-    /// Decodes a listing in parallel; without `rate` that of most clips holds, 16 kHz at most, and of two that are of as many
-    /// the lower. Clips of another rate are resampled.
+    /// Decodes a listing in parallel; without `rate` that of most clips holds, 16 kHz at most and no less than the front end
+    /// takes, and of two that are of as many the lower. Clips of another rate are resampled.
     pub fn decode(folder: &Folder, rate: Option<u32>) -> Result<Decoded, TrainError> {
         let read = |index: usize| -> Result<Pcm, TrainError> {
             let sample = folder.read(index)?;
@@ -142,7 +142,7 @@ impl Sounds {
         let mut rates = BTreeMap::<u32, usize>::new();
         decoded.iter().for_each(|pcm| *rates.entry(pcm.rate).or_default() += 1);
         let usual = rates.iter().max_by_key(|&(&rate, &clips)| (clips, Reverse(rate)));
-        let rate = rate.unwrap_or_else(|| usual.map_or(MOST, |(&rate, _)| rate.min(MOST)));
+        let rate = rate.unwrap_or_else(|| usual.map_or(MOST, |(&rate, _)| rate.clamp(*RATES.start(), MOST)));
         let clips = decoded
             .into_par_iter()
             .enumerate()
@@ -291,6 +291,11 @@ mod tests {
         assert_eq!(decoded(&[16_000, 8000, 8000, 11_025, 8000]), (8000, vec![(11_025, 1), (16_000, 1)]));
         assert_eq!(decoded(&[16_000, 8000, 16_000, 8000]).0, 8000, "of as many the lower");
         assert_eq!(decoded(&[48_000, 48_000, 8000]), (16_000, vec![(8000, 1), (48_000, 2)]));
+        assert_eq!(
+            decoded(&[2000, 2000, 8000]),
+            (4000, vec![(2000, 2), (8000, 1)]),
+            "the lowest that the front end takes"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use escarp_media::{Folder, Kind};
 
 use super::{Prepared, arch, boxed, open, stratified};
 use crate::config::Config;
-use crate::data::sound::{Decoded, Features, Sounds};
+use crate::data::sound::{Decoded, Features, RATES, Sounds};
 use crate::data::source::Listings;
 use crate::error::TrainError;
 use crate::nets::{LayerSpec, Shape};
@@ -59,6 +59,9 @@ fn say_resampled(which: &str, folder: &Folder, rate: u32, resampled: &[(u32, usi
     if count > 0 {
         let of: Vec<String> = resampled.iter().map(|(rate, clips)| format!("{clips} of {rate} Hz")).collect();
         let (all, of) = (folder.len(), of.join(", "));
-        progress.line(format!("{count} of {all} {which}clips were resampled to {rate} Hz (--rate): {of}"));
+        let least = *RATES.start();
+        let lowest = rate == least && resampled.iter().any(|&(rate, _)| rate < least);
+        let lowest = if lowest { "; lower rates are not supported" } else { "" };
+        progress.line(format!("{count} of {all} {which}clips were resampled to {rate} Hz (--rate): {of}{lowest}"));
     }
 }
