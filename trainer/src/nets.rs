@@ -143,8 +143,14 @@ impl<T: Scalar> Net<T> {
         let loss = loss?;
         self.noise.step += 1;
         let gradient_norm = gradient_norm(&self.trainable());
-        let all = loss.loss + self.activity_loss(batch);
-        Ok(StepStats { loss: all, correct: loss.correct, samples: loss.samples, gradient_norm })
+        let penalty = self.activity_loss(batch);
+        Ok(StepStats {
+            loss: loss.loss + penalty,
+            penalty,
+            correct: loss.correct,
+            samples: loss.samples,
+            gradient_norm,
+        })
     }
 
     /// From the inputs to the loss and its gradients.

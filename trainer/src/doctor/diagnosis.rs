@@ -54,7 +54,7 @@ impl Diagnosis {
         let verdicts = doctor.verdicts();
         let healthy = (!verdicts.is_empty() || doctor.can_tell()).then_some(verdicts.is_empty());
         let (count, observations) = kept.end();
-        let (earlier, summary) = (episodes.over(), doctor.summary());
+        let (earlier, summary) = (episodes.over(&doctor), doctor.summary());
         Ok((Self { observations, count, earlier, summary, verdicts, healthy }, cut))
     }
 

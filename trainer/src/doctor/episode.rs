@@ -30,6 +30,8 @@ impl Episode {
 pub(super) struct Episodes {
     seen: usize,
     asked: usize,
+    /// The step observed last, if it was not asked there.
+    unasked: Option<u64>,
     /// With the number of the question after which each was last said.
     all: Vec<(Episode, usize)>,
 }
@@ -39,9 +41,14 @@ impl Episodes {
     pub fn follow(&mut self, doctor: &Doctor, step: u64) {
         let due = self.seen.is_multiple_of(1 + self.seen / EACH);
         self.seen += 1;
-        if !due {
-            return;
+        match due {
+            true => self.ask(doctor, step),
+            false => self.unasked = Some(step),
         }
+    }
+
+    fn ask(&mut self, doctor: &Doctor, step: u64) {
+        self.unasked = None;
         self.asked += 1;
         let at = self.asked;
         for verdict in doctor.verdicts() {
@@ -53,9 +60,36 @@ impl Episodes {
         }
     }
 
-    /// Those that are over, in order. One that pauses for an observation or two is one.
-    pub fn over(self) -> Vec<Episode> {
+    /// Those that are over now that `doctor` has seen all, in order. One that pauses for an observation or two is one.
+    pub fn over(mut self, doctor: &Doctor) -> Vec<Episode> {
+        // What has come or gone behind the last question must not be missed: the verdicts are of the end.
+        if let Some(step) = self.unasked {
+            self.ask(doctor, step);
+        }
         let over = |(_, last): &(Episode, usize)| *last < self.asked;
         self.all.into_iter().filter(over).map(|(episode, _)| episode).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::record::Observation;
+    use crate::doctor::thresholds::Thresholds;
+
+    /// A loss that stood still and is lost in the last observation, at which it would not be asked any more.
+    #[test]
+    fn the_last_observation_is_asked_of() {
+        let (mut doctor, mut episodes) = (Doctor::new(Thresholds::default()), Episodes::default());
+        for step in 0..=(EACH as u64 + 1) {
+            let loss = if step > EACH as u64 { f64::NAN } else { 2.3 };
+            let seen = Observation { step, baseline_loss: Some(2.3), loss: Some(loss), ..Observation::default() };
+            doctor.observe(&seen);
+            episodes.follow(&doctor, step);
+        }
+        assert_eq!(episodes.unasked, Some(EACH as u64 + 1));
+        let over = episodes.over(&doctor);
+        assert_eq!(over.len(), 1, "slow before, lost at the end: {over:?}");
+        assert_eq!((over[0].illness, over[0].to), (Illness::SlowConvergence, EACH as u64));
     }
 }

@@ -35,7 +35,7 @@ pub struct Observation {
     /// that has only learned the average from one that learns.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
     pub baseline_loss: Option<f64>,
-    /// Mean loss of the batch, or a running mean of it.
+    /// Mean loss of the batch without penalties, or a running mean of it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
     pub loss: Option<f64>,
     /// Share of the batch (or a running mean) that was right.

@@ -103,7 +103,8 @@ impl Fit<'_> {
         let mut stats = self.net.gradients_watched(inputs, targets, settings.label_smoothing, watch)?;
         if !settings.penalty.spares_weights() {
             let mut parameters = self.net.trainable();
-            stats.loss += settings.penalty.add(&mut parameters);
+            let penalty = settings.penalty.add(&mut parameters);
+            (stats.loss, stats.penalty) = (stats.loss + penalty, stats.penalty + penalty);
             stats.gradient_norm = gradient_norm(&parameters);
         }
         Ok(stats)
@@ -126,6 +127,8 @@ impl Fit<'_> {
     /// What the step that is being taken, or has just been, shows.
     fn observation(&self, layers: Vec<LayerHealth>, stats: &StepStats, clipped: bool) -> Observation {
         let plan = &self.state.plan;
+        // Beside what a guess costs there is no place for penalties, unless they are why the numbers are lost.
+        let penalty = if stats.penalty.is_finite() { stats.penalty } else { 0.0 };
         Observation {
             step: plan.step(),
             epoch: Some(self.state.epoch + 1),
@@ -133,7 +136,7 @@ impl Fit<'_> {
             planned_steps: self.job.settings.minutes.is_none().then(|| plan.step() + plan.left()),
             batch: Some(self.samples_in_step() as u32),
             baseline_loss: Some(self.baseline),
-            loss: Some(stats.loss),
+            loss: Some(stats.loss - penalty),
             accuracy: Some(stats.correct as f64 / stats.samples.max(1) as f64),
             rate: Some(self.rate.into()),
             gradient_norm: Some(stats.gradient_norm),

@@ -31,6 +31,8 @@ impl<'a, T> From<&'a ArrayD<T>> for Batch<'a, T> {
 pub struct StepStats {
     /// Mean loss of the batch, with the penalty on activities; not finite when the net has diverged.
     pub loss: f64,
+    /// The part of it that penalties are.
+    pub penalty: f64,
     /// Samples classified rightly.
     pub correct: usize,
     /// Samples in the batch.

@@ -198,7 +198,8 @@ struct Swings {
 
 /// Heights of the falls, each between a rise and the next rise of at least `least`.
 ///
-/// A turning point counts when the curve has moved by `least` away from it, so noise below that makes none.
+/// A turning point counts when the curve has moved by `least` away from it, so noise below that makes none; nor does a curve
+/// that does not move, whatever `least` is.
 fn falls(values: &[f64], least: f64) -> Vec<f64> {
     let Some(&first) = values.first() else { return Vec::new() };
     let (mut low, mut high, mut top) = (first, first, None);
@@ -208,13 +209,13 @@ fn falls(values: &[f64], least: f64) -> Vec<f64> {
             // Rising, or not yet anything: wait for a rise of `least` above the lowest.
             None => {
                 low = value.min(low);
-                if value - low >= least {
+                if value > low && value - low >= least {
                     (top, high) = (Some(()), value);
                 }
             }
             Some(()) => {
                 high = value.max(high);
-                if high - value >= least {
+                if high > value && high - value >= least {
                     found.push(high - value);
                     (top, low) = (None, value);
                 }
@@ -266,5 +267,6 @@ mod tests {
         assert_eq!(falls(&[1.0, 2.0, 1.0, 2.0, 1.5, 1.0], 0.4), [1.0, 0.5]);
         assert_eq!(falls(&[1.0, 1.3, 1.0, 1.3], 0.4), [0.0; 0]);
         assert_eq!(falls(&[], 0.4), [0.0; 0]);
+        assert_eq!(falls(&[0.0; 9], 0.0), [0.0; 0], "a loss of nothing stands still");
     }
 }
