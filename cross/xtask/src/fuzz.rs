@@ -89,19 +89,24 @@ fn build(jobs: &mut Jobs, root: &Path, target: &Path) -> Result<Places, Error> {
 fn list(program: &Path) -> Result<Vec<Target>, Error> {
     let output = Command::new(program).env(run::TARGET, "list").output();
     let output = output.map_err(|source| Error::Start { program: program.display().to_string(), source })?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(targets(&text))
+    let found = targets(&String::from_utf8_lossy(&output.stdout));
+    if !output.status.success() || found.is_empty() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let (program, status) = (program.display(), output.status);
+        return Err(Error::Rule(format!("{program} does not list its targets ({status}) {said}")));
+    }
+    Ok(found)
 }
 
 fn targets(text: &str) -> Vec<Target> {
     let target = |line: &str| {
-        let (name, longest) = line.split_once(' ')?;
+        let (name, longest) = line.split_once(' ').filter(|(_, longest)| longest.parse::<u32>().is_ok())?;
         Some(Target { name: name.into(), longest: longest.into() })
     };
     text.lines().filter_map(target).collect()
 }
 
-/// Keeps every core busy until the queue is done.
+/// Keeps every core busy until the queue is done. After an error no process is left running.
 fn work(places: &Places, queue: &[&Target], cores: usize, each: Duration) -> Result<Vec<Done>, Error> {
     let (mut running, mut done): (Vec<Run>, Vec<Done>) = (Vec::new(), Vec::new());
     let mut next = queue.iter().enumerate();
@@ -179,6 +184,7 @@ mod tests {
     #[test]
     fn the_program_lists_its_targets() {
         let target = |name: &str, longest: &str| Target { name: name.into(), longest: longest.into() };
+        assert!(targets("thread panicked\n\n").is_empty());
         assert_eq!(targets("model 4096\ntar 16384\n\n"), [target("model", "4096"), target("tar", "16384")]);
     }
 }

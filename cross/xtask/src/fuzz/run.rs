@@ -96,7 +96,6 @@ impl Run {
     /// If it ended for another reason than time, an interruption or a find: its log says why.
     pub fn ended(&mut self, places: &Places) -> Result<Option<Done>, Error> {
         let Some(status) = self.child.try_wait().map_err(file(&places.program))? else { return Ok(None) };
-        let _ = std::fs::remove_dir_all(&self.scratch);
         let text = String::from_utf8_lossy(&std::fs::read(&self.log).map_err(file(&self.log))?).into_owned();
         let find = find(&text).map(PathBuf::from);
         if !status.success() && find.is_none() && !super::INTERRUPTED.load(std::sync::atomic::Ordering::Relaxed) {
@@ -110,6 +109,15 @@ impl Run {
             corpus: count(&self.corpus),
             find,
         }))
+    }
+}
+
+impl Drop for Run {
+    /// Of one that has ended nothing is left to kill.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.scratch);
     }
 }
 
