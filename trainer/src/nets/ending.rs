@@ -135,10 +135,9 @@ mod tests {
                 ["`a`", "a tanh", "`activation`"],
             ),
             (
-                format!(
-                    r#"{{"kind": "dense", "name": "a", "activation": "relu"}}, {{"kind": "dense", "name": "b", "activation":
-                    "sigmoid"}}, {{"kind": "add", "of": "a"}}"#
-                ),
+                r#"{"kind": "dense", "name": "a", "activation": "relu"}, {"kind": "dense", "name": "b", "activation":
+                "sigmoid"}, {"kind": "add", "of": "a"}"#
+                    .to_owned(),
                 ["`a`", "a ReLU", "`activation`"],
             ),
             (format!(r#"{dense}, {{"kind": "branch", "from": "head"}}"#), ["`branch2`", "goes back", "leave it out"]),
