@@ -185,6 +185,10 @@ mod tests {
     fn the_program_lists_its_targets() {
         let target = |name: &str, longest: &str| Target { name: name.into(), longest: longest.into() };
         assert!(targets("thread panicked\n\n").is_empty());
+        for silent in ["true", "false"] {
+            let error = list(Path::new(silent)).unwrap_err().to_string();
+            assert!(error.contains("does not list its targets"), "{error}");
+        }
         assert_eq!(targets("model 4096\ntar 16384\n\n"), [target("model", "4096"), target("tar", "16384")]);
     }
 }

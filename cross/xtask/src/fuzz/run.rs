@@ -142,6 +142,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_is_let_go_of_is_ended() {
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let id = child.id().to_string();
+        let nowhere = PathBuf::from("no such folder");
+        let (log, corpus, scratch) = (nowhere.clone(), nowhere.clone(), nowhere);
+        drop(Run { child, name: String::new(), log, corpus, began: Instant::now(), scratch });
+        let lives = Command::new("kill").args(["-0", &id]).stderr(Stdio::null()).status().unwrap();
+        assert!(!lives.success());
+    }
+
+    #[test]
     fn logs_say_how_much_was_tried_and_what_was_found() {
         let log = "INFO: Seed: 1\n#2\tINITED cov: 3\n#512\tpulse  cov: 9\n==7== ERROR: libFuzzer: deadly signal\n\
                    artifact_prefix='/x/'; Test unit written to /x/tar-crash-ab\n";
