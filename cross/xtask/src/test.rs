@@ -12,8 +12,10 @@ pub const CPUS: [&str; 5] = ["cortex-a57", "cortex-a72", "cortex-a53", "cortex-a
 
 /// What the runtime's tests run on every CPU: all but those on hostile bytes, which test the parser and take minutes under
 /// QEMU for each CPU.
-const RUNTIME_TESTS: [&str; 11] =
-    ["--lib", "--test", "kernels", "--test", "session", "--test", "steps", "--test", "no_alloc", "--test", "refused"];
+const RUNTIME_TESTS: [&str; 13] = [
+    "--lib", "--test", "kernels", "--test", "session", "--test", "steps", "--test", "no_alloc", "--test", "refused",
+    "--test", "written",
+];
 
 /// Runs the checks; `quick` leaves out clippy, the documentation and three of the five CPUs.
 pub fn test(jobs: &mut Jobs, root: &Path, target: &Path, toolchain: &Toolchain, quick: bool) -> Result<(), Error> {
