@@ -92,10 +92,11 @@ impl FolderSamples {
         let mut samples =
             FolderSamples { starts: vec![0], recent: Mutex::default(), folder, front_end, shape, labelled };
         let count = |file| if samples.folder_holds_images() { Ok(1) } else { Ok(samples.read(file)?.count()) };
-        let counts: Vec<usize> = (0..samples.folder.len()).into_par_iter().map(count).collect::<Result<_, Error>>()?;
+        // All first: of several wrong files the first is named, whichever thread is the fastest.
+        let counts: Vec<Result<usize, Error>> = (0..samples.folder.len()).into_par_iter().map(count).collect();
         let mut total = 0usize;
         for count in counts {
-            total = total.saturating_add(count);
+            total = total.saturating_add(count?);
             samples.starts.push(total);
         }
         Ok(samples)

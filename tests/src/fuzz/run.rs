@@ -46,11 +46,12 @@ pub fn checkpoint(data: &[u8]) {
 /// Settings of a run on recordings that is to be continued, from its checkpoint and from the beginning.
 pub fn config(data: &[u8]) {
     let Ok(mut config) = serde_json::from_slice::<Config>(data) else { return };
-    let again = serde_json::to_vec(&config).expect("what was read can be written");
-    assert!(serde_json::from_slice::<Config>(&again).is_ok_and(|c| c == config), "written, it reads as something else");
+    // A rate beyond f32 is infinite, which JSON has no number for; no run is begun with it.
     if bounds::check(&config.task, &config.settings).is_err() {
         return;
     }
+    let again = serde_json::to_vec(&config).expect("what was read can be written");
+    assert!(serde_json::from_slice::<Config>(&again).is_ok_and(|c| c == config), "written, it reads as something else");
     let Task::Motion { frames, ref net, .. } = config.task else { return };
     let net = serde_json::to_value(net).expect("what was read can be written");
     if u64::from(frames).max(largest(&net)) > LARGEST || config.source.data.as_os_str() == BUILTIN {

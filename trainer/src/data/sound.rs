@@ -138,7 +138,9 @@ impl Sounds {
             let sample = folder.read(index)?;
             Ok(Pcm::decode(&sample.bytes).map_err(|e| e.in_file(folder.locate(index)))?)
         };
-        let decoded: Vec<Pcm> = (0..folder.len()).into_par_iter().map(read).collect::<Result<_, _>>()?;
+        // All first: of several wrong files the first is named, whichever thread is the fastest.
+        let decoded: Vec<Result<Pcm, TrainError>> = (0..folder.len()).into_par_iter().map(read).collect();
+        let decoded: Vec<Pcm> = decoded.into_iter().collect::<Result<_, _>>()?;
         let mut rates = BTreeMap::<u32, usize>::new();
         decoded.iter().for_each(|pcm| *rates.entry(pcm.rate).or_default() += 1);
         let usual = rates.iter().max_by_key(|&(&rate, &clips)| (clips, Reverse(rate)));
