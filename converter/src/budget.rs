@@ -2,7 +2,7 @@
 //!
 //! A few bytes of ONNX can ask for a lot: empty messages, constants that are filled, repeated and joined, one constant as the
 //! weights of many layers. So each of these is charged, before it is allocated, with what it takes: the decoded protobuf
-//! ([`crate::wire`]), every constant, every layer's weights as floats and as they are packed. What is freed later is not given
+//! (`wire.rs`), every constant, every layer's weights as floats and as they are packed. What is freed later is not given
 //! back: the sum also bounds the time.
 
 use std::cell::Cell;

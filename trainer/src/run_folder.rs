@@ -9,7 +9,7 @@
 //! | `metrics.jsonl` | one JSON object for each epoch |
 //! | `healthy.ckpt`, `before-repair-N.*` | with `--repair`: where to go back to, and what was measured before |
 //! | `repair.json` | the settings of a [repair](crate::repair) that was cut short: `--resume` makes it |
-//! | `health.jsonl`, `report.html` | what the [doctor](crate::doctor) saw, and what it thinks |
+//! | `health.jsonl`, `report.html` | what the [doctor] saw, and what it thinks |
 //! | `events.out.tfevents.*` | the same and more for TensorBoard |
 
 use std::fs::{File, OpenOptions};
