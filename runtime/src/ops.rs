@@ -203,6 +203,36 @@ impl Step {
     }
 }
 
+impl From<ConvStep> for Step {
+    fn from(step: ConvStep) -> Step {
+        Step::Conv(step)
+    }
+}
+
+impl From<LinearStep> for Step {
+    fn from(step: LinearStep) -> Step {
+        Step::Linear(step)
+    }
+}
+
+impl From<AddStep> for Step {
+    fn from(step: AddStep) -> Step {
+        Step::Add(step)
+    }
+}
+
+impl From<PoolStep> for Step {
+    fn from(step: PoolStep) -> Step {
+        Step::Pool(step)
+    }
+}
+
+impl From<GruStep> for Step {
+    fn from(step: GruStep) -> Step {
+        Step::Gru(step)
+    }
+}
+
 /// What one run does: the totals that a header states and the loader compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
