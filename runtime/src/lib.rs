@@ -47,7 +47,7 @@ pub mod tables;
 mod written;
 
 pub use arena::{Aligned, Arena};
-pub use cpu::{Cpu, Isa};
+pub use cpu::{Core, Cpu, Isa};
 pub use error::{Error, Field, MetaError, StepError, TensorError};
 pub use format::{Dtype, Tensor, arena_len};
 pub use model::{Model, State};
