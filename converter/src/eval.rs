@@ -1,10 +1,6 @@
 //! The f32 meaning of a [`Graph`], every tensor in sight: calibration and layer errors are measured against it.
 
-use crate::{
-    budget::evaluators,
-    graph::{Graph, TensorId},
-    ops::Op,
-};
+use crate::{budget::evaluators, graph::Graph, ops::Op, shape::TensorId};
 
 /// Runs one graph again and again on the same buffers.
 pub struct Evaluator<'g> {

@@ -5,8 +5,9 @@
 
 use crate::{
     error::Error,
-    graph::{Graph, Node, TensorId},
+    graph::{Graph, Node},
     ops::{Op, conv::Conv},
+    shape::TensorId,
 };
 
 /// Folds scales, limits and residual sums, and drops nodes that nothing reads. One pass: what a node can be folded into stands

@@ -9,13 +9,8 @@ pub use escarp_runtime::meta::OutputKind;
 use crate::{
     metadata::Metadata,
     ops::{Op, conv, pool},
+    shape::{Shape, TensorId, show_shape},
 };
-
-/// Index of a tensor of a [`Graph`].
-pub type TensorId = usize;
-
-/// `[height, width, channels]`; a vector is `[1, 1, n]`. Batch is one; time is outside.
-pub type Shape = [usize; 3];
 
 /// A tensor: the input, or what one node makes.
 #[derive(Clone, Debug)]
@@ -133,11 +128,6 @@ impl Graph {
         };
         self.nodes.iter().map(of).sum()
     }
-}
-
-/// `HxWxC`
-pub fn show_shape([h, w, c]: Shape) -> String {
-    if h * w == 1 { c.to_string() } else { format!("{h}x{w}x{c}") }
 }
 
 impl fmt::Display for Graph {

@@ -10,12 +10,13 @@ use tract_onnx::pb;
 
 use crate::{
     budget::{Budget, RANK, VALUES},
-    constant::{self, Constant},
+    constant::Constant,
     error::Error,
-    graph::{self, Graph, InputLayout, OutputKind, Shape, TensorId},
+    graph::{self, Graph, InputLayout, OutputKind},
     metadata::FrontEnd,
     onnx::{self, Node},
     ops::{self, Op},
+    shape::{Shape, TensorId},
     view::{Axis, View},
 };
 
@@ -145,7 +146,7 @@ fn size([h, w, c]: Shape, steps: usize) -> u64 {
 }
 
 fn known(operator: &str) -> bool {
-    constant::folds(operator)
+    ops::constants::folds(operator)
         || matches!(
             operator,
             "Conv"
@@ -237,7 +238,7 @@ impl Importer<'_> {
         if node.operator() == "Shape" {
             return self.shape(node);
         }
-        if constant::folds(node.operator()) {
+        if ops::constants::folds(node.operator()) {
             // An input that is left out keeps its place, empty.
             let constants: Option<Vec<Option<&Constant>>> = node
                 .inputs()
@@ -249,7 +250,7 @@ impl Importer<'_> {
                 })
                 .collect();
             if let Some(constants) = constants {
-                let folded = constant::fold(node, &constants, &self.budget)?;
+                let folded = ops::constants::fold(node, &constants, &self.budget)?;
                 return self.name(node, 0, Value::Constant(folded));
             }
         }

@@ -8,6 +8,7 @@
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers of our own"))]
 
+mod axes;
 pub mod budget;
 pub mod calibrate;
 pub mod constant;
@@ -34,6 +35,7 @@ pub mod ranges;
 pub mod report;
 pub mod samples;
 pub mod scale;
+mod shape;
 pub mod view;
 mod wire;
 

@@ -6,10 +6,11 @@ use rayon::prelude::*;
 use crate::{
     error::Error,
     eval::{Evaluator, share},
-    graph::{Graph, show_shape},
+    graph::Graph,
     oracle::FloatRunner,
     plan::Plan,
     samples::Samples,
+    shape::show_shape,
 };
 
 /// One sample's answers.

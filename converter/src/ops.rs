@@ -1,10 +1,11 @@
 //! The operators. One file each: reading it from ONNX, its f32 meaning, its quantization, its int8 meaning.
 
-use crate::graph::Shape;
+use crate::shape::Shape;
 
 pub mod activation;
 pub mod add;
 pub mod affine;
+pub mod constants;
 pub mod conv;
 pub mod gru;
 pub mod linear;

@@ -5,9 +5,10 @@ use std::fmt;
 use escarp_media::visible;
 
 use crate::{
-    graph::{OutputKind, Shape, TensorId, show_shape},
+    graph::OutputKind,
     ops::conv::Geometry,
     scale::Scale,
+    shape::{Shape, TensorId, show_shape},
 };
 
 /// An int8 tensor.

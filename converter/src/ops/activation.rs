@@ -1,6 +1,6 @@
 //! Relu and Clip, and the Softmax or Sigmoid at the end that is taken off.
 
-use crate::{error::Error, graph::OutputKind, import::Importer, onnx::Node, ops::Op};
+use crate::{axes, error::Error, graph::OutputKind, import::Importer, onnx::Node, ops::Op};
 
 /// `y = clamp(x, min, max)`.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,7 @@ pub fn import_final(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         let rank = x.dims.len();
         // Before operator set 13 the axis starts a flattened tail; with all classes in the last dimension both mean the same.
         let default = if node.opset < 13 { 1 } else { -1 };
-        let axis = crate::constant::axis(node, "axis", node.int("axis")?.unwrap_or(default), rank)?;
+        let axis = axes::axis(node, "axis", node.int("axis")?.unwrap_or(default), rank)?;
         let alone = x.dims.iter().enumerate().all(|(i, d)| i == axis || d.length == 1);
         if !alone {
             return Err(node.unsupported("axis", axis, "the classes, all other dimensions being 1"));

@@ -6,10 +6,10 @@ use ndarray::{ArrayView2, linalg::general_mat_mul};
 
 use crate::{
     error::Error,
-    graph::Shape,
     import::Importer,
     onnx::Node,
     ops::Op,
+    shape::Shape,
     view::{Axis, View},
 };
 

@@ -1,15 +1,15 @@
 //! MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, and ReduceMean over height and width.
 
 use crate::{
-    constant,
+    axes,
     error::Error,
-    graph::Shape,
     import::Importer,
     onnx::Node,
     ops::{
         Op,
         conv::{self, Geometry},
     },
+    shape::Shape,
     view::{Axis, View},
 };
 
@@ -102,7 +102,7 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 pub fn import_reduce_mean(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
     let x = importer.view(node, 0)?;
-    let axes = constant::axes(node, importer.constant(node, 1)?, x.dims.len())?.unwrap_or_default();
+    let axes = axes::axes(node, importer.constant(node, 1)?, x.dims.len())?.unwrap_or_default();
     let over: Vec<Axis> = axes.iter().flat_map(|&a| x.dims[a].axes.iter().copied()).collect();
     let wanted: Vec<Axis> = [Axis::Height, Axis::Width].into_iter().filter(|&a| x.length(a) > 1).collect();
     if axes.is_empty() || over.len() != wanted.len() || !wanted.iter().all(|a| over.contains(a)) {

@@ -3,8 +3,13 @@
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, ShapeError, Slice, concatenate};
 use tract_onnx::pb::tensor_proto::DataType;
 
-use super::{Constant, axes, axis, fits_rank, list, new_axes, permutation, reshape_target};
-use crate::{budget::Budget, error::Error, onnx::Node};
+use crate::{
+    axes::{axes, axis, fits_rank, list, new_axes, permutation, reshape_target},
+    budget::Budget,
+    constant::Constant,
+    error::Error,
+    onnx::Node,
+};
 
 /// Same code for both kinds of element.
 macro_rules! both {
