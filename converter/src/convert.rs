@@ -55,7 +55,7 @@ impl Default for Options {
 }
 
 /// A conversion and how it came about.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Converted {
     /// The model file.
     pub file: Vec<u8>,

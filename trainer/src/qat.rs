@@ -21,7 +21,7 @@ mod int8;
 
 use escarp_converter::graph::Graph;
 use escarp_converter::metadata::FrontEnd;
-use escarp_converter::qgraph::{QOp, Rows};
+use escarp_converter::qgraph::Rows;
 use escarp_converter::scale::Scale;
 use escarp_converter::{Options, calibrate, front_end, quantize};
 use ndarray::{Array2, ArrayD};
@@ -195,17 +195,8 @@ impl StandIn<f32> for Quantizer {
 fn weights(int8: &Int8) -> Vec<(String, Vec<f32>)> {
     let mut all = Vec::new();
     for node in int8.nodes() {
-        match &node.op {
-            QOp::Conv(conv) => {
-                let layer = node.name.strip_suffix(".product").unwrap_or(&node.name);
-                all.push((format!("{layer}.weight"), real(&conv.rows)));
-            }
-            QOp::Gru(gru) => {
-                all.push((format!("{}.weight", node.name), real(&gru.input)));
-                all.push((format!("{}.recurrent", node.name), real(&gru.state)));
-            }
-            QOp::Add(_) | QOp::Pool(_) => {}
-        }
+        let layer = node.name.strip_suffix(".product").unwrap_or(&node.name);
+        all.extend(node.op.rows().into_iter().map(|(name, rows)| (format!("{layer}.{name}"), real(rows))));
     }
     all
 }

@@ -54,6 +54,11 @@ fn folder(operator: &str) -> Option<Folder> {
     FOLDERS.iter().find(|(name, _)| *name == operator).map(|&(_, folder)| folder)
 }
 
+/// The operators that [`fold`] evaluates.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FOLDERS.iter().map(|&(name, _)| name)
+}
+
 /// Is this operator one that [`fold`] can evaluate?
 pub fn folds(operator: &str) -> bool {
     folder(operator).is_some()

@@ -2,14 +2,41 @@
 
 use crate::{
     axes,
+    constant::Constant,
     error::Error,
-    import::Importer,
+    importer::{Hint, Import, Importer},
     onnx::Node,
     view::{Axis, Dim, View},
 };
 
+/// What is read here.
+pub const ONNX: &[(&str, Import)] = &[
+    ("Transpose", Import::new(import).hint(transposed)),
+    ("Reshape", Import::new(import).hint(|_| Hint::ChannelsLastIfOne)),
+    ("Flatten", Import::new(import)),
+    ("Squeeze", Import::new(import)),
+    ("Unsqueeze", Import::new(import)),
+    ("Gather", Import::new(import_gather).remark("last step")),
+    ("Identity", Import::new(import)),
+    ("Dropout", Import::new(import)),
+    ("Shape", Import::new(import_shape).hint(|_| Hint::NoReader)),
+];
+
+/// Keras models begin with a Transpose to channels first, or with one channel a Reshape, which does the same.
+fn transposed(node: &Node) -> Hint {
+    let channels_first = node.ints("perm").is_ok_and(|perm| perm == Some(&[0, 3, 1, 2]));
+    if channels_first { Hint::ChannelsLast } else { Hint::Nothing }
+}
+
+/// The shape of anything is a constant once the batch is one and the sequence has a length.
+fn import_shape(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&[])?;
+    let lengths = importer.lengths(node, 0)?;
+    importer.define_constant(node, 0, Constant::from_shape(&lengths))
+}
+
 /// Transpose, Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout.
-pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let x = importer.view(node, 0)?;
     let lengths = x.lengths();
     let one = Dim { length: 1, axes: vec![] };
@@ -71,7 +98,7 @@ fn cut(node: &Node, x: &View, lengths: &[usize]) -> Result<View, Error> {
 }
 
 /// Gather of the last time step: the state after the whole sequence is what a streaming step leaves behind.
-pub fn import_gather(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+fn import_gather(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&["axis"])?;
     let x = importer.view(node, 0)?;
     let along = axes::axis(node, "axis", node.int("axis")?.unwrap_or(0), x.dims.len())?;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use escarp_media::visible_lines;
 
 use super::{Report, decibels, percent, probabilities, short, thousands};
+use crate::graph::Op;
 
 mod plan;
 mod samples;
@@ -95,13 +96,7 @@ fn layers(report: &Report) -> String {
         } else {
             "good"
         };
-        let weights = match &node.op {
-            crate::ops::Op::Conv(conv) => extremes(&conv.weight),
-            crate::ops::Op::Gru(gru) => {
-                format!("W {}<br>U {}", extremes(&gru.input_weight), extremes(&gru.state_weight))
-            }
-            _ => "–".into(),
-        };
+        let weights = weights(&*node.op);
         let _ = write!(
             out,
             "<tr><td title=\"{full}\"><b>{operator}</b><small>{name}</small></td><td>{shape}</td>\
@@ -116,6 +111,14 @@ fn layers(report: &Report) -> String {
         );
     }
     out + "</tbody></table></div></section>\n"
+}
+
+/// The extremes of each set of weights, a line for each.
+fn weights(op: &dyn Op) -> String {
+    let sets = op.weights();
+    let lines: Vec<String> =
+        sets.iter().map(|(name, values)| format!("{name} {}", extremes(values)).trim_start().to_owned()).collect();
+    if lines.is_empty() { "–".into() } else { lines.join("<br>") }
 }
 
 fn extremes(values: &[f32]) -> String {
