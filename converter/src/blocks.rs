@@ -1,6 +1,6 @@
 //! The constants section: blocks of bytes, in the order of the steps and within a step in that of its record.
 
-use escarp_runtime::ops::ConstOffset;
+use escarp_runtime::ConstOffset;
 
 use crate::error::Error;
 

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     fold::fold,
     front_end,
-    graph::{Graph, OutputKind},
+    graph::{Graph, Meaning},
     import::import,
     measure::{self, Layer},
     metadata::{FrontEnd, Metadata, Scores},
@@ -105,8 +105,8 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
     if let Some(labels) = &options.labels {
         metadata.labels = labels.clone();
     }
-    if metadata.scores == Scores::Softmax && graph.output_kind == OutputKind::Plain {
-        graph.output_kind = OutputKind::Softmax;
+    if metadata.scores == Scores::Softmax && graph.meaning == Meaning::Plain {
+        graph.meaning = Meaning::Softmax;
     }
     let outputs = graph.len(graph.output);
     if !metadata.labels.is_empty() && metadata.labels.len() != outputs {

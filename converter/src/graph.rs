@@ -4,7 +4,7 @@ use std::fmt;
 
 use escarp_media::visible;
 
-pub use escarp_runtime::meta::OutputKind;
+pub use escarp_runtime::Meaning;
 
 use crate::{
     metadata::Metadata,
@@ -82,8 +82,10 @@ pub struct Graph {
     pub input_layout: InputLayout,
     /// Time steps of a decision; 1 for a feed-forward network. The nodes are one step.
     pub steps: usize,
+    /// What ONNX calls the output, before what was taken off its end.
+    pub output_name: String,
     /// Meaning of the output.
-    pub output_kind: OutputKind,
+    pub meaning: Meaning,
     /// What our trainer wrote beside the graph, if it did.
     pub metadata: Option<Metadata>,
     /// What was read differently from what the file says: lines for the report.
@@ -146,6 +148,6 @@ impl fmt::Display for Graph {
                 visible(&n.name)
             )?;
         }
-        writeln!(f, "  output %{} {:?}", self.output, self.output_kind)
+        writeln!(f, "  output %{} {:?}", self.output, self.meaning)
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     budget::{Budget, VALUES},
     constant::Constant,
     error::Error,
-    graph::{self, Cost, Graph, Op, OutputKind},
+    graph::{self, Cost, Graph, Meaning, Op},
     onnx::Node,
     shape::{Shape, TensorId},
     view::View,
@@ -273,11 +273,11 @@ impl<'a> Importer<'a> {
     ///
     /// # Errors
     /// If anything but the graph's output comes after it.
-    pub fn finish(&mut self, node: &Node, kind: OutputKind) -> Result<(), Error> {
+    pub fn finish(&mut self, node: &Node, kind: Meaning) -> Result<(), Error> {
         if node.output(0) != Some(self.output) {
             return Err(node.unsupported("place", "inside the graph", "the last node"));
         }
-        self.graph.output_kind = kind;
+        self.graph.meaning = kind;
         let what = format!("the final {} is not executed: it does not change the order of the scores", node.operator());
         self.graph.notes.push(what);
         Ok(())

@@ -71,8 +71,7 @@ pub(crate) fn top(values: &[f32], threshold: f32) -> usize {
 /// A file that [`crate::pack::pack`] has checked, and memory for it.
 fn open(file: &[u8]) -> Result<(Model<'_>, Vec<i8>), Error> {
     let model = Model::parse(file).map_err(|e| Error::Pack(format!("the runtime refuses the file: {e}")))?;
-    // The session starts at the first 16-byte boundary.
-    let arena = vec![0; model.arena_len() + 16];
+    let arena = vec![0; model.buffer_len()];
     Ok((model, arena))
 }
 

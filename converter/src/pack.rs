@@ -1,10 +1,9 @@
 //! Plan -> bytes, through the runtime's own `emit` functions: sections 64-byte aligned, checksum last.
 
 use escarp_runtime::{
-    Model,
-    format::{HEADER, Header, SECTION_ALIGN, STEP, TENSOR, seal},
-    meta::{self, Accuracy, OutputKind, Tag},
-    ops::Totals,
+    Meaning, Model,
+    format::{HEADER, Header, PORT, PortRecord, SECTION_ALIGN, STEP, TENSOR, seal},
+    meta::{self, Accuracy, Tag},
 };
 
 use crate::{blocks::Constants, error::Error, front_end, metadata::Metadata, plan::Plan};
@@ -50,48 +49,75 @@ pub fn pack(plan: &Plan, about: &About) -> Result<Vec<u8>, Error> {
     if !labels.is_empty() && labels.len() != outputs {
         return Err(Error::Labels(format!("{} labels; the network has {outputs} outputs", labels.len())));
     }
-    let meta = metadata(about, plan.graph.output_kind)?;
-    let header = header(plan, meta.len())?;
+    let (ports, names) = ports(plan)?;
+    let meta = metadata(about)?;
+    let header = header(plan, names.len(), meta.len())?;
     let mut file = header.emit().to_vec();
     let mut section = |at: u32, bytes: &mut dyn Iterator<Item = u8>| {
         file.resize(at as usize, 0);
         file.extend(bytes);
     };
     section(header.tensors_at, &mut plan.tensors.iter().flat_map(|t| t.emit()));
+    section(header.ports_at, &mut ports.iter().flat_map(|p| p.emit()));
     section(header.steps_at, &mut plan.steps.iter().flat_map(|s| s.emit()));
     section(header.consts_at, &mut plan.constants.bytes.iter().copied());
+    section(header.names_at, &mut names.bytes());
     section(header.meta_at, &mut meta.iter().copied());
     seal(&mut file);
     Model::parse(&file).map_err(|e| Error::Pack(format!("the runtime refuses the file: {e}")))?;
     Ok(file)
 }
 
-/// The header of a plan's file with so many bytes of metadata.
-fn header(plan: &Plan, meta_len: usize) -> Result<Header, Error> {
-    let Plan { tensors, steps, constants, .. } = plan;
-    let (tensors_at, steps_at) = (HEADER, (HEADER + tensors.len() * TENSOR).next_multiple_of(SECTION_ALIGN));
-    let consts_at = (steps_at + steps.len() * STEP).next_multiple_of(SECTION_ALIGN);
-    let meta_at = (consts_at + constants.bytes.len()).next_multiple_of(SECTION_ALIGN);
-    let [input, output] = [plan.input, plan.output].map(|id| &tensors[usize::from(id)]);
-    let totals = steps.iter().fold(Totals::new(input, output), |sum, step| sum.and(step, tensors.as_slice()));
+/// The input's and the output's record, and their names, one after the other.
+fn ports(plan: &Plan) -> Result<([PortRecord; INPUTS + OUTPUTS], String), Error> {
+    let graph = &plan.graph;
+    // ONNX does not forbid empty names; the file does.
+    let named = |name: &str, otherwise: &str| if name.is_empty() { otherwise.to_owned() } else { name.to_owned() };
+    let (input, output) = (named(&graph.tensors[graph.input].name, "input"), named(&graph.output_name, "output"));
+    let len = |name: &str| {
+        u16::try_from(name.len()).map_err(|_| Error::Pack(format!("a name of {} bytes; allowed: 65535", name.len())))
+    };
+    let port = |tensor, meaning, at, name: &str| Ok(PortRecord { tensor, meaning, name: at, name_len: len(name)? });
+    let ports =
+        [port(plan.input, Meaning::Plain, 0, &input)?, port(plan.output, graph.meaning, small(input.len())?, &output)?];
+    Ok((ports, input + &output))
+}
+
+const INPUTS: usize = 1;
+const OUTPUTS: usize = 1;
+
+/// The header of a plan's file with so many bytes of names and of metadata.
+fn header(plan: &Plan, names_len: usize, meta_len: usize) -> Result<Header, Error> {
+    let Plan { tensors, steps, constants, totals, .. } = plan;
+    let after = |at: usize, len: usize| (at + len).next_multiple_of(SECTION_ALIGN);
+    let tensors_at = HEADER;
+    let ports_at = after(tensors_at, tensors.len() * TENSOR);
+    let steps_at = after(ports_at, (INPUTS + OUTPUTS) * PORT);
+    let consts_at = after(steps_at, steps.len() * STEP);
+    let names_at = after(consts_at, constants.bytes.len());
+    let meta_at = after(names_at, names_len);
     Ok(Header {
         checksum: 0,
         file_len: small(meta_at + meta_len)?,
-        features: steps.iter().fold(0, |bits, s| bits | s.feature()),
+        extensions: 0,
         arena_len: small(plan.arena_len)?,
-        scratch_len: small(plan.scratch_len)?,
+        scratch_len: small(totals.scratch)?,
+        worker_len: small(totals.worker_scratch)?,
         state_len: small(plan.state_len)?,
         sequence: few("time steps", plan.graph.steps)?,
-        input: plan.input,
-        output: plan.output,
+        inputs: few("inputs", INPUTS)?,
+        outputs: few("outputs", OUTPUTS)?,
         tensors: few("tensors", tensors.len())?,
         steps: few("steps", steps.len())?,
         macs: totals.macs,
         work: totals.work,
         tensors_at: small(tensors_at)?,
+        ports_at: small(ports_at)?,
         steps_at: small(steps_at)?,
         consts_at: small(consts_at)?,
         consts_len: small(constants.bytes.len())?,
+        names_at: small(names_at)?,
+        names_len: small(names_len)?,
         meta_at: small(meta_at)?,
         meta_len: small(meta_len)?,
     })
@@ -105,32 +131,31 @@ fn few(what: &str, n: usize) -> Result<u16, Error> {
     u16::try_from(n).map_err(|_| Error::Pack(format!("{n} {what}; allowed: 65535")))
 }
 
-fn metadata(about: &About, kind: OutputKind) -> Result<Vec<u8>, Error> {
+fn metadata(about: &About) -> Result<Vec<u8>, Error> {
     let mut section = vec![];
     let mut labels = vec![];
     about.metadata.labels.iter().for_each(|label| meta::emit_label(&mut labels, label));
     if !labels.is_empty() {
-        meta::emit_entry(&mut section, Tag::Labels, &labels);
+        meta::emit_entry(&mut section, Tag::Labels, 0, &labels);
     }
     let front_end = front_end::of(&about.metadata.front_end);
     let mut record = vec![0; front_end.emitted_len()];
     front_end.emit(&mut record).map_err(|e| Error::Pack(format!("front end: {e}")))?;
-    meta::emit_entry(&mut section, Tag::FrontEnd, &record);
+    meta::emit_entry(&mut section, Tag::FrontEnd, 0, &record);
     let mut columns = vec![];
     front_end::columns(&about.metadata.front_end).iter().for_each(|name| meta::emit_label(&mut columns, name));
     if !columns.is_empty() {
-        meta::emit_entry(&mut section, Tag::Columns, &columns);
+        meta::emit_entry(&mut section, Tag::Columns, 0, &columns);
     }
     if !about.name.is_empty() {
-        meta::emit_entry(&mut section, Tag::Name, about.name.as_bytes());
+        meta::emit_entry(&mut section, Tag::Name, 0, about.name.as_bytes());
     }
     let facts: Vec<String> = about.metadata.provenance.iter().map(|(key, value)| format!("{key}: {value}")).collect();
     if !facts.is_empty() {
-        meta::emit_entry(&mut section, Tag::Provenance, facts.join("\n").as_bytes());
+        meta::emit_entry(&mut section, Tag::Provenance, 0, facts.join("\n").as_bytes());
     }
     if let Some(accuracy) = about.accuracy {
-        meta::emit_entry(&mut section, Tag::Accuracy, &accuracy.emit());
+        meta::emit_entry(&mut section, Tag::Accuracy, 0, &accuracy.emit());
     }
-    meta::emit_entry(&mut section, Tag::OutputKind, &kind.emit());
     Ok(section)
 }

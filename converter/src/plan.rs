@@ -5,9 +5,9 @@ use std::fmt;
 
 use escarp_media::visible;
 use escarp_runtime::{
-    Dtype, Tensor,
+    Dtype, Tensor, TensorId,
     format::ARENA_MAX,
-    ops::{Step, TensorId},
+    ops::{Step, Totals},
 };
 
 use crate::{
@@ -42,8 +42,8 @@ pub struct Plan {
     pub buffers: Vec<Buffer>,
     /// Bytes of states, at the start.
     pub state_len: u64,
-    /// Bytes of scratch, at the end.
-    pub scratch_len: u64,
+    /// Multiply-accumulates, work and scratch, which lies at the end.
+    pub totals: Totals,
     /// Bytes of arena, all in all.
     pub arena_len: u64,
     /// The most bytes of activations alive during one step: no placement needs less.
@@ -97,27 +97,15 @@ pub fn plan(graph: QGraph) -> Result<Plan, Error> {
             constants: &offsets,
         })?);
     }
-    let scratch = |s: &Step| s.scratch_len(records.0.as_slice()).unwrap_or(0);
-    let scratch_len = steps.iter().map(scratch).max().unwrap_or(0);
-    let arena_len = state_len + activations + scratch_len;
+    let (input, output) = (operand(graph.input)?.id, operand(graph.output)?.id);
+    let tensors = records.0;
+    let ports = [input, output].map(|id| tensors[usize::from(id)]);
+    let totals = steps.iter().fold(Totals::new(ports), |sum, step| sum.and(step, tensors.as_slice()));
+    let arena_len = state_len + activations + totals.scratch;
     if arena_len > u64::from(ARENA_MAX) {
         return Err(Error::Pack(format!("an arena of {arena_len} bytes; allowed: {ARENA_MAX}")));
     }
-    let (input, output) = (operand(graph.input)?.id, operand(graph.output)?.id);
-    let tensors = records.0;
-    Ok(Plan {
-        graph,
-        tensors,
-        steps,
-        constants,
-        input,
-        output,
-        buffers,
-        state_len,
-        scratch_len,
-        arena_len,
-        lower_bound,
-    })
+    Ok(Plan { graph, tensors, steps, constants, input, output, buffers, state_len, totals, arena_len, lower_bound })
 }
 
 impl fmt::Display for Plan {
@@ -127,8 +115,8 @@ impl fmt::Display for Plan {
             "plan: arena {} = states {} + activations {} + scratch {}; lower bound of the activations {}",
             self.arena_len,
             self.state_len,
-            self.arena_len - self.state_len - self.scratch_len,
-            self.scratch_len,
+            self.arena_len - self.state_len - self.totals.scratch,
+            self.totals.scratch,
             self.lower_bound
         )?;
         for b in &self.buffers {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use escarp_media::visible;
-use escarp_runtime::meta::OutputKind;
+use escarp_runtime::Meaning;
 
 use crate::{
     scale::Scale,
@@ -54,8 +54,10 @@ pub struct QGraph {
     pub output: TensorId,
     /// Time steps of a decision.
     pub steps: usize,
+    /// What ONNX calls the output.
+    pub output_name: String,
     /// Meaning of the output.
-    pub output_kind: OutputKind,
+    pub meaning: Meaning,
     /// Multiply-accumulates of one step.
     pub macs: u64,
 }
@@ -80,6 +82,6 @@ impl fmt::Display for QGraph {
                 visible(&n.name)
             )?;
         }
-        writeln!(f, "  output %{} {:?}", self.output, self.output_kind)
+        writeln!(f, "  output %{} {:?}", self.output, self.meaning)
     }
 }

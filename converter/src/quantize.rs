@@ -61,7 +61,8 @@ pub fn quantize(graph: &Graph, ranges: &[(f32, f32)]) -> Result<QGraph, Error> {
         input: graph.input,
         output: graph.output,
         steps: graph.steps,
-        output_kind: graph.output_kind,
+        output_name: graph.output_name.clone(),
+        meaning: graph.meaning,
         macs: graph.macs(),
     })
 }

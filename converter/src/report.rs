@@ -10,7 +10,7 @@ pub use html::{STYLE, escape};
 
 use crate::{
     convert::Converted,
-    graph::OutputKind,
+    graph::Meaning,
     measure::Scores,
     pack::{self, Parts},
     samples::Samples,
@@ -94,11 +94,11 @@ impl Report<'_> {
 }
 
 /// Scores as a reader knows them: probabilities where the network ended in a softmax or sigmoid.
-fn probabilities(kind: OutputKind, logits: &[f32]) -> Vec<f32> {
+fn probabilities(kind: Meaning, logits: &[f32]) -> Vec<f32> {
     match kind {
-        OutputKind::Plain => logits.to_vec(),
-        OutputKind::Sigmoid => logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
-        OutputKind::Softmax => {
+        Meaning::Plain | Meaning::Probabilities | Meaning::State => logits.to_vec(),
+        Meaning::Sigmoid => logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
+        Meaning::Softmax => {
             let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let powers: Vec<f32> = logits.iter().map(|x| (x - largest).exp()).collect();
             let sum: f32 = powers.iter().sum();
@@ -152,8 +152,8 @@ mod tests {
 
     #[test]
     fn softmax_sums_to_one() {
-        let p = probabilities(OutputKind::Softmax, &[1000.0, 1001.0, -1000.0]);
+        let p = probabilities(Meaning::Softmax, &[1000.0, 1001.0, -1000.0]);
         assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p[1] > p[0] && p[2] == 0.0, "{p:?}");
-        assert_eq!(probabilities(OutputKind::Sigmoid, &[0.0]), [0.5]);
+        assert_eq!(probabilities(Meaning::Sigmoid, &[0.0]), [0.5]);
     }
 }

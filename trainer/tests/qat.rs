@@ -136,7 +136,7 @@ impl Case {
 /// Bytes of the runtime for each sample, and what they mean.
 fn runtime(file: &[u8], x: &ArrayD<f32>) -> (Vec<i8>, Vec<f32>) {
     let model = Model::parse(file).expect("the converter's file");
-    let mut arena = vec![0; model.arena_len() + 16];
+    let mut arena = vec![0; model.buffer_len()];
     let mut session = Session::new(&model, &mut arena, Options::default().cpu).expect("memory");
     let (input, output) = (model.input(), model.output());
     let values = x.as_slice().expect("row-major");

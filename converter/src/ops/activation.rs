@@ -4,7 +4,7 @@ use crate::{
     axes,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, OutputKind, ScaleRule},
+    graph::{Cost, Map, Meaning, Op, ScaleRule},
     importer::{Import, Importer},
     onnx::Node,
     qgraph::QOp,
@@ -106,7 +106,7 @@ fn import_final(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let x = importer.view(node, 0)?;
     let kind = if node.operator() == "Sigmoid" {
         node.only(&[])?;
-        OutputKind::Sigmoid
+        Meaning::Sigmoid
     } else {
         node.only(&["axis"])?;
         let rank = x.dims.len();
@@ -117,7 +117,7 @@ fn import_final(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         if !alone {
             return Err(node.unsupported("axis", axis, "the classes, all other dimensions being 1"));
         }
-        OutputKind::Softmax
+        Meaning::Softmax
     };
     if x.has_time() {
         return Err(node.unsupported("input", format!("{:?}", x.lengths()), "the last time step"));

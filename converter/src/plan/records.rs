@@ -1,6 +1,6 @@
 //! The file's tensor records.
 
-use escarp_runtime::{Dtype, Tensor, ops::TensorId};
+use escarp_runtime::{Dtype, Tensor, TensorId};
 
 use crate::{error::Error, scale::Scale, shape::Shape};
 

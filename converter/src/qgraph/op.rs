@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use escarp_runtime::{
-    Dtype,
-    ops::{ConstOffset, Step, TensorId},
-};
+use escarp_runtime::{ConstOffset, Dtype, TensorId, ops::Step};
 
 use crate::{blocks::Block, error::Error, rows::Rows, scale::Scale, shape::Shape};
 

@@ -60,7 +60,7 @@ fn cards(report: &Report) -> String {
     let file = format!("{} in float, {ratio:.1} times as much", thousands(report.float_bytes as u64));
     card("file, bytes", &thousands(c.file.len() as u64), &file);
     let arena =
-        format!("scratch {} and states {} included", thousands(c.plan.scratch_len), thousands(c.plan.state_len));
+        format!("scratch {} and states {} included", thousands(c.plan.totals.scratch), thousands(c.plan.state_len));
     card("RAM, bytes", &thousands(c.plan.arena_len), &arena);
     let mac = match c.graph.steps {
         1 => "for an inference".to_owned(),
@@ -168,7 +168,7 @@ fn facts(report: &Report) -> String {
 
 /// The row of probabilities or scores that a reader sees.
 fn shown_scores(report: &Report, logits: &[f32]) -> Vec<f32> {
-    probabilities(report.converted.graph.output_kind, logits)
+    probabilities(report.converted.graph.meaning, logits)
 }
 
 #[cfg(test)]

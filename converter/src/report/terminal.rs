@@ -29,9 +29,9 @@ pub(super) fn render(report: &Report) -> String {
                 "{} bytes: states {}, activations {} (lower bound {}), scratch {}",
                 thousands(plan.arena_len),
                 thousands(plan.state_len),
-                thousands(plan.arena_len - plan.state_len - plan.scratch_len),
+                thousands(plan.arena_len - plan.state_len - plan.totals.scratch),
                 thousands(plan.lower_bound),
-                thousands(plan.scratch_len)
+                thousands(plan.totals.scratch)
             ),
         ),
         (

@@ -50,7 +50,7 @@ fn rounded_ranges(graph: &Graph, samples: &dyn escarp_converter::Samples) -> Res
 /// What the portable runtime answers to every step of the samples, one checksum over all.
 fn answers(file: &[u8], graph: &Graph, samples: &[f32], input: escarp_converter::scale::Scale) -> u32 {
     let model = Model::parse(file).expect("the converter has checked it");
-    let mut arena = vec![0; model.arena_len() + 16];
+    let mut arena = vec![0; model.buffer_len()];
     let mut session = Session::new(&model, &mut arena, Cpu::PORTABLE).expect("the arena fits");
     let mut all = vec![];
     for sample in samples.chunks_exact(graph.sample_len()) {

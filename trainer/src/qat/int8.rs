@@ -21,9 +21,6 @@ use crate::interrupt;
 use crate::layers::numbers;
 use crate::nets::{Net, NetError};
 
-/// The session begins at the first boundary of so many bytes.
-const ALIGNMENT: usize = 16;
-
 /// The graph that the converter makes of the net as it is.
 pub(super) fn read(net: &Net) -> Result<Graph, NetError> {
     let onnx = export(net, &Metadata::default()).map_err(failed)?;
@@ -72,7 +69,7 @@ impl Int8 {
             .par_chunks(samples_per_piece(samples, 1) * sample)
             .map(|x| {
                 let model = Model::parse(&self.file).map_err(failed)?;
-                let mut arena = vec![0; model.arena_len() + ALIGNMENT];
+                let mut arena = vec![0; model.buffer_len()];
                 let mut session = Session::new(&model, &mut arena, detect()).map_err(failed)?;
                 let mut made = vec![Vec::new(); graph.nodes.len()];
                 for sample in x.chunks_exact(sample) {

@@ -58,9 +58,9 @@ pub(super) fn section(plan: &Plan) -> String {
         let class = format!("buffer c{}", i % 6);
         block(&class, x(b.first), x(b.last + 1), plan.state_len + b.offset, b.len, &label, &title);
     }
-    if plan.scratch_len > 0 {
-        let title = format!("scratch, {} bytes", thousands(plan.scratch_len));
-        block("scratch", LEFT, end, plan.arena_len - plan.scratch_len, plan.scratch_len, "scratch", &title);
+    if plan.totals.scratch > 0 {
+        let title = format!("scratch, {} bytes", thousands(plan.totals.scratch));
+        block("scratch", LEFT, end, plan.arena_len - plan.totals.scratch, plan.totals.scratch, "scratch", &title);
     }
     let floor = y(plan.state_len + plan.lower_bound);
     let _ = write!(svg, "<line class=\"floor\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{floor:.1}\" y2=\"{floor:.1}\"/>");
