@@ -3,6 +3,34 @@
 //! ```text
 //! ONNX -> Graph -> fold -> Graph -> quantize(samples) -> QGraph -> plan -> Plan -> pack -> Vec<u8>
 //! ```
+//!
+//! [`convert`] is the whole chain; each arrow is also a function of its own. The rooms, from the top floor down; each imports
+//! from lower rows only:
+//!
+//! | room | what stands there |
+//! |---|---|
+//! | `main` | the program: arguments, progress, exit codes |
+//! | `report` | what a conversion says about itself: terminal, HTML, JSON |
+//! | `convert` | the whole chain in one call |
+//! | `doubt` | answers that no trained network would give to its own kind of samples |
+//! | `measure` | what a conversion cost, by running the file beside the float network |
+//! | `quantize`, `ranges` | `Graph` to `QGraph`; what training and samples say of ranges |
+//! | `calibrate` | which range of values each tensor gets, from samples |
+//! | `eval`, `oracle` | what the network computes in f32: ours, tract's |
+//! | `pack` | `Plan` to bytes |
+//! | `plan` | `QGraph` to `Plan`: where everything lies, and the steps |
+//! | `import` | ONNX to `Graph`: the pass over the nodes, and what the input is |
+//! | `ops` | the operators, one file each; no other room knows one by name |
+//! | `files`, `fold`, `importer` | samples from files; what needs no step of its own; what operators read their nodes with |
+//! | `graph` | the float network, and what every operator is: `Op` |
+//! | `qgraph` | the network in integers, and what every operator is then: `QOp` |
+//! | `rows` | rows of int8 weights: made, proved, packed |
+//! | `blocks`, `site` | the constants section; where something is quantized |
+//! | `axes`, `view` | axes as operators give them; how ONNX sees a tensor of ours |
+//! | `onnx` | nodes that answer questions and complain by name |
+//! | `constant`, `front_end`, `samples`, `wire` | constants; the front end's settings; where samples come from; what decoding takes |
+//! | `scale` | from real numbers to int8 and fixed-point factors |
+//! | `budget`, `epilogue`, `error`, `metadata`, `output`, `shape` | memory of an import; what follows in the same step; what goes wrong; what the trainer says beside a network; files that are written whole; shapes |
 
 // What a cast loses, a model file would say wrongly: each is checked, or says why it may.
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]

@@ -9,6 +9,7 @@ use crate::{
     graph::Graph,
     oracle::FloatRunner,
     plan::Plan,
+    qgraph::QNode,
     samples::Samples,
     shape::show_shape,
 };
@@ -209,7 +210,7 @@ pub fn layers(
             total.noise += part.noise;
         }
     }
-    let layer = |(node, sums): (&crate::qgraph::QNode, &Sums)| Layer {
+    let layer = |(node, sums): (&QNode, &Sums)| Layer {
         name: node.name.clone(),
         operator: node.operator.clone(),
         shape: show_shape(graph.shape(node.output)),

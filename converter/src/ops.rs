@@ -12,7 +12,10 @@ mod pool;
 mod reshape;
 mod window;
 
-use crate::importer::{Hint, Import};
+use crate::{
+    importer::{Hint, Import},
+    onnx::Node,
+};
 
 /// What each file reads, in the order in which errors list it.
 const TABLES: &[&[(&str, Import)]] =
@@ -49,8 +52,8 @@ pub fn supported() -> String {
 
 /// The operators that work through a sequence.
 pub fn recurrent() -> Vec<&'static str> {
-    let node = Default::default();
-    let node = crate::onnx::Node::new(&node, 0);
+    let bare = Default::default();
+    let node = Node::new(&bare, 0);
     rows().filter(|(_, import)| matches!((import.hint)(&node), Hint::Sequence { .. })).map(|&(name, _)| name).collect()
 }
 

@@ -1,7 +1,9 @@
 //! From real numbers to int8 and fixed-point factors.
 
-use escarp_runtime::frontend::quantize;
-use escarp_runtime::quant::{MULTIPLIER_MIN, SHIFT_MAX};
+use escarp_runtime::{
+    frontend::quantize,
+    quant::{MULTIPLIER_MIN, SHIFT_MAX},
+};
 
 use crate::epilogue::Limits;
 

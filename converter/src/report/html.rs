@@ -5,7 +5,7 @@ use std::fmt::Write;
 use escarp_media::visible_lines;
 
 use super::{Report, decibels, percent, probabilities, short, thousands};
-use crate::graph::Op;
+use crate::{calibrate::Histogram, graph::Op};
 
 mod plan;
 mod samples;
@@ -127,7 +127,7 @@ fn extremes(values: &[f32]) -> String {
     format!("{low:.3} … {high:.3}")
 }
 
-fn histogram(h: &crate::calibrate::Histogram, (low, high): (f32, f32)) -> String {
+fn histogram(h: &Histogram, (low, high): (f32, f32)) -> String {
     const COLUMNS: usize = 64;
     if h.bins.is_empty() || h.max <= h.min {
         return String::new();
