@@ -95,7 +95,8 @@ const COMPARED: usize = 64;
 /// The folded graph of a model, as [`convert`] will quantize it: what samples must look like, and which front end is meant.
 ///
 /// # Errors
-/// As [`import`] and [`fold`].
+/// [`Error::Onnx`] for bytes that are no model, [`Error::Operator`], [`Error::Attribute`], [`Error::Node`] and [`Error::Model`] for
+/// models outside the supported set, [`Error::Labels`] if there are labels, and not one for each output.
 pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
     let mut graph = fold(import(onnx, options.frames)?)?;
     let mut metadata = graph.metadata.take().unwrap_or_default();

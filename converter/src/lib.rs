@@ -4,7 +4,7 @@
 //! ONNX -> Graph -> fold -> Graph -> quantize(samples) -> QGraph -> plan -> Plan -> pack -> Vec<u8>
 //! ```
 //!
-//! [`convert`] is the whole chain; each arrow is also a function of its own. The rooms, from the top floor down; each imports
+//! [`convert()`] is the whole chain; each arrow is also a function of its own. The rooms, from the top floor down; each imports
 //! from lower rows only:
 //!
 //! | room | what stands there |

@@ -25,7 +25,7 @@ pub struct FloatRunner {
     sigmoid: bool,
 }
 
-/// Prepares the original model; `graph` is what [`crate::import::import`] read from the same bytes, and tells how samples
+/// Prepares the original model; `graph` is what [`crate::read`] read from the same bytes, and tells how samples
 /// are arranged.
 ///
 /// # Errors
