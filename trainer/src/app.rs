@@ -1,5 +1,6 @@
 //! From settings to a finished run: opens the data, prepares it, fits the network, reports.
 
+pub mod doctor;
 mod judge;
 mod prepare;
 
@@ -10,7 +11,6 @@ use escarp_media::visible;
 
 use crate::bounds::check_run;
 use crate::config::{Config, Settings, Task};
-use crate::data::Unit;
 use crate::data::draw::{Purpose, stream};
 use crate::data::frequencies::Frequencies;
 use crate::data::vocabulary::Vocabulary;
@@ -20,6 +20,7 @@ use crate::export::export;
 use crate::fit::{Job, Outcome, fit};
 use crate::nets::{Arch, Net, NetError, Shape};
 use crate::progress::Progress;
+use crate::progress::Unit;
 use crate::qat::Quantizer;
 use crate::ranges::spread;
 use crate::repair;

@@ -14,10 +14,10 @@ use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::app::doctor::Order;
 use crate::config::{BUILTIN, Config, Task};
 use crate::data::images::Augmentation;
 use crate::data::source::Source;
-use crate::doctor::command::Order;
 use crate::error::TrainError;
 use crate::generate::gestures;
 use crate::nets::LayerSpec;

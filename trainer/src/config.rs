@@ -1,5 +1,7 @@
 //! All settings of a run, as `config.json` keeps them.
 
+pub mod known;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -7,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::clip::Clip;
 use crate::data::images::Augmentation;
 use crate::data::source::Source;
+use crate::doctor::verdict::{Illness, Prescription};
 use crate::freeze::Freeze;
 use crate::nets::LayerSpec;
 use crate::optim::Rule;
 use crate::penalty::Penalty;
-use crate::repair::Repair;
 use crate::schedule::Schedule;
 
 /// `--data builtin`: the generated data.
@@ -32,6 +34,19 @@ pub struct Config {
     /// What repairs have changed in all of this, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<Repair>,
+}
+
+/// One thing that was done to a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Repair {
+    /// What was wrong.
+    pub illness: Illness,
+    /// What was seen of it.
+    pub evidence: String,
+    /// What was changed.
+    pub prescription: Prescription,
+    /// The step from which the run went on; 0 is the beginning.
+    pub from_step: u64,
 }
 
 /// The kind of data and the network for it; `None` is found out from the data.

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use crate::error::TrainError;
 use crate::loss::IGNORED;
+use crate::progress::Unit;
 use draw::{Purpose, shuffle, stream};
 
 pub mod answers;
@@ -28,25 +29,6 @@ pub mod vocabulary;
 
 /// In the place of a class: of a frame behind the end of its sample.
 pub const NO_CLASS: u16 = u16::MAX;
-
-/// What has a class, and so what accuracy and loss are counted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unit {
-    /// Each sample.
-    #[default]
-    Samples,
-    /// Each frame of each sample.
-    Frames,
-}
-
-impl std::fmt::Display for Unit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Samples => "samples",
-            Self::Frames => "frames",
-        })
-    }
-}
 
 /// Samples of one shape with their classes.
 pub trait Samples: Sync {

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use crate::data::Samples;
 use crate::data::answers::Answers;
+use crate::data::batch;
 use crate::data::frequencies::Frequencies;
-use crate::data::{Samples, Unit, batch, lengths};
+use crate::data::lengths;
 use crate::error::TrainError;
 use crate::loss::loss;
 use crate::nets::{Batch, Net};
+use crate::progress::Unit;
 
 /// Samples prepared and evaluated together.
 const CHUNK: usize = 64;

@@ -6,7 +6,24 @@ use std::time::{Duration, Instant};
 use escarp_media::visible_lines;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::data::Unit;
+/// What has a class, and so what accuracy and loss are counted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unit {
+    /// Each sample.
+    #[default]
+    Samples,
+    /// Each frame of each sample.
+    Frames,
+}
+
+impl std::fmt::Display for Unit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Samples => "samples",
+            Self::Frames => "frames",
+        })
+    }
+}
 
 /// Seconds between two plain lines within an epoch.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(30);

@@ -11,13 +11,11 @@
 
 use std::mem::discriminant;
 
-use serde::{Deserialize, Serialize};
-
 use crate::bounds::{BATCHES, HIGHEST_RATE};
 use crate::checkpoint::Checkpoint;
 use crate::clip::Clip;
-use crate::config::Config;
-use crate::doctor::known::{kin, normalized, replaced};
+use crate::config::known::{kin, normalized, replaced};
+use crate::config::{Config, Repair};
 use crate::doctor::verdict::{self, Illness, Prescription, Replacement, Verdict, WARM_UP};
 use crate::error::TrainError;
 use crate::files::{remove, write_atomically};
@@ -33,19 +31,6 @@ pub const MOST: usize = 5;
 
 /// Usual rate of AdamW.
 const ADAPTIVE_RATE: f32 = 1e-3;
-
-/// One thing that was done to a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Repair {
-    /// What was wrong.
-    pub illness: Illness,
-    /// What was seen of it.
-    pub evidence: String,
-    /// What was changed.
-    pub prescription: Prescription,
-    /// The step from which the run went on; 0 is the beginning.
-    pub from_step: u64,
-}
 
 /// Applies the first of the remedies that changes anything to the run in `folder`; says whether it goes on from `last.ckpt` (true) or begins again.
 ///
@@ -271,11 +256,20 @@ fn reinitialize(layer: &mut LayerSpec, to: verdict::Init) {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        Config, Illness, LayerSpec, Prescription, Repair, Replacement, apply, in_order, normalize, reinitialize,
-        replace, verdict,
-    };
+    use super::Config;
+    use super::Illness;
+    use super::LayerSpec;
+    use super::Prescription;
+    use super::Replacement;
+    use super::apply;
+    use super::in_order;
+    use super::normalize;
+    use super::reinitialize;
+    use super::replace;
+    use super::verdict;
     use crate::cli::{self, Request};
+    use crate::config::Repair;
+    use crate::config::known::KnownRun;
     use crate::doctor::known::Known;
     use crate::doctor::record::Observation;
 
@@ -407,7 +401,7 @@ mod tests {
     #[test]
     fn what_a_run_does_already_is_what_a_repair_leaves_as_it_is() {
         let seen = Observation { batch: Some(4096), planned_steps: Some(900), ..Observation::default() };
-        let rules_out = |config: &Config, p: &Prescription| Known::of(config).rules_out(p, &seen);
+        let rules_out = |config: &Config, p: &Prescription| KnownRun::of(config).rules_out(p, &seen);
         let (mut ruled_out, mut allowed) = (0, 0);
         for config in configs() {
             for p in all() {

@@ -9,7 +9,7 @@
 //! | `metrics.jsonl` | one JSON object for each epoch |
 //! | `healthy.ckpt`, `before-repair-N.*` | with `--repair`: where to go back to, and what was measured before |
 //! | `repair.json` | the settings of a [repair](crate::repair) that was cut short: `--resume` makes it |
-//! | `health.jsonl`, `report.html` | what the [doctor] saw, and what it thinks |
+//! | `health.jsonl`, `report.html` | what the doctor saw, and what it thinks |
 //! | `events.out.tfevents.*` | the same and more for TensorBoard |
 
 use std::fs::{File, OpenOptions};
@@ -18,12 +18,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::doctor;
 use crate::error::TrainError;
 use crate::files::{is_leftover, remove, remove_leftovers, write_atomically};
 
 /// The exported network.
 pub const MODEL: &str = "model.onnx";
+
+/// The doctor's log.
+pub const HEALTH: &str = "health.jsonl";
+
+/// The doctor's report.
+pub const REPORT: &str = "report.html";
 
 const CONFIG: &str = "config.json";
 const LAST: &str = "last.ckpt";
@@ -34,8 +39,7 @@ const METRICS: &str = "metrics.jsonl";
 const PENDING: &str = "repair.json";
 
 /// All that is written whole or not at all.
-const WHOLE: &[&str] =
-    &[CONFIG, LAST, BEST, HEALTHY, MODEL, VOCABULARY, METRICS, PENDING, doctor::log::FILE, doctor::live::REPORT];
+const WHOLE: &[&str] = &[CONFIG, LAST, BEST, HEALTHY, MODEL, VOCABULARY, METRICS, PENDING, HEALTH, REPORT];
 
 /// Paths of one run.
 #[derive(Clone, Debug)]
@@ -198,7 +202,7 @@ impl RunFolder {
 
     /// Keeps what has been measured so far under names with `number`, so that a repaired run does not write over it.
     pub fn set_aside(&self, number: usize) -> Result<(), TrainError> {
-        for name in [METRICS, doctor::log::FILE, doctor::live::REPORT] {
+        for name in [METRICS, HEALTH, REPORT] {
             let (from, to) = (self.0.join(name), self.0.join(format!("before-repair-{number}.{name}")));
             if from.exists() {
                 std::fs::copy(&from, &to).map_err(TrainError::io(&from))?;

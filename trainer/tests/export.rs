@@ -7,7 +7,8 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use escarp_converter::metadata::{KEY, Metadata};
-use escarp_trainer::export::{ExportError, export};
+use escarp_trainer::export::export;
+use escarp_trainer::export::graph::ExportError;
 use escarp_trainer::loss::Targets;
 use escarp_trainer::nets::{Arch, Net, Shape};
 use ndarray::{Array2, ArrayD};

@@ -2,9 +2,13 @@
 
 use escarp_trainer::doctor::diagnose::Doctor;
 use escarp_trainer::doctor::measure::Measure;
-use escarp_trainer::doctor::record::{Activation, LayerHealth, LayerKind, NonFinite, Observation};
+use escarp_trainer::doctor::record::LayerHealth;
+use escarp_trainer::doctor::record::NonFinite;
+use escarp_trainer::doctor::record::Observation;
 use escarp_trainer::doctor::thresholds::Thresholds;
 use escarp_trainer::doctor::verdict::Illness;
+use escarp_trainer::layers::kind::Activation;
+use escarp_trainer::layers::kind::LayerKind;
 use escarp_trainer::loss::Targets;
 use escarp_trainer::nets::{Arch, Net, NetFile};
 use escarp_trainer::optim::{Optimizer, Rule};

@@ -2,8 +2,8 @@
 
 mod common;
 
-use escarp_trainer::doctor::record::LayerKind;
 use escarp_trainer::layers::Layer;
+use escarp_trainer::layers::kind::LayerKind;
 use escarp_trainer::loss::Targets;
 use escarp_trainer::nets::{Arch, Batch, Net, NetError, Shape, Watch};
 use escarp_trainer::optim::{Optimizer, Rule};

@@ -1,10 +1,10 @@
 //! Every recurrent layer: derivatives against central differences, lengths, directions.
 
-use escarp_trainer::doctor::record::SATURATED;
 use escarp_trainer::init::bias::GateBias;
 use escarp_trainer::layers::conv::ConvBuffers;
 use escarp_trainer::layers::gru::Gru;
 use escarp_trainer::layers::gru_reset_before::GruResetBefore;
+use escarp_trainer::layers::kind::SATURATED;
 use escarp_trainer::layers::lstm::Lstm;
 use escarp_trainer::layers::recurrent::Recurrent;
 use escarp_trainer::layers::rnn::Rnn;

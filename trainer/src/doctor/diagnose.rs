@@ -7,6 +7,7 @@
 //! vanishing, and only for a net whose gradients flow the pace: rate, oscillation, slowness.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::known::Known;
 use super::record::Observation;
@@ -36,7 +37,7 @@ const WINDOW: usize = 8;
 const NEEDED: usize = 6;
 
 /// Leaves out of `prescriptions` what the run, whose first observation is `first`, does already.
-pub fn needed(prescriptions: &mut Vec<Prescription>, first: &Observation, known: Option<&Known>) {
+pub fn needed(prescriptions: &mut Vec<Prescription>, first: &Observation, known: Option<&dyn Known>) {
     let normalized = glance::normalized(first);
     prescriptions.retain(|p| !(normalized && *p == Prescription::AddNorm));
     if let Some(known) = known {
@@ -58,7 +59,7 @@ pub struct Doctor {
     norms: Middle,
     baseline: Option<f64>,
     planned: Option<u64>,
-    known: Option<Known>,
+    known: Option<Arc<dyn Known>>,
 }
 
 impl Doctor {
@@ -79,7 +80,7 @@ impl Doctor {
 
     /// The same with knowledge of the run, so that nothing is prescribed that it does already.
     #[must_use]
-    pub fn knowing(self, known: Option<Known>) -> Self {
+    pub fn knowing(self, known: Option<Arc<dyn Known>>) -> Self {
         Self { known, ..self }
     }
 
@@ -143,7 +144,7 @@ impl Doctor {
         });
         let mut verdicts: Vec<Verdict> = root.into_iter().collect();
         if let Some(first) = &self.first {
-            verdicts.iter_mut().for_each(|verdict| needed(&mut verdict.prescriptions, first, self.known.as_ref()));
+            verdicts.iter_mut().for_each(|verdict| needed(&mut verdict.prescriptions, first, self.known.as_deref()));
         }
         verdicts
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use escarp_media::visible;
 use serde_json::json;
@@ -43,7 +44,7 @@ impl Diagnosis {
     ///
     /// # Errors
     /// As [`log::each`].
-    pub fn read(log: &Path, known: Option<Known>) -> Result<(Self, Option<usize>), TrainError> {
+    pub fn read(log: &Path, known: Option<Arc<dyn Known>>) -> Result<(Self, Option<usize>), TrainError> {
         let mut doctor = Doctor::new(Thresholds::default()).knowing(known);
         let (mut episodes, mut kept) = (Episodes::default(), Kept::default());
         let cut = log::each(log, |observation| {

@@ -13,7 +13,12 @@
 
 use ndarray::ArrayD;
 
-use super::record::{Activation, Histogram, LayerHealth, LayerKind, NonFinite, ZERO_GRADIENT};
+use super::record::Histogram;
+use super::record::LayerHealth;
+use super::record::NonFinite;
+use super::record::ZERO_GRADIENT;
+use crate::layers::kind::Activation;
+use crate::layers::kind::LayerKind;
 use crate::layers::{Layer, numbers};
 use crate::nets::Watch;
 use crate::parameter::Parameter;

@@ -7,8 +7,9 @@ use escarp_converter::report::{STYLE, escape};
 use super::diagnose::number;
 use super::diagnosis::Diagnosis;
 use super::episode::Episode;
-use super::record::{LayerKind, Observation};
+use super::record::Observation;
 use super::verdict::{Severity, Verdict};
+use crate::layers::kind::LayerKind;
 
 mod curve;
 mod heat;

@@ -4,8 +4,29 @@ use tract_onnx::pb;
 use tract_onnx::pb::{attribute_proto::AttributeType, tensor_proto::DataType};
 use tract_onnx::pb::{tensor_shape_proto, type_proto};
 
-use super::ExportError;
 use crate::scalar::Scalar;
+
+/// Why a net cannot be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// Not one name for each output.
+    #[error("export: {labels} labels for {classes} outputs; give none, one for each, or two for one that is binary")]
+    Labels {
+        /// How many names came.
+        labels: usize,
+        /// How many outputs there are.
+        classes: usize,
+    },
+    /// Training has left a number that no file should carry.
+    #[error("export: {tensor} holds a number that is NaN or infinite: this net has diverged")]
+    NotFinite {
+        /// Which tensor of the graph.
+        tensor: String,
+    },
+    /// The metadata cannot be written as JSON.
+    #[error("export: metadata")]
+    Metadata(#[from] serde_json::Error),
+}
 
 /// A tensor of the graph under construction.
 #[derive(Clone, Debug, PartialEq, Eq)]

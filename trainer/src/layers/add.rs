@@ -6,8 +6,9 @@ use rayon::prelude::*;
 
 use super::batch_norm::mask_by_relu;
 use super::{InputGradient, Layer, Pass, numbers, numbers_mut, reshape};
-use crate::doctor::record::{Activation, LayerKind};
 use crate::export::graph::{Graph, Value};
+use crate::layers::kind::Activation;
+use crate::layers::kind::LayerKind;
 use crate::scalar::Scalar;
 
 /// `y = a + b` of two inputs of one shape. A NaN stays a NaN.

@@ -5,10 +5,12 @@
 use ndarray::ArrayD;
 
 use super::batch_norm::{BatchNorm, BatchStatistics, mask_by_relu};
-use super::convolution::{ConvShape, Convolution};
+use super::conv_shape::ConvShape;
+use super::convolution::Convolution;
 use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only};
-use crate::doctor::record::{Activation, LayerKind};
 use crate::export::graph::{Graph, Value, floats, int, ints};
+use crate::layers::kind::Activation;
+use crate::layers::kind::LayerKind;
 use crate::parameter::{Parameter, Weights};
 use crate::scalar::Scalar;
 

@@ -4,8 +4,8 @@ use ndarray::ArrayD;
 use rayon::prelude::*;
 
 use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
-use crate::doctor::record::LayerKind;
 use crate::export::graph::{Graph, Value, floats, int, transposed};
+use crate::layers::kind::LayerKind;
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::parameter::{Parameter, Weights};
 use crate::scalar::Scalar;

@@ -10,7 +10,7 @@
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
-use super::convolution::ConvShape;
+use super::conv_shape::ConvShape;
 use super::{InputGradient, numbers, numbers_mut, reshape};
 use crate::batch::{samples_per_piece, sum_in_order};
 use crate::parameter::Weights;

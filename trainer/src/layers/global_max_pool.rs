@@ -3,7 +3,7 @@
 
 use ndarray::ArrayD;
 
-use super::pool::extent;
+use super::global_average_pool::extent;
 use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
 use crate::export::graph::{Graph, Value, int, ints};
 use crate::scalar::Scalar;

@@ -4,7 +4,7 @@
 use ndarray::ArrayD;
 
 use super::conv::{Conv, ConvBuffers};
-use super::convolution::ConvShape;
+use super::conv_shape::ConvShape;
 use super::{InputGradient, numbers, numbers_mut, reshape};
 use crate::parameter::Weights;
 use crate::scalar::Scalar;

@@ -24,9 +24,9 @@ use rand::Rng;
 use tract_onnx::pb::AttributeProto;
 
 use super::recurrent::{Cell, CellWeights, Step, StepBack, Steps, add, add_back, add_rows};
-use crate::doctor::record::LayerKind;
 use crate::export::graph::int;
 use crate::init::bias::GateBias;
+use crate::layers::kind::LayerKind;
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::scalar::Scalar;
 use crate::simd::{each, vectorized};

@@ -23,8 +23,8 @@
 use rand::Rng;
 
 use super::recurrent::{Cell, CellWeights, Step, StepBack, Steps, add, add_back};
-use crate::doctor::record::LayerKind;
 use crate::init::bias::GateBias;
+use crate::layers::kind::LayerKind;
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::scalar::Scalar;
 use crate::simd::vectorized;

@@ -23,8 +23,8 @@
 use rand::Rng;
 
 use super::recurrent::{Cell, CellWeights, Step, StepBack, add_back};
-use crate::doctor::record::LayerKind;
 use crate::init::bias::{GateBias, Gates};
+use crate::layers::kind::LayerKind;
 use crate::matmul::Matrix;
 use crate::scalar::Scalar;
 use crate::simd::{each, vectorized};

@@ -27,8 +27,9 @@ pub use weights::CellWeights;
 
 use super::{InputGradient, Layer, Mode, Pass, numbers, numbers_mut, only, reshape};
 use crate::batch::{samples_per_piece, sum_in_order};
-use crate::doctor::record::{Activation, LayerKind};
 use crate::export::graph::{Graph, Value};
+use crate::layers::kind::Activation;
+use crate::layers::kind::LayerKind;
 use crate::parameter::Parameter;
 use crate::scalar::Scalar;
 use layout::{Columns, Layout};

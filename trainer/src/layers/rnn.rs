@@ -16,7 +16,7 @@
 use rand::Rng;
 
 use super::recurrent::{Cell, CellWeights, Step, StepBack, add_back};
-use crate::doctor::record::LayerKind;
+use crate::layers::kind::LayerKind;
 use crate::matmul::Matrix;
 use crate::scalar::Scalar;
 use crate::simd::vectorized;

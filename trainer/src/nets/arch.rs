@@ -2,11 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::build::layers;
+use super::error::within;
 use super::presets::Preset;
 use super::{LayerSpec, NetError, NetFile, Shape};
 
@@ -60,16 +58,6 @@ impl Arch {
         self.input.with_batch(batch)
     }
 
-    /// Whether the last layer gives something for each frame of a sequence. The layers are built and thrown away.
-    ///
-    /// # Errors
-    /// [`NetError`] of layers that do not fit each other.
-    pub fn answers_every_frame(&self) -> Result<bool, NetError> {
-        let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let builder = layers::<f32>(self, &mut rng)?;
-        Ok(matches!(builder.at.shape, Shape::Sequence(_)))
-    }
-
     /// Refuses inputs and classes that cannot be built.
     ///
     /// # Errors
@@ -93,20 +81,5 @@ impl Arch {
             }
             Shape::Vector(numbers) => within("input", "numbers", numbers, 1..=1 << 20),
         }
-    }
-}
-
-/// A number of a layer that can be built.
-pub(super) fn within(
-    layer: &str,
-    field: &'static str,
-    value: usize,
-    allowed: RangeInclusive<usize>,
-) -> Result<(), NetError> {
-    let (least, most) = allowed.clone().into_inner();
-    if allowed.contains(&value) {
-        Ok(())
-    } else {
-        Err(NetError::Number { layer: layer.into(), field, value, least, most })
     }
 }

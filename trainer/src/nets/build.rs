@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::arch::within;
+use super::error::within;
 use super::{Arch, NetError, Node, Shape, ending};
 use crate::layers::Layer;
 use crate::layers::activation::{Activation, Function};
@@ -16,6 +17,18 @@ const MOST_WEIGHTS: usize = 1 << 28;
 
 /// Of a layer's name: a checkpoint counts those of its tensors, which are longer, in 16 bits.
 const LONGEST_NAME: usize = 200;
+
+impl Arch {
+    /// Whether the last layer gives something for each frame of a sequence. The layers are built and thrown away.
+    ///
+    /// # Errors
+    /// [`NetError`] of layers that do not fit each other.
+    pub fn answers_every_frame(&self) -> Result<bool, NetError> {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let builder = layers::<f32>(self, &mut rng)?;
+        Ok(matches!(builder.at.shape, Shape::Sequence(_)))
+    }
+}
 
 /// The nodes of `arch` in the order in which they run, and the shape that the last gives: the net's outputs.
 pub(super) fn build<T: Scalar>(arch: &Arch, rng: &mut ChaCha8Rng) -> Result<(Vec<Node<T>>, Shape), NetError> {

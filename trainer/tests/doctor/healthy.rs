@@ -1,8 +1,9 @@
 //! Healthy runs, the awkward ones too: none may be called ill at any moment.
 
 use escarp_trainer::doctor::diagnose::Doctor;
-use escarp_trainer::doctor::record::{Activation, LayerKind};
 use escarp_trainer::doctor::thresholds::Thresholds;
+use escarp_trainer::layers::kind::Activation;
+use escarp_trainer::layers::kind::LayerKind;
 
 use crate::SEEDS;
 use crate::synthetic::{Synthetic, TEN_CLASSES, falling, flat, healthy};

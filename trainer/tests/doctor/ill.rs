@@ -1,7 +1,10 @@
 //! Ill runs: each illness is found, by its name, with its evidence, and not before it is there.
 
-use escarp_trainer::doctor::record::{Activation, LayerKind, NonFinite, Observation};
+use escarp_trainer::doctor::record::NonFinite;
+use escarp_trainer::doctor::record::Observation;
 use escarp_trainer::doctor::verdict::{Illness, Init, Prescription, Replacement, Severity, Verdict};
+use escarp_trainer::layers::kind::Activation;
+use escarp_trainer::layers::kind::LayerKind;
 
 use crate::synthetic::{Synthetic, TEN_CLASSES, falling, flat, healthy};
 use crate::{SEEDS, diagnose};

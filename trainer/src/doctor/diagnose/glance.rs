@@ -4,8 +4,12 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::progress::median;
-use crate::doctor::record::{Activation, LayerHealth, LayerKind, NonFinite, Observation};
+use crate::doctor::record::LayerHealth;
+use crate::doctor::record::NonFinite;
+use crate::doctor::record::Observation;
 use crate::doctor::thresholds::Thresholds;
+use crate::layers::kind::Activation;
+use crate::layers::kind::LayerKind;
 
 /// The figures of one observation that verdicts are made of. Small: one is kept of every observation.
 #[derive(Clone, Debug, Default)]

@@ -4,8 +4,8 @@ use super::glance::weighted;
 use super::progress::{Progress, deviation, mean, median};
 use super::text::number;
 use super::{Doctor, Glance, WINDOW};
-use crate::doctor::record::LayerKind;
 use crate::doctor::verdict::{Illness, Prescription, Severity, Verdict};
+use crate::layers::kind::LayerKind;
 
 /// Observations in a mean where there are no epochs to take it over.
 const GROUP: usize = 8;

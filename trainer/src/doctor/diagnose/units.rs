@@ -4,8 +4,9 @@ use super::Doctor;
 use super::glance::{dead, hidden_saturated};
 use super::progress::Progress;
 use super::text::{list, number};
-use crate::doctor::record::{LayerKind, Observation};
+use crate::doctor::record::Observation;
 use crate::doctor::verdict::{Illness, Init, Prescription, Replacement, Severity, Verdict};
+use crate::layers::kind::LayerKind;
 
 impl Doctor {
     /// Sigmoids, tanhs or gates at the ends of their range in a run that does not learn.

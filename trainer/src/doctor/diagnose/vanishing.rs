@@ -5,8 +5,9 @@ use super::progress::{Progress, median};
 use super::start::init_for;
 use super::text::number;
 use super::{Doctor, NEEDED, WINDOW};
-use crate::doctor::record::{Activation, LayerKind};
 use crate::doctor::verdict::{Illness, Init, Prescription, Replacement, Severity, Verdict};
+use crate::layers::kind::Activation;
+use crate::layers::kind::LayerKind;
 
 impl Doctor {
     /// Through depth or through time, in a run that does not learn: a net at rest has tiny gradients too.

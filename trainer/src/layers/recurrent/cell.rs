@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use tract_onnx::pb::AttributeProto;
 
 use super::weights::CellWeights;
-use crate::doctor::record::LayerKind;
+use crate::layers::kind::LayerKind;
 use crate::matmul::{Matrix, MatrixMut, matmul};
 use crate::scalar::Scalar;
 use crate::simd::vectorized;

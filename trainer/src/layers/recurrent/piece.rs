@@ -6,7 +6,7 @@ use super::cell::Cell;
 use super::layout::{Columns, Layout};
 use super::unroll::{self, Passing, Trace};
 use super::weights::CellWeights;
-use crate::doctor::record::SATURATED;
+use crate::layers::kind::SATURATED;
 use crate::scalar::Scalar;
 
 /// Memory of one piece of the batch.

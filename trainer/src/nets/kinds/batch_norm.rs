@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::layers::norm::Normalization;
+use crate::layers::batch_norm::Normalization;
 use crate::nets::build::Builder;
 use crate::nets::{NetError, Shape};
 use crate::scalar::Scalar;

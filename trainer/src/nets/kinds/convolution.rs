@@ -7,9 +7,11 @@ use super::{Padding, one, three};
 use crate::init::{Init, Kernel};
 use crate::layers::activation::Function;
 use crate::layers::conv_norm::ConvNorm;
-use crate::layers::convolution::{self, ConvShape};
-use crate::nets::arch::{WIDTHS, within};
+use crate::layers::conv_shape::ConvShape;
+use crate::layers::convolution;
+use crate::nets::arch::WIDTHS;
 use crate::nets::build::Builder;
+use crate::nets::error::within;
 use crate::nets::{NetError, Shape};
 use crate::scalar::Scalar;
 

@@ -6,8 +6,8 @@ use super::initial::{check, read};
 use crate::init::{Init, Kernel};
 use crate::layers::activation::Function;
 use crate::layers::dense;
-use crate::nets::arch::within;
 use crate::nets::build::Builder;
+use crate::nets::error::within;
 use crate::nets::{NetError, Shape};
 use crate::scalar::Scalar;
 

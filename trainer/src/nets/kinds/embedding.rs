@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::initial::{check, read};
 use crate::init::{Init, Kernel};
 use crate::layers::embedding;
-use crate::nets::arch::within;
 use crate::nets::build::Builder;
+use crate::nets::error::within;
 use crate::nets::{NetError, Shape};
 use crate::scalar::Scalar;
 

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::two;
+use crate::layers::global_average_pool;
+use crate::layers::global_max_pool;
 use crate::layers::window_pool::{Over, WindowPool};
-use crate::layers::{global_max_pool, pool};
-use crate::nets::arch::within;
 use crate::nets::build::Builder;
+use crate::nets::error::within;
 use crate::nets::{NetError, Shape};
 use crate::scalar::Scalar;
 
@@ -101,7 +102,7 @@ impl GlobalAveragePool {
         let (Shape::Map([_, _, channels]) | Shape::Sequence([_, channels])) = builder.at.shape else {
             return Err(builder.misfit(name, "maps or a sequence"));
         };
-        builder.push(name, pool::GlobalAveragePool, Shape::Vector(channels));
+        builder.push(name, global_average_pool::GlobalAveragePool, Shape::Vector(channels));
         Ok(())
     }
 }

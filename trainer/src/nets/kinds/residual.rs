@@ -8,8 +8,8 @@ use crate::init::Init;
 use crate::layers::activation::Function;
 use crate::layers::add::Add;
 use crate::nets::NetError;
-use crate::nets::arch::within;
 use crate::nets::build::Builder;
+use crate::nets::error::within;
 use crate::scalar::Scalar;
 
 /// Residual blocks (He et al., CVPR 2016): `y = relu(F(x) + shortcut(x))`. The shortcut is `x` itself (identity block)

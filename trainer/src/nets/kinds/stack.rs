@@ -5,8 +5,10 @@ use rand_chacha::ChaCha8Rng;
 use crate::init::Init;
 use crate::init::bias::GateBias;
 use crate::layers::recurrent::{Cell, Recurrent};
-use crate::nets::arch::{HIDDEN, LAYERS, within};
+use crate::nets::arch::HIDDEN;
+use crate::nets::arch::LAYERS;
 use crate::nets::build::Builder;
+use crate::nets::error::within;
 use crate::nets::{NetError, Shape};
 use crate::scalar::Scalar;
 

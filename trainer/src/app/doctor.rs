@@ -2,14 +2,16 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use escarp_media::{visible, visible_lines};
 
-use super::diagnosis::Diagnosis;
-use super::jacobians::Jacobians;
-use super::known::Known;
-use super::report;
-use super::strip::Style;
+use crate::config::known::KnownRun;
+use crate::doctor::diagnosis::Diagnosis;
+use crate::doctor::jacobians::Jacobians;
+use crate::doctor::known::Known;
+use crate::doctor::report;
+use crate::doctor::strip::Style;
 use crate::error::TrainError;
 use crate::files::write_atomically;
 
@@ -37,11 +39,11 @@ impl Order {
             let reason = "needs a run folder of escarp-train, whose net it looks at".into();
             return Err(TrainError::Usage { flag: "--jacobians", reason });
         }
-        let known = Known::beside(log).unwrap_or_else(|reason| {
+        let known = KnownRun::beside(log).unwrap_or_else(|reason| {
             eprintln!("escarp-train: note: {}; a prescription may be what the run does already", visible(&reason));
             None
         });
-        let (diagnosis, cut) = Diagnosis::read(log, known)?;
+        let (diagnosis, cut) = Diagnosis::read(log, known.map(|known| Arc::new(known) as Arc<dyn Known>))?;
         if let Some(line) = cut {
             eprintln!("escarp-train: {}: line {line} is cut off and was left out", visible(log.display()));
         }

@@ -1,14 +1,14 @@
 //! When the doctor looks: often enough to tell in a short run, seldom enough to cost little in a long one.
 //!
-//! Which steps these are follows from the plan alone, which a checkpoint keeps: a run that is continued is looked at as one
+//! Which steps these are follows from the budget alone, which a checkpoint keeps: a run that is continued is looked at as one
 //! that never stopped.
 
-use crate::plan::Plan;
+use crate::budget::Budget;
 
 /// Looks in any run that has so many steps: a verdict takes 8, and signs must last.
 const LEAST: u64 = 30;
 
-/// What a run is taken for whose length only its time budget decides, until the plan knows its pace.
+/// What a run is taken for whose length only its time budget decides, until the budget knows its pace.
 const UNKNOWN: u64 = 60;
 
 /// Steps from one look to the next in a run of `planned` steps, `most` at the most.
@@ -16,10 +16,10 @@ fn spacing(most: u64, planned: Option<u64>) -> u64 {
     (planned.unwrap_or(UNKNOWN) / LEAST).clamp(1, most.max(1))
 }
 
-/// Whether the next step of `plan` is to be looked at; the last always is. `epoch` has so many steps, and `ends` with this
+/// Whether the next step of `budget` is to be looked at; the last always is. `epoch` has so many steps, and `ends` with this
 /// one or does not.
-pub fn due(plan: &Plan, most: u64, epoch: u64, ends: bool) -> bool {
-    plan.step().is_multiple_of(spacing(most, plan.planned())) || plan.may_end(epoch, ends)
+pub(super) fn due(budget: &Budget, most: u64, epoch: u64, ends: bool) -> bool {
+    budget.step().is_multiple_of(spacing(most, budget.planned())) || budget.may_end(epoch, ends)
 }
 
 #[cfg(test)]
@@ -28,20 +28,20 @@ mod tests {
 
     /// Steps that are looked at in a run of `total`, `epoch` of them in an epoch, each of `pace` seconds.
     fn looks(total: u64, minutes: Option<f64>, epoch: u64, pace: f64) -> (Vec<u64>, u64) {
-        let mut plan = Plan::new(total, minutes);
+        let mut budget = Budget::new(total, minutes);
         let mut seen = Vec::new();
-        while !plan.finished() {
-            let ends = (plan.step() + 1).is_multiple_of(epoch);
-            if due(&plan, 20, epoch, ends) {
-                seen.push(plan.step());
+        while !budget.finished() {
+            let ends = (budget.step() + 1).is_multiple_of(epoch);
+            if due(&budget, 20, epoch, ends) {
+                seen.push(budget.step());
             }
-            let elapsed = (plan.step() + 1) as f64 * pace;
-            plan.advance(elapsed);
+            let elapsed = (budget.step() + 1) as f64 * pace;
+            budget.advance(elapsed);
             if ends {
-                plan.divide(elapsed);
+                budget.divide(elapsed);
             }
         }
-        (seen, plan.step())
+        (seen, budget.step())
     }
 
     #[test]

@@ -15,11 +15,12 @@ const FIRST_LOOK: u64 = 20;
 
 /// Position in the schedule and where it came from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct Budget {
     /// Steps of the whole run if no budget ends it earlier.
     total: u64,
-    /// Seconds, if the run has a budget.
-    budget: Option<u32>,
+    /// If the time is limited.
+    #[serde(rename = "budget")]
+    seconds: Option<u32>,
     /// Steps done.
     step: u64,
     /// The latest division of the way: at step `from.0` the position was the fraction `from.1`
@@ -30,11 +31,11 @@ pub struct Plan {
     clock: u64,
 }
 
-impl Plan {
+impl Budget {
     /// A run of `total` steps, at most `minutes` long.
     pub fn new(total: u64, minutes: Option<f64>) -> Self {
-        let budget = minutes.map(|m| (m * 60.0).ceil().clamp(1.0, 1e9) as u32);
-        Self { total, budget, step: 0, from: (0, 0f64.to_bits()), left: total, clock: 0 }
+        let seconds = minutes.map(|m| (m * 60.0).ceil().clamp(1.0, 1e9) as u32);
+        Self { total, seconds, step: 0, from: (0, 0f64.to_bits()), left: total, clock: 0 }
     }
 
     /// Refuses what no run comes to, so that nothing here can overflow: for what a checkpoint holds.
@@ -42,7 +43,7 @@ impl Plan {
     /// # Errors
     /// In words, the field and what it may be.
     pub fn check(&self) -> Result<(), String> {
-        let Self { total, budget, step, from: (since, position), left, clock } = *self;
+        let Self { total, seconds, step, from: (since, position), left, clock } = *self;
         let position = f64::from_bits(position);
         let within = |field: &str, value: u64, most: u64| match value <= most {
             true => Ok(()),
@@ -53,7 +54,7 @@ impl Plan {
         within("from.0", since, step)?;
         within("left", left, total - since)?;
         within("clock", clock, MILLISECONDS)?;
-        within("budget", budget.unwrap_or(0).into(), SECONDS)?;
+        within("budget", seconds.unwrap_or(0).into(), SECONDS)?;
         match (0.0..=1.0).contains(&position) {
             true => Ok(()),
             false => Err(format!("plan.from.1 is {position} in bits; allowed: 0 to 1")),
@@ -79,7 +80,7 @@ impl Plan {
 
     /// Steps of the whole run as planned now; `None` while it has a time budget and its pace is not known.
     pub fn planned(&self) -> Option<u64> {
-        (self.budget.is_none() || self.from.0 > 0).then(|| self.step.saturating_add(self.left()))
+        (self.seconds.is_none() || self.from.0 > 0).then(|| self.step.saturating_add(self.left()))
     }
 
     /// Whether the next step may be the last, where an epoch has `epoch` steps and `ends` with it or does not. A budget ends
@@ -87,7 +88,7 @@ impl Plan {
     pub fn may_end(&self, epoch: u64, ends: bool) -> bool {
         let near = self.from.0 == 0 || self.left() <= epoch.saturating_add(1);
         let divided = self.step + 1 == FIRST_LOOK || (ends && near);
-        self.left() == 1 || (self.budget.is_some() && divided)
+        self.left() == 1 || (self.seconds.is_some() && divided)
     }
 
     /// Whether the run is over.
@@ -105,7 +106,7 @@ impl Plan {
 
     /// Divides the rest of the way by the steps the remaining time allows; for the end of an epoch.
     pub fn divide(&mut self, elapsed: f64) {
-        let Some(budget) = self.budget else { return };
+        let Some(seconds) = self.seconds else { return };
         let steps = self.step - self.from.0;
         if steps == 0 || self.finished() {
             return;
@@ -113,7 +114,7 @@ impl Plan {
         // The slower of the latest stretch and the whole run: a budget overrun is worse than time left.
         let latest = (elapsed - self.clock as f64 / 1e3) / steps as f64;
         let pace = latest.max(elapsed / self.step as f64).max(1e-6);
-        let affordable = ((f64::from(budget) - elapsed).max(0.0) / pace) as u64;
+        let affordable = ((f64::from(seconds) - elapsed).max(0.0) / pace) as u64;
         let position = self.position();
         self.from = (self.step, position.to_bits());
         self.left = affordable.min(self.total - self.step);
@@ -127,53 +128,53 @@ mod tests {
 
     #[test]
     fn without_a_budget_the_clock_does_not_matter() {
-        let mut plan = Plan::new(100, None);
+        let mut budget = Budget::new(100, None);
         for step in 1..=100 {
-            assert!(!plan.finished());
-            plan.advance(step as f64 * 1000.0);
-            plan.divide(step as f64 * 1000.0);
-            assert_eq!(plan.position(), step as f64 / 100.0);
+            assert!(!budget.finished());
+            budget.advance(step as f64 * 1000.0);
+            budget.divide(step as f64 * 1000.0);
+            assert_eq!(budget.position(), step as f64 / 100.0);
         }
-        assert!(plan.finished());
+        assert!(budget.finished());
     }
 
     /// A machine that slows down to half its speed in the middle still ends the schedule in time.
     #[test]
     fn a_budget_is_kept_and_the_schedule_ends_with_it() {
-        let mut plan = Plan::new(u64::MAX, Some(10.0));
+        let mut budget = Budget::new(u64::MAX, Some(10.0));
         let (mut elapsed, mut last) = (0.0, 0.0);
-        while !plan.finished() {
+        while !budget.finished() {
             elapsed += if elapsed < 300.0 { 0.1 } else { 0.2 };
-            plan.advance(elapsed);
-            if plan.step().is_multiple_of(100) {
-                plan.divide(elapsed);
+            budget.advance(elapsed);
+            if budget.step().is_multiple_of(100) {
+                budget.divide(elapsed);
             }
-            assert!(plan.position() >= last, "never backwards");
-            last = plan.position();
+            assert!(budget.position() >= last, "never backwards");
+            last = budget.position();
         }
         assert!((580.0..=601.0).contains(&elapsed), "{elapsed}");
-        assert!(plan.position() > 0.999, "{}", plan.position());
+        assert!(budget.position() > 0.999, "{}", budget.position());
     }
 
     #[test]
     fn epochs_end_a_run_before_its_budget() {
-        let mut plan = Plan::new(50, Some(10.0));
+        let mut budget = Budget::new(50, Some(10.0));
         let steps = (1..).take_while(|&s| {
-            plan.advance(f64::from(s) * 0.1);
-            !plan.finished()
+            budget.advance(f64::from(s) * 0.1);
+            !budget.finished()
         });
         assert_eq!(steps.count() + 1, 50);
     }
 
     #[test]
-    fn a_plan_survives_json_to_the_bit() {
-        let mut plan = Plan::new(1000, Some(1.0));
+    fn it_survives_json_to_the_bit() {
+        let mut budget = Budget::new(1000, Some(1.0));
         for step in 1..=37 {
-            plan.advance(f64::from(step) * 0.31);
+            budget.advance(f64::from(step) * 0.31);
         }
-        plan.divide(11.7);
-        let read: Plan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
-        assert_eq!(read, plan);
-        assert_eq!(read.position().to_bits(), plan.position().to_bits());
+        budget.divide(11.7);
+        let read: Budget = serde_json::from_str(&serde_json::to_string(&budget).unwrap()).unwrap();
+        assert_eq!(read, budget);
+        assert_eq!(read.position().to_bits(), budget.position().to_bits());
     }
 }
