@@ -7,19 +7,20 @@ use ndarray::ArrayD;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::error::TrainError;
-use crate::loss::IGNORED;
-use crate::progress::Unit;
-use draw::{Purpose, shuffle, stream};
+use crate::{
+    engine::random::{Purpose, shuffle, stream},
+    error::TrainError,
+    nets::loss::IGNORED,
+    run::progress::Unit,
+};
 
 pub mod answers;
 pub mod columns;
-pub mod draw;
 pub mod frequencies;
+pub mod generate;
 pub mod images;
 pub mod mixup;
 pub mod motion;
-pub mod pattern;
 pub mod sound;
 pub mod source;
 pub mod standard;

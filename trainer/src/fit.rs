@@ -1,35 +1,41 @@
 //! The training loop: steps, epochs, validation, checkpoints.
 
+pub mod budget;
+pub mod evaluate;
 mod looks;
+pub mod qat;
+pub mod ranges;
 mod state;
 mod step;
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use escarp_converter::metadata::{Activation, Metadata};
 
-use crate::average::Average;
-use crate::budget::Budget;
-use crate::config::Settings;
-use crate::config::known::KnownRun;
-use crate::data::Samples;
-use crate::data::Split;
-use crate::data::draw::epoch_order;
-use crate::data::frequencies::Frequencies;
-use crate::doctor::live::Live;
-use crate::doctor::verdict::{Severity, Verdict};
-use crate::error::TrainError;
-use crate::evaluate::{Evaluation, evaluate};
-use crate::events::Events;
-use crate::export::export;
-use crate::files::write_atomically;
-use crate::nets::{Net, NetError};
-use crate::optim::Optimizer;
-use crate::progress::Unit;
-use crate::progress::{Now, Progress, share};
-use crate::ranges::{activations, spread};
-use crate::run_folder::{EpochMetrics, RunFolder};
+use crate::{
+    config::{Settings, known::KnownRun},
+    data::{Samples, Split, frequencies::Frequencies},
+    doctor::{
+        live::Live,
+        verdict::{Severity, Verdict},
+    },
+    engine::random::epoch_order,
+    error::TrainError,
+    fit::{
+        budget::Budget,
+        evaluate::{Evaluation, evaluate},
+        ranges::{activations, spread},
+    },
+    nets::{Net, NetError, export::export},
+    optim::Optimizer,
+    run::{
+        average::Average,
+        events::Events,
+        files::write_atomically,
+        folder::{EpochMetrics, RunFolder},
+        progress::{Now, Progress, Unit, share},
+    },
+};
 use state::{Best, State, Sums, no_worse};
 
 /// Steps between two points in TensorBoard.

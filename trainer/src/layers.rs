@@ -24,8 +24,10 @@ pub mod global_max_pool;
 pub mod grouped;
 pub mod gru;
 pub mod gru_reset_before;
+pub mod init;
 pub mod kind;
 pub mod lstm;
+pub mod onnx;
 pub mod recurrent;
 pub mod rnn;
 pub mod window_pool;
@@ -34,11 +36,13 @@ use std::fmt::Debug;
 
 use ndarray::ArrayD;
 
-use crate::export::graph::{Graph, Value};
-use crate::layers::kind::Activation;
-use crate::layers::kind::LayerKind;
-use crate::parameter::Parameter;
-use crate::scalar::Scalar;
+use crate::{
+    engine::{parameter::Parameter, scalar::Scalar},
+    layers::{
+        kind::{Activation, LayerKind},
+        onnx::{Graph, Value},
+    },
+};
 use conv::ConvBuffers;
 
 /// Whether the net learns or answers.

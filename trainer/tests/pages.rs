@@ -1,7 +1,6 @@
 //! Pages on the screen of a phone, in a real browser.
 
-use std::path::Path;
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 /// Pixels.
 const PHONE: u32 = 375;

@@ -1,19 +1,15 @@
 //! `escarp-train doctor LOG`: reads, diagnoses, prints.
 
-use std::io::IsTerminal;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::{io::IsTerminal, path::PathBuf, sync::Arc};
 
 use escarp_media::{visible, visible_lines};
 
-use crate::config::known::KnownRun;
-use crate::doctor::diagnosis::Diagnosis;
-use crate::doctor::jacobians::Jacobians;
-use crate::doctor::known::Known;
-use crate::doctor::report;
-use crate::doctor::strip::Style;
-use crate::error::TrainError;
-use crate::files::write_atomically;
+use crate::{
+    config::known::KnownRun,
+    doctor::{diagnosis::Diagnosis, jacobians::Jacobians, known::Known, report, strip::Style},
+    error::TrainError,
+    run::files::write_atomically,
+};
 
 /// What is asked of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,18 +2,21 @@
 
 use std::path::Path;
 
-use crate::bounds::{BATCHES, HIGHEST_RATE};
-use crate::clip::Clip;
-use crate::config::{Config, Settings};
-use crate::doctor::known::Known;
-use crate::doctor::record::Observation;
-use crate::doctor::verdict::{self, Prescription, Replacement, WARM_UP};
-use crate::init::Init;
-use crate::layers::activation::Function;
-use crate::nets::LayerSpec;
-use crate::optim::Rule;
-use crate::run_folder::{HEALTH, RunFolder};
-use crate::schedule::Shape;
+use crate::{
+    config::{
+        Config, Settings,
+        bounds::{BATCHES, HIGHEST_RATE},
+    },
+    doctor::{
+        known::Known,
+        record::Observation,
+        verdict::{self, Prescription, Replacement, WARM_UP},
+    },
+    layers::{activation::Function, init::Init},
+    nets::LayerSpec,
+    optim::{Rule, clip::Clip, schedule::Shape},
+    run::folder::{HEALTH, RunFolder},
+};
 
 /// Settings and net of the run that is watched.
 #[derive(Clone, Debug)]

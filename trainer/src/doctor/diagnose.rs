@@ -6,13 +6,14 @@
 //! exploding (with their roots: initial weights, learning rate), initial weights, saturation, dead units,
 //! vanishing, and only for a net whose gradients flow the pace: rate, oscillation, slowness.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
-use super::known::Known;
-use super::record::Observation;
-use super::thresholds::Thresholds;
-use super::verdict::{Prescription, Verdict};
+use super::{
+    known::Known,
+    record::Observation,
+    thresholds::Thresholds,
+    verdict::{Prescription, Verdict},
+};
 
 mod explosion;
 mod glance;

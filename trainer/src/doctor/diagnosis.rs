@@ -1,22 +1,22 @@
 //! A whole log with what follows from it.
 
-use std::fmt::Write;
-use std::path::Path;
-use std::sync::Arc;
+use std::{fmt::Write, path::Path, sync::Arc};
 
 use escarp_media::visible;
 use serde_json::json;
 
-use super::diagnose::Doctor;
-use super::episode::{Episode, Episodes};
-use super::jacobians::Jacobians;
-use super::kept::Kept;
-use super::known::Known;
-use super::log;
-use super::record::Observation;
-use super::strip::{Style, strip};
-use super::thresholds::Thresholds;
-use super::verdict::Verdict;
+use super::{
+    diagnose::Doctor,
+    episode::{Episode, Episodes},
+    jacobians::Jacobians,
+    kept::Kept,
+    known::Known,
+    log,
+    record::Observation,
+    strip::{Style, strip},
+    thresholds::Thresholds,
+    verdict::Verdict,
+};
 use crate::error::TrainError;
 
 /// Layers named in a text; a page and JSON have them all.

@@ -2,8 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::record::Observation;
-use super::verdict::Prescription;
+use super::{record::Observation, verdict::Prescription};
 
 /// How a run is trained, as far as somebody knows it; of other trainers' runs the doctor has the log alone.
 pub trait Known: Debug + Send + Sync {

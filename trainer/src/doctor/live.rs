@@ -1,24 +1,32 @@
 //! The doctor beside a run: writes down what it sees, says what it thinks, keeps the report.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use escarp_media::visible;
 
-use super::diagnose::Doctor;
-use super::diagnosis::Diagnosis;
-use super::known::Known;
-use super::log::{self, HealthLog};
-use super::record::Observation;
-use super::report;
-use super::strip::{Style, strip};
-use super::thresholds::Thresholds;
-use super::verdict::{Illness, Verdict};
-use crate::error::TrainError;
-use crate::events::Events;
-use crate::files::write_atomically;
-use crate::progress::Progress;
-use crate::run_folder::{HEALTH, REPORT};
+use super::{
+    diagnose::Doctor,
+    diagnosis::Diagnosis,
+    known::Known,
+    log::{self, HealthLog},
+    record::Observation,
+    report,
+    strip::{Style, strip},
+    thresholds::Thresholds,
+    verdict::{Illness, Verdict},
+};
+use crate::{
+    error::TrainError,
+    run::{
+        events::Events,
+        files::write_atomically,
+        folder::{HEALTH, REPORT},
+        progress::Progress,
+    },
+};
 
 /// Watches a run and its folder.
 pub struct Live {

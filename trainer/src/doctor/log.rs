@@ -1,13 +1,16 @@
 //! `health.jsonl`: writing it, going back in it, reading it and logs of the same form from elsewhere.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{File, OpenOptions},
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+};
 
 use super::record::Observation;
-use crate::error::TrainError;
-use crate::files::write_atomically;
-use crate::run_folder::HEALTH;
+use crate::{
+    error::TrainError,
+    run::{files::write_atomically, folder::HEALTH},
+};
 
 /// A log that observations are appended to.
 pub struct HealthLog {

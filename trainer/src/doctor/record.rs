@@ -7,8 +7,10 @@
 //! JSON has no NaN and no infinity, and these are what the doctor is most interested in: they are written as the
 //! strings `"NaN"`, `"inf"` and `"-inf"`. Other numbers are written with six digits, enough for ratios and norms.
 
-use serde::de::{Error, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, SeqAccess, Visitor},
+};
 
 mod histogram;
 mod number;

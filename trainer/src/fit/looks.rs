@@ -3,7 +3,7 @@
 //! Which steps these are follows from the budget alone, which a checkpoint keeps: a run that is continued is looked at as one
 //! that never stopped.
 
-use crate::budget::Budget;
+use crate::fit::budget::Budget;
 
 /// Looks in any run that has so many steps: a verdict takes 8, and signs must last.
 const LEAST: u64 = 30;

@@ -1,18 +1,18 @@
 //! What a checkpoint holds of a run, and the rule by which an epoch is kept.
 
-use std::path::Path;
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::Fit;
-use crate::average::Average;
-use crate::bounds::{EPOCHS, MILLISECONDS, STEPS};
-use crate::budget::Budget;
-use crate::checkpoint::Checkpoint;
-use crate::doctor::thresholds::Thresholds;
-use crate::error::TrainError;
-use crate::nets::Arch;
+use crate::{
+    config::bounds::{EPOCHS, MILLISECONDS, STEPS},
+    doctor::thresholds::Thresholds,
+    error::TrainError,
+    fit::budget::Budget,
+    nets::Arch,
+    run::{average::Average, checkpoint::Checkpoint},
+};
 
 /// What is known of the epochs so far.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

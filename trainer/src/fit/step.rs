@@ -1,24 +1,25 @@
 //! One step: a batch, its gradients, the optimizer, and now and then a look by the doctor.
 
 use super::{Fit, looks};
-use crate::clip::Clip;
-use crate::data::answers::Answers;
-use crate::data::draw::{Purpose, stream};
-use crate::data::mixup::mix;
-use crate::data::{Augment, batch, lengths};
-use crate::doctor::diagnose::warning;
-use crate::doctor::live::{Live, sentence};
-use crate::doctor::measure::Measure;
-use crate::doctor::record::{LayerHealth, Observation};
-use crate::doctor::thresholds::Thresholds;
-use crate::error::TrainError;
-use crate::events::Events;
-use crate::layers::Noise;
-use crate::loss::Targets;
-use crate::nets::{Batch, StepStats, Watch};
-use crate::parameter::{first_non_finite, gradient_norm};
-use crate::progress::Progress;
-use crate::schedule::Moment;
+use crate::{
+    data::{Augment, answers::Answers, batch, lengths, mixup::mix},
+    doctor::{
+        diagnose::warning,
+        live::{Live, sentence},
+        measure::Measure,
+        record::{LayerHealth, Observation},
+        thresholds::Thresholds,
+    },
+    engine::{
+        parameter::{first_non_finite, gradient_norm},
+        random::{Purpose, stream},
+    },
+    error::TrainError,
+    layers::Noise,
+    nets::{Batch, StepStats, Watch, loss::Targets},
+    optim::{clip::Clip, schedule::Moment},
+    run::{events::Events, progress::Progress},
+};
 
 impl Fit<'_> {
     /// One step on a batch.

@@ -17,10 +17,13 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
-use crate::export::graph::{Graph, Value, float};
-use crate::layers::kind;
-use crate::scalar::Scalar;
-use crate::simd::vectorized;
+use crate::{
+    engine::{scalar::Scalar, simd::vectorized},
+    layers::{
+        kind,
+        onnx::{Graph, Value, float},
+    },
+};
 
 /// Which function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,10 +16,16 @@ use ndarray::ArrayD;
 use rayon::prelude::*;
 
 use super::{InputGradient, Layer, Mode, Pass, numbers, numbers_mut, only, reshape};
-use crate::export::graph::{Graph, Value, float, floats};
-use crate::layers::kind::LayerKind;
-use crate::parameter::{Parameter, Weights};
-use crate::scalar::Scalar;
+use crate::{
+    engine::{
+        parameter::{Parameter, Weights},
+        scalar::Scalar,
+    },
+    layers::{
+        kind::LayerKind,
+        onnx::{Graph, Value, float, floats},
+    },
+};
 
 /// Added to the variance.
 pub const EPSILON: f64 = 1e-5;

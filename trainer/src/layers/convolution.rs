@@ -4,13 +4,14 @@
 
 use ndarray::ArrayD;
 
-use super::InputGradient;
-use super::conv::{Conv, ConvBuffers};
-use super::conv_shape::ConvShape;
-use super::depthwise::Depthwise;
-use super::grouped::Grouped;
-use crate::parameter::Weights;
-use crate::scalar::Scalar;
+use super::{
+    InputGradient,
+    conv::{Conv, ConvBuffers},
+    conv_shape::ConvShape,
+    depthwise::Depthwise,
+    grouped::Grouped,
+};
+use crate::engine::{parameter::Weights, scalar::Scalar};
 
 /// A convolution without bias.
 #[derive(Clone, Debug)]

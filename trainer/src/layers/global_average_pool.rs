@@ -4,8 +4,10 @@
 use ndarray::ArrayD;
 
 use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
-use crate::export::graph::{Graph, Value, int, ints};
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::onnx::{Graph, Value, int, ints},
+};
 
 /// `[batch, height, width, channels]` or `[batch, frames, channels]` to `[batch, channels]`.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::within;
-use super::presets::Preset;
-use super::{LayerSpec, NetError, NetFile, Shape};
+use super::{LayerSpec, NetError, NetFile, Shape, error::within, presets::Preset};
 
 /// A net's shape: all that is needed, besides its numbers, to build it again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

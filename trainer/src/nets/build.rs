@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::error::within;
-use super::{Arch, NetError, Node, Shape, ending};
-use crate::layers::Layer;
-use crate::layers::activation::{Activation, Function};
-use crate::scalar::Scalar;
+use super::{Arch, NetError, Node, Shape, ending, error::within};
+use crate::{
+    engine::scalar::Scalar,
+    layers::{
+        Layer,
+        activation::{Activation, Function},
+    },
+};
 
 /// Weights of one layer, and of all layers together: 1 GiB of them, ten times those of the largest preset. More is a slip
 /// of the pen.

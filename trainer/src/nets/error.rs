@@ -113,7 +113,7 @@ pub enum NetError {
     /// The arithmetic that stands in for the layers' own cannot compute this.
     #[error("{0}")]
     StandIn(String),
-    /// Somebody asked the program to stop while this was computed, see [`crate::interrupt`].
+    /// Somebody asked the program to stop while this was computed, see [`crate::engine::interrupt`].
     #[error("interrupted")]
     Interrupted,
     /// No sample at all.

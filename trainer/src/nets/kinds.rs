@@ -32,9 +32,8 @@ pub use pool::{AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool};
 pub use residual::Residual;
 pub use rnn::Rnn;
 
-use super::NetError;
-use super::build::Builder;
-use crate::scalar::Scalar;
+use super::{NetError, build::Builder};
+use crate::engine::scalar::Scalar;
 
 /// Declares [`LayerSpec`] and what goes through all kinds. Every struct has a field `name: Option<String>` and a
 /// method `build(&self, name: &str, builder: &mut Builder<T>) -> Result<(), NetError>`.

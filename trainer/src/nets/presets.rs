@@ -100,8 +100,10 @@ impl NetFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::init::Init;
-    use crate::nets::{Arch, Net};
+    use crate::{
+        layers::init::Init,
+        nets::{Arch, Net},
+    };
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 

@@ -5,14 +5,20 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::pictures::Pictures;
-use crate::clip::Clip;
-use crate::data::draw::{Purpose, stream};
-use crate::error::TrainError;
-use crate::loss::{Loss, Targets, loss};
-use crate::nets::Net;
-use crate::optim::{Optimizer, Rule};
-use crate::progress::Progress;
-use crate::schedule::{Moment, Schedule};
+use crate::{
+    engine::random::{Purpose, stream},
+    error::TrainError,
+    nets::{
+        Net,
+        loss::{Loss, Targets, loss},
+    },
+    optim::{
+        Optimizer, Rule,
+        clip::Clip,
+        schedule::{Moment, Schedule},
+    },
+    run::progress::Progress,
+};
 
 /// What should have been said about each sample.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,10 +1,10 @@
 //! Logs of runs that never were: the laws of each illness, and noise from seeded random numbers.
 
-use escarp_trainer::data::draw::{Purpose, stream};
-use escarp_trainer::doctor::record::LayerHealth;
-use escarp_trainer::doctor::record::Observation;
-use escarp_trainer::layers::kind::Activation;
-use escarp_trainer::layers::kind::LayerKind;
+use escarp_trainer::{
+    doctor::record::{LayerHealth, Observation},
+    engine::random::{Purpose, stream},
+    layers::kind::{Activation, LayerKind},
+};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};

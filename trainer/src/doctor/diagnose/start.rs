@@ -1,15 +1,21 @@
 //! Initial weights that are too large.
 
-use super::glance::{Glance, hidden_saturated, normalized, weighted};
-use super::progress::Progress;
-use super::text::{list, number};
-use super::{Doctor, needed};
-use crate::doctor::known::Known;
-use crate::doctor::record::LayerHealth;
-use crate::doctor::record::Observation;
-use crate::doctor::thresholds::Thresholds;
-use crate::doctor::verdict::{Illness, Init, Prescription, Severity, Verdict};
-use crate::layers::kind::Activation;
+use super::{
+    Doctor,
+    glance::{Glance, hidden_saturated, normalized, weighted},
+    needed,
+    progress::Progress,
+    text::{list, number},
+};
+use crate::{
+    doctor::{
+        known::Known,
+        record::{LayerHealth, Observation},
+        thresholds::Thresholds,
+        verdict::{Illness, Init, Prescription, Severity, Verdict},
+    },
+    layers::kind::Activation,
+};
 
 /// Judges the first observation by itself.
 ///

@@ -2,18 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::initial::{check, read};
-use super::{Padding, one, three};
-use crate::init::{Init, Kernel};
-use crate::layers::activation::Function;
-use crate::layers::conv_norm::ConvNorm;
-use crate::layers::conv_shape::ConvShape;
-use crate::layers::convolution;
-use crate::nets::arch::WIDTHS;
-use crate::nets::build::Builder;
-use crate::nets::error::within;
-use crate::nets::{NetError, Shape};
-use crate::scalar::Scalar;
+use super::{
+    Padding,
+    initial::{check, read},
+    one, three,
+};
+use crate::{
+    engine::scalar::Scalar,
+    layers::{
+        activation::Function,
+        conv_norm::ConvNorm,
+        conv_shape::ConvShape,
+        convolution,
+        init::{Init, Kernel},
+    },
+    nets::{NetError, Shape, arch::WIDTHS, build::Builder, error::within},
+};
 
 /// Convolution with what usually follows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::two;
-use crate::layers::global_average_pool;
-use crate::layers::global_max_pool;
-use crate::layers::window_pool::{Over, WindowPool};
-use crate::nets::build::Builder;
-use crate::nets::error::within;
-use crate::nets::{NetError, Shape};
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::{
+        global_average_pool, global_max_pool,
+        window_pool::{Over, WindowPool},
+    },
+    nets::{NetError, Shape, build::Builder, error::within},
+};
 
 /// The largest number of each window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,15 +2,19 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::init::Init;
-use crate::init::bias::GateBias;
-use crate::layers::recurrent::{Cell, Recurrent};
-use crate::nets::arch::HIDDEN;
-use crate::nets::arch::LAYERS;
-use crate::nets::build::Builder;
-use crate::nets::error::within;
-use crate::nets::{NetError, Shape};
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::{
+        init::{Init, bias::GateBias},
+        recurrent::{Cell, Recurrent},
+    },
+    nets::{
+        NetError, Shape,
+        arch::{HIDDEN, LAYERS},
+        build::Builder,
+        error::within,
+    },
+};
 
 /// Recurrent layers on top of each other; all but the last hand on every state.
 #[derive(Clone, Copy, Debug)]
