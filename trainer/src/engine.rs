@@ -1,4 +1,4 @@
-//! What all layers compute with: numbers, matrices, random draws.
+//! What all rooms compute with: scalars, matrix products, parameters, random numbers; and whether somebody wants it to stop.
 
 pub mod interrupt;
 pub mod matmul;

@@ -5,6 +5,7 @@ mod arch;
 mod backward;
 mod batch;
 mod build;
+mod builder;
 pub(crate) mod ending;
 mod error;
 pub mod export;
@@ -20,12 +21,12 @@ mod stand_in;
 use ndarray::{Array2, ArrayD, Axis};
 use rand_chacha::ChaCha8Rng;
 
-pub use arch::{Arch, HIDDEN, LAYERS, WIDTHS};
+pub use arch::Arch;
 pub use batch::{Batch, StepStats};
 pub use error::NetError;
 pub use file::{NetFile, NetFileError};
 pub use jacobian::StateJacobians;
-pub use kinds::LayerSpec;
+pub use kinds::{HIDDEN, LAYERS, LayerSpec, WIDTHS};
 pub use shape::Shape;
 pub use stand_in::StandIn;
 

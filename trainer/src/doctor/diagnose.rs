@@ -21,14 +21,16 @@ mod middle;
 mod pace;
 mod progress;
 mod start;
+mod statistics;
 mod text;
 mod units;
 mod vanishing;
 
 use glance::{BlowUp, Glance};
 use middle::Middle;
-use progress::{LEAST_LOSSES, Progress, median};
+use progress::{LEAST_LOSSES, Progress};
 pub use start::{initial_weights, warning};
+use statistics::median;
 pub(super) use text::number;
 
 /// Observations that a sign is looked for in.

@@ -2,8 +2,9 @@
 
 use super::{
     Doctor, WINDOW,
-    progress::{Progress, median},
+    progress::Progress,
     start::{init_for, initial_weights},
+    statistics::median,
     text::number,
 };
 use crate::doctor::{

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::HashMap};
 
-use super::progress::median;
+use super::statistics::median;
 use crate::{
     doctor::{
         record::{LayerHealth, NonFinite, Observation},

@@ -3,7 +3,8 @@
 use super::{
     Doctor, Glance, WINDOW,
     glance::weighted,
-    progress::{Progress, deviation, mean, median},
+    progress::Progress,
+    statistics::{deviation, mean, median},
     text::number,
 };
 use crate::{

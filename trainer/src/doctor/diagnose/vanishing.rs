@@ -3,8 +3,9 @@
 use super::{
     Doctor, NEEDED, WINDOW,
     glance::{Depth, weighted},
-    progress::{Progress, median},
+    progress::Progress,
     start::init_for,
+    statistics::median,
     text::number,
 };
 use crate::{

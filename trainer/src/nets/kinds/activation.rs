@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     engine::scalar::Scalar,
     layers::activation::{self, Function, SLOPE},
-    nets::{NetError, build::Builder},
+    nets::{NetError, builder::Builder},
 };
 
 /// A function of one number, applied to every number.

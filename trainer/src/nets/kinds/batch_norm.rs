@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     engine::scalar::Scalar,
     layers::batch_norm::Normalization,
-    nets::{NetError, Shape, build::Builder},
+    nets::{NetError, Shape, builder::Builder},
 };
 
 /// Batch normalization of any numbers, channel by channel.

@@ -1,5 +1,7 @@
 //! `kind = "convolution"`.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -16,8 +18,11 @@ use crate::{
         convolution,
         init::{Init, Kernel},
     },
-    nets::{NetError, Shape, arch::WIDTHS, build::Builder, error::within},
+    nets::{NetError, Shape, builder::Builder, error::within},
 };
+
+/// Channels of a residual net's first stage that can be built.
+pub const WIDTHS: RangeInclusive<usize> = 1..=1024;
 
 /// Convolution with what usually follows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use crate::{
         dense,
         init::{Init, Kernel},
     },
-    nets::{NetError, Shape, build::Builder, error::within},
+    nets::{NetError, Shape, builder::Builder, error::within},
 };
 
 /// Fully connected.

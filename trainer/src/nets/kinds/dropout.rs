@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     engine::scalar::Scalar,
     layers::dropout,
-    nets::{NetError, Shape, build::Builder},
+    nets::{NetError, Shape, builder::Builder},
 };
 
 /// Drops numbers in training, another choice in every step.

@@ -9,7 +9,7 @@ use crate::{
         embedding,
         init::{Init, Kernel},
     },
-    nets::{NetError, Shape, build::Builder, error::within},
+    nets::{NetError, Shape, builder::Builder, error::within},
 };
 
 /// A row of numbers for each token.

@@ -14,7 +14,7 @@ use crate::{
         gru_reset_before::GruResetBefore,
         init::{Init, bias::GateBias},
     },
-    nets::{NetError, build::Builder},
+    nets::{NetError, builder::Builder},
 };
 
 /// Gated recurrent units.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     engine::scalar::Scalar,
     layers::{activation::Function, add, flatten},
-    nets::{NetError, Shape, build::Builder},
+    nets::{NetError, Shape, builder::Builder},
 };
 
 /// Goes back: what follows is put on an earlier layer.

@@ -13,7 +13,7 @@ use crate::{
         init::{Init, bias::GateBias},
         lstm,
     },
-    nets::{NetError, build::Builder},
+    nets::{NetError, builder::Builder},
 };
 
 /// Long short-term memory.

@@ -9,7 +9,7 @@ use crate::{
         global_average_pool, global_max_pool,
         window_pool::{Over, WindowPool},
     },
-    nets::{NetError, Shape, build::Builder, error::within},
+    nets::{NetError, Shape, builder::Builder, error::within},
 };
 
 /// The largest number of each window.

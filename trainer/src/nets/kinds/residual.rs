@@ -6,7 +6,7 @@ use super::{Convolution, Padding, initial::read, one, two, yes};
 use crate::{
     engine::scalar::Scalar,
     layers::{activation::Function, add::Add, init::Init},
-    nets::{NetError, build::Builder, error::within},
+    nets::{NetError, builder::Builder, error::within},
 };
 
 /// Residual blocks (He et al., CVPR 2016): `y = relu(F(x) + shortcut(x))`. The shortcut is `x` itself (identity block)

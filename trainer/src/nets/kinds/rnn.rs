@@ -6,7 +6,7 @@ use super::{initial::read, one, stack::Stack};
 use crate::{
     engine::scalar::Scalar,
     layers::{init::Init, rnn},
-    nets::{NetError, build::Builder},
+    nets::{NetError, builder::Builder},
 };
 
 /// Recurrence without gates.

@@ -1,5 +1,7 @@
 //! What all recurrent kinds are built by.
 
+use std::ops::RangeInclusive;
+
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
@@ -8,13 +10,13 @@ use crate::{
         init::{Init, bias::GateBias},
         recurrent::{Cell, Recurrent},
     },
-    nets::{
-        NetError, Shape,
-        arch::{HIDDEN, LAYERS},
-        build::Builder,
-        error::within,
-    },
+    nets::{NetError, Shape, builder::Builder, error::within},
 };
+
+/// Numbers in a recurrent state that can be built.
+pub const HIDDEN: RangeInclusive<usize> = 1..=4096;
+/// Recurrent layers on top of each other that can be built.
+pub const LAYERS: RangeInclusive<usize> = 1..=16;
 
 /// Recurrent layers on top of each other; all but the last hand on every state.
 #[derive(Clone, Copy, Debug)]
