@@ -2,7 +2,7 @@
 
 pub mod bounds;
 pub mod freeze;
-pub mod known;
+pub(crate) mod known;
 mod settings;
 
 pub use settings::{BUILTIN, Config, Repair, Settings, Task};

@@ -16,17 +16,17 @@ use crate::{
 
 pub mod answers;
 pub mod columns;
-pub mod frequencies;
+pub(crate) mod frequencies;
 pub mod generate;
 pub mod images;
-pub mod mixup;
+pub(crate) mod mixup;
 pub mod motion;
 pub mod sound;
 pub mod source;
-pub mod standard;
+pub(crate) mod standard;
 pub mod tagged;
 pub mod text;
-pub mod vocabulary;
+pub(crate) mod vocabulary;
 
 /// In the place of a class: of a frame behind the end of its sample.
 pub const NO_CLASS: u16 = u16::MAX;

@@ -1,10 +1,10 @@
 //! What all rooms compute with: scalars, matrix products, parameters, random numbers; and whether somebody wants it to stop.
 
 pub mod interrupt;
-pub mod matmul;
+pub(crate) mod matmul;
 pub mod parameter;
-pub mod pattern;
-pub mod pieces;
+pub(crate) mod pattern;
+pub(crate) mod pieces;
 pub mod random;
 pub mod scalar;
-pub mod simd;
+pub(crate) mod simd;

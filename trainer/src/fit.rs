@@ -1,6 +1,6 @@
 //! The training loop: steps, epochs, validation, checkpoints.
 
-pub mod budget;
+pub(crate) mod budget;
 pub mod evaluate;
 mod looks;
 pub mod qat;

@@ -2,8 +2,8 @@
 
 pub mod average;
 pub mod checkpoint;
-pub mod events;
-pub mod files;
+pub(crate) mod events;
+pub(crate) mod files;
 pub mod folder;
 pub mod progress;
 pub mod transfer;

@@ -76,10 +76,9 @@ pub struct Trained {
     pub steps: u64,
     /// On the test samples, by the last weights. The loss is infinite if the net diverged.
     pub test: Loss<f32>,
-    /// Largest norm of all gradients, before clipping, of any step.
+    /// Largest norm of all gradients, before clipping, of any step; infinite if the loss or a gradient left the finite
+    /// numbers, which ends the training.
     pub largest_gradient: f64,
-    /// Whether the loss or a gradient left the finite numbers, which ends the training.
-    pub diverged: bool,
     /// Steps taken and the validation loss there.
     pub curve: Vec<(u64, f64)>,
 }
@@ -149,7 +148,7 @@ pub fn train(
         // The last weights, from before the step that could not be taken, may still give some huge number.
         test.loss = f64::INFINITY;
     }
-    Ok(Some(Trained { steps: step, test, largest_gradient, diverged, curve }))
+    Ok(Some(Trained { steps: step, test, largest_gradient, curve }))
 }
 
 fn judge(net: &mut Net, (x, answers): &(ArrayD<f32>, Answers)) -> Result<Loss<f32>, TrainError> {
