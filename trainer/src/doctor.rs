@@ -9,7 +9,7 @@ pub mod jacobians;
 mod kept;
 pub mod known;
 pub(crate) mod live;
-pub(crate) mod log;
+pub mod log;
 pub mod measure;
 pub mod record;
 pub mod report;

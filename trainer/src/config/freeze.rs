@@ -9,7 +9,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{engine::pattern::Pattern, error::TrainError, nets::Net};
+use crate::{
+    engine::{parameter::Parameter, pattern::Pattern},
+    error::TrainError,
+    nets::Net,
+};
 
 /// What is frozen, as the user names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,9 +35,7 @@ impl Freeze {
         let (freeze, thaw) = (patterns("--freeze", &self.freeze, &names)?, patterns("--thaw", &self.thaw, &names)?);
         let any = |patterns: &[Pattern], name: &str| patterns.iter().any(|p| p.matches(name));
         net.freeze(|name| any(&freeze, name) && !any(&thaw, name));
-        let numbers = |parameters: Vec<crate::engine::parameter::Parameter<'_>>| -> usize {
-            parameters.iter().map(|p| p.value.len()).sum()
-        };
+        let numbers = |parameters: Vec<Parameter<'_>>| -> usize { parameters.iter().map(|p| p.value.len()).sum() };
         let (all, left) = (numbers(net.parameters()), numbers(net.trainable()));
         if left == 0 {
             let reason = format!("nothing is left to train; exempt some of: {}", names.join(", "));

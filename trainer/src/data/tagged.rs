@@ -180,7 +180,10 @@ impl Samples for Tagged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::columns;
+    use crate::{
+        data::columns,
+        engine::random::{Purpose, stream},
+    };
     use escarp_media::Kind;
 
     #[test]
@@ -201,7 +204,7 @@ mod tests {
         let standard = tagged.statistics(&[0, 1, 2]);
         assert_eq!(standard, Standard::of(1, [0.0, 1.0, 2.0, 0.0, 1.0, 0.0, 1.0]));
         tagged.prepare(&standard, true);
-        let mut rng = crate::engine::random::stream(0, crate::engine::random::Purpose::Augment, 0, 0);
+        let mut rng = stream(0, Purpose::Augment, 0, 0);
         for augment in [None, Some(&mut rng)] {
             let mut out = [9.0; 3];
             tagged.write(1, augment, &mut out);

@@ -104,7 +104,7 @@ pub struct LayerHealth {
     /// Share of its outputs that are exactly zero.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub activation_zeros: Option<f64>,
-    /// Share of its sigmoid and tanh outputs, gates included, within [`SATURATED`] of an end of their range.
+    /// Share of its sigmoid and tanh outputs, gates included, within [`SATURATED`](crate::layers::kind::SATURATED) of an end of their range.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number::size")]
     pub activation_saturated: Option<f64>,
     /// Share of its units (dense) or channels (convolution) that are zero on the whole batch.
