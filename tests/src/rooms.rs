@@ -4,7 +4,7 @@
 //! begins with [`HEAD`] and has a row for each floor, from the top down. A row names one room or several, in backticks.
 //! [`Crate::faults`] says where the code disagrees:
 //!
-//! * **Every top-level module stands in the table**, once, and nothing else does.
+//! * **Every top-level module stands in the table**, once, and nothing else does but `main`, the program beside a library.
 //! * **A room imports from rooms in lower rows only**; those of one row do not import each other. What the root itself
 //!   defines stands above all rooms, and no room imports it; what it only shows again counts as where it is defined.
 //! * **No circle between files**, in a room or across. A file imports from another if it names something that is defined
@@ -48,6 +48,8 @@ pub struct Crate {
     name: String,
     /// The root's text, and what its file is called.
     root: (&'static str, String),
+    /// Whether a program stands beside the library.
+    program: bool,
     /// All files but those of tests, and what they say.
     files: BTreeMap<Module, Source>,
     /// What is wrong with its files.
@@ -79,8 +81,12 @@ impl Crate {
     /// Of texts by what their files are called below `src`, without `.rs`.
     pub fn of(name: &str, mut texts: BTreeMap<Module, String>) -> Self {
         // A program beside a library is a crate of its own.
-        let main = texts.remove(&["main".to_owned()][..]).unwrap_or_default();
-        let root = texts.remove(&["lib".to_owned()][..]).map_or(("main.rs", main), |lib| ("lib.rs", lib));
+        let main = texts.remove(&["main".to_owned()][..]);
+        let root = match (texts.remove(&["lib".to_owned()][..]), &main) {
+            (Some(lib), _) => ("lib.rs", lib),
+            (None, main) => ("main.rs", main.clone().unwrap_or_default()),
+        };
+        let program = main.is_some() && root.0 == "lib.rs";
         let (mut files, mut faults) = (BTreeMap::new(), Vec::new());
         let mut ahead = vec![(Module::new(), root.1.clone(), false)];
         while let Some((module, text, tests)) = ahead.pop() {
@@ -99,7 +105,7 @@ impl Crate {
         }
         let lost = texts.keys().filter(|module| module[0] != "bin");
         faults.extend(lost.map(|module| format!("{name}/src/{}.rs: no module declares it", module.join("/"))));
-        Self { name: name.to_owned(), root, files, faults }
+        Self { name: name.to_owned(), root, program, files, faults }
     }
 
     /// All that is wrong, each in a line; nothing if the crate keeps its rooms.
@@ -152,7 +158,7 @@ impl Crate {
         let missing = rooms.iter().filter(|room| listed(room) != 1);
         let missing =
             missing.map(|room| format!("{}: room `{room}` stands {} times in the table", self.name, listed(room)));
-        let empty = floors.iter().flatten().filter(|name| !rooms.contains(name));
+        let empty = floors.iter().flatten().filter(|name| !(rooms.contains(name) || (self.program && *name == "main")));
         missing.chain(empty.map(|name| format!("{}: `{name}` in the table is no module", self.name))).collect()
     }
 

@@ -80,6 +80,9 @@ fn the_table_has_every_room_once() {
     assert_eq!(faults(&["`high`", "`low`"], &files), ["x: room `other` stands 0 times in the table"]);
     assert_eq!(faults(&["`high`", "`low`, `other`", "`low`"], &files), ["x: room `low` stands 2 times in the table"]);
     assert_eq!(faults(&["`high`", "`low`, `other`", "`more`"], &files), ["x: `more` in the table is no module"]);
+    let program = [&files[..], &[("main", "")]].concat();
+    assert_eq!(faults(&["`main`", "`high`", "`low`, `other`"], &program), [""; 0]);
+    assert_eq!(faults(&["`main`", "`high`", "`low`, `other`"], &files), ["x: `main` in the table is no module"]);
     let bare = Crate::of("x", [(vec!["main".to_owned()], "//! A program.".to_owned())].into());
     assert_eq!(bare.faults(), [format!("x/src/main.rs has no table of floors, which begins: {HEAD}")]);
 }
