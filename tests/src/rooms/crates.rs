@@ -93,7 +93,7 @@ fn dependencies(package: &Table) -> Vec<(String, toml::Value)> {
 
 #[cfg(test)]
 mod tests {
-    use super::Order;
+    use super::{Order, faults};
 
     #[test]
     fn arrows_follow_each_other() {
@@ -104,5 +104,34 @@ mod tests {
         };
         assert_eq!(["a", "b", "c", "d", "e", "f"].map(allowed), ["abce", "bce", "ce", "cde", "e", "abcdef"]);
         assert_eq!(Order::of("- Arrows point: `a -> b`"), None);
+    }
+
+    #[test]
+    fn a_dependency_that_goes_up_is_named_whatever_its_kind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(path, text).expect("a file");
+        };
+        write(
+            "Cargo.toml",
+            "[workspace]\nmembers = ['high', 'low', 'low/own', 'free']\n[workspace.dependencies]\nhigh = { path = 'high' }\n\
+             low = { path = 'low' }\nown = { path = 'low/own' }\nserde = '1'",
+        );
+        write("high/Cargo.toml", "[dependencies]\nserde.workspace = true\nown.workspace = true");
+        write("low/own/Cargo.toml", "[dependencies]\nlow.workspace = true");
+        write("free/Cargo.toml", "[dependencies]\nhigh.workspace = true\nlow.workspace = true");
+        let order = Order::of("- Arrows point one way: `high -> low`.").expect("a rule");
+        let low = |text: &str| {
+            write("low/Cargo.toml", text);
+            faults(folder.path(), &order).expect("manifests")
+        };
+        assert_eq!(low(""), [""; 0]);
+        let said = "low/Cargo.toml: `high` (high) is nothing that low may use";
+        for table in ["dependencies", "dev-dependencies", "build-dependencies", "target.'cfg(unix)'.dependencies"] {
+            assert_eq!(low(&format!("[{table}]\nhigh.workspace = true")), [said], "{table}");
+        }
+        assert_eq!(low("[dependencies]\nhigh = { path = '../high' }").len(), 2);
     }
 }
