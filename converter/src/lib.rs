@@ -59,6 +59,7 @@ mod ops;
 mod oracle;
 pub mod output;
 pub mod pack;
+pub mod page;
 pub mod plan;
 pub mod qgraph;
 pub mod quantize;
