@@ -125,20 +125,18 @@ fn literals(source: &str) -> Vec<&str> {
     let mut rest = source;
     while let Some(at) = rest.find(['"', '/', '\'']) {
         let (before, here) = rest.split_at(at);
-        rest = if here.starts_with("//") {
-            here.split_once('\n').map_or("", |(_, next)| next)
-        } else if here.starts_with("'\"'") {
-            &here[3..]
-        } else if here.starts_with('"') {
+        rest = if let Some(inside) = here.strip_prefix('"') {
             let hashes = before.len() - before.trim_end_matches('#').len();
             let raw = before.trim_end_matches('#').ends_with('r');
             let end = if raw { format!("\"{}", "#".repeat(hashes)) } else { "\"".into() };
-            let closes = |i: &usize| raw || !escaped(&here[1..=*i]);
-            let length = here[1..].match_indices(&end).map(|(i, _)| i).find(closes).expect("a literal ends");
-            literals.push(&here[1..=length]);
-            &here[1 + length + end.len()..]
+            let closes = |i: &usize| raw || !escaped(&inside[..*i]);
+            let length = inside.match_indices(&end).map(|(i, _)| i).find(closes).expect("a literal ends");
+            literals.push(&inside[..length]);
+            &inside[length + end.len()..]
+        } else if here.starts_with("//") {
+            here.split_once('\n').map_or("", |(_, next)| next)
         } else {
-            &here[1..]
+            here.strip_prefix("'\"'").unwrap_or(&here[1..])
         };
     }
     literals

@@ -67,13 +67,17 @@ struct Block {
 
 /// States, then buffers, then scratch.
 fn blocks(plan: &Plan) -> Vec<Block> {
-    let whole = |class: &str, start, len| Block {
-        class: class.into(),
-        steps: [0, plan.steps.len() + 1],
-        start,
-        len,
-        label: class.into(),
-        title: class.into(),
+    // From the first step to the last.
+    let whole = |class: &str, name: &str, start, len| {
+        let block = Block {
+            class: class.into(),
+            steps: [0, plan.steps.len() + 1],
+            start,
+            len,
+            label: name.into(),
+            title: name.into(),
+        };
+        (len > 0).then_some(block)
     };
     let buffers = plan.buffers.iter().enumerate().map(|(i, b)| {
         let names: Vec<String> = b.tensors.iter().map(|&t| short(&plan.graph.tensors[t].name)).collect();
@@ -87,10 +91,9 @@ fn blocks(plan: &Plan) -> Vec<Block> {
             title: names.join(", then in place "),
         }
     });
-    let states = Block { title: "states".into(), label: "states".into(), ..whole("state", 0, plan.state_len) };
-    let scratch = whole("scratch", plan.arena_len - plan.totals.scratch, plan.totals.scratch);
-    let states = (plan.state_len > 0).then_some(states);
-    states.into_iter().chain(buffers).chain((plan.totals.scratch > 0).then_some(scratch)).collect()
+    let states = whole("state", "states", 0, plan.state_len);
+    let scratch = whole("scratch", "scratch", plan.arena_len - plan.totals.scratch, plan.totals.scratch);
+    states.into_iter().chain(buffers).chain(scratch).collect()
 }
 
 impl Block {
