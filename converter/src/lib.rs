@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `main` | the program: arguments, progress, exit codes |
 //! | `report` | what a conversion says about itself: terminal, HTML, JSON |
+//! | `page` | what pages and charts share, the trainer's too |
 //! | `convert` | the whole chain in one call |
 //! | `doubt` | answers that no trained network would give to its own kind of samples |
 //! | `measure` | what a conversion cost, by running the file beside the float network |

@@ -12,6 +12,8 @@ mod conv;
 mod epilogue;
 mod gemv;
 mod layout;
+mod lookup;
+mod mul;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
@@ -19,6 +21,8 @@ pub use add::Add;
 pub use conv::{Conv, PADDING};
 pub use epilogue::{Epilogue, Residual};
 pub use layout::{PARAM_BLOCK, WEIGHT_STEP};
+pub use lookup::Table;
+pub use mul::Mul;
 
 use crate::{
     cpu::{Cpu, Isa},
@@ -31,14 +35,34 @@ pub struct Kernels {
     conv: conv::Function,
     gemv: gemv::Function,
     add: add::Function,
+    mul: mul::Function,
+    lookup: lookup::Function,
 }
 
 // A table names what it speeds up, and takes the rest from the one below: `Kernels { gemv: dotprod::gemv, ..NEON }`.
-const PORTABLE: Kernels = Kernels { conv: conv::portable, gemv: gemv::portable, add: add::portable };
+const PORTABLE: Kernels = Kernels {
+    conv: conv::portable,
+    gemv: gemv::portable,
+    add: add::portable,
+    mul: mul::portable,
+    lookup: lookup::portable,
+};
 #[cfg(target_arch = "aarch64")]
-const NEON: Kernels = Kernels { conv: neon::conv::conv, gemv: neon::gemv::gemv, add: neon::add::add };
+const NEON: Kernels = Kernels {
+    conv: neon::conv::conv,
+    gemv: neon::gemv::gemv,
+    add: neon::add::add,
+    mul: neon::mul::mul,
+    lookup: neon::lookup::lookup,
+};
 #[cfg(target_arch = "x86_64")]
-const AVX2: Kernels = Kernels { conv: avx2::conv::conv, gemv: avx2::gemv::gemv, add: avx2::add::add };
+const AVX2: Kernels = Kernels {
+    conv: avx2::conv::conv,
+    gemv: avx2::gemv::gemv,
+    add: avx2::add::add,
+    mul: avx2::mul::mul,
+    lookup: avx2::lookup::lookup,
+};
 
 impl Kernels {
     /// The fastest table that `cpu` proves, for the kind of core that it names.
@@ -84,5 +108,21 @@ impl Kernels {
         // SAFETY: the lengths agree, and `for_cpu` gave this table to a proven CPU only.
         unsafe { (self.add)(add, out, b) };
         Ok(())
+    }
+    /// `out = out * b`, element by element and in place, `b` as often as it fits.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if it does not fit a whole number of times; nothing is written then.
+    pub fn mul(&self, mul: &Mul, out: &mut [i8], b: &[i8]) -> Result<(), Error> {
+        mul::check(out, b)?;
+        // SAFETY: `check` has seen what a kernel asks of its arguments, and `for_cpu` gave this table to a proven CPU only.
+        unsafe { (self.mul)(mul, out, b) };
+        Ok(())
+    }
+
+    /// Puts each value's entry of the table in its place.
+    pub fn lookup(&self, table: &Table, values: &mut [i8]) {
+        // SAFETY: a table has an entry for every value, and `for_cpu` gave this table to a proven CPU only.
+        unsafe { (self.lookup)(table, values) };
     }
 }

@@ -3,7 +3,8 @@
 //! The run says which architecture and instruction sets it exercised. `ESCARP_ISA=neon|avx2|portable` names one that must have
 //! been among them: a test run that silently tested something else fails.
 
-use escarp_runtime::kernels::{Add, Conv, Epilogue, Kernels, PADDING, Residual};
+use escarp_runtime::kernels::{Add, Conv, Epilogue, Kernels, Mul, PADDING, Residual, Table};
+use escarp_runtime::quant::requantize;
 use escarp_runtime::{Cpu, Error};
 
 /// Runs `check` on the table of each instruction set and kind of core, asserting what `ESCARP_ISA` promises.
@@ -291,5 +292,63 @@ fn what_does_not_fit_is_refused_and_nothing_written() {
             assert_eq!(refused, Err(Error::Kernel), "{}: {x} inputs, {weights} weights", cpu.isa().name());
         }
         assert_eq!(acc, [9; 8]);
+    });
+}
+
+/// Every length around a vector's, every value, against the definition written out once more.
+#[test]
+fn lookup_equals_its_table() {
+    for_each_cpu("lookup", |cpu, kernels| {
+        let random = &mut Random(71);
+        for len in (0..200).chain([1000, 4097]) {
+            let table: Table = std::array::from_fn(|_| random.within(-128, 127) as i8);
+            let values = random.bytes(len, -128, None);
+            let want: Vec<i8> = values.iter().map(|&v| table[(v as i32 + 128) as usize]).collect();
+            let mut got = values.clone();
+            kernels.lookup(&table, &mut got);
+            assert_eq!(got, want, "{}: {len} values {values:?}", cpu.isa().name());
+        }
+        let all: Vec<i8> = (-128..=127).collect();
+        let table: Table = std::array::from_fn(|i| (i as u8).wrapping_mul(37).wrapping_add(11).cast_signed());
+        let mut got = all.clone();
+        kernels.lookup(&table, &mut got);
+        assert_eq!(got, table, "{}", cpu.isa().name());
+    });
+}
+
+#[test]
+fn products_equal_their_definition() {
+    for_each_cpu("mul", |cpu, kernels| {
+        let random = &mut Random(72);
+        for b_len in [1, 7, 8, 9, 16, 24, 40, 64] {
+            for (pixels, shift) in [(0, 32), (1, 40), (1, 62), (5, 38), (33, 44)] {
+                let mul = Mul {
+                    zero_points: [random.within(-128, 127) as i8, random.within(-128, 127) as i8],
+                    multiplier: [1 << 30, i32::MAX, random.within(1 << 30, i32::MAX)][random.within(0, 2) as usize],
+                    shift,
+                    zero_point: random.within(-128, 127) as i8,
+                    min: random.within(-128, 0) as i8,
+                    max: random.within(0, 127) as i8,
+                };
+                let (a, b) = (random.bytes(pixels * b_len, -128, None), random.bytes(b_len, -128, None));
+                let want: Vec<i8> = a
+                    .iter()
+                    .zip(b.iter().cycle())
+                    .map(|(&a, &b)| {
+                        let [za, zb] = mul.zero_points.map(i32::from);
+                        let y = requantize((a as i32 - za) * (b as i32 - zb), mul.multiplier, mul.shift);
+                        (y + mul.zero_point as i32).clamp(mul.min.into(), mul.max.into()) as i8
+                    })
+                    .collect();
+                let mut got = a.clone();
+                kernels.mul(&mul, &mut got, &b).unwrap();
+                assert_eq!(got, want, "{}: {pixels} x {b_len}, {mul:?}", cpu.isa().name());
+            }
+        }
+        let mul = Mul { zero_points: [0; 2], multiplier: 1 << 30, shift: 32, zero_point: 0, min: -128, max: 127 };
+        for (out, b) in [(8, 0), (8, 3), (7, 8)] {
+            let refused = kernels.mul(&mul, &mut vec![0; out], &vec![0; b]);
+            assert_eq!(refused, Err(Error::Kernel), "{}: {out}, {b}", cpu.isa().name());
+        }
     });
 }

@@ -36,6 +36,8 @@ pub enum Field {
     Multiplier,
     Shift,
     Hidden,
+    Table,
+    Factor,
 }
 
 impl fmt::Display for Field {
@@ -70,6 +72,8 @@ impl fmt::Display for Field {
             Field::Multiplier => "multiplier",
             Field::Shift => "shift",
             Field::Hidden => "hidden size",
+            Field::Table => "table",
+            Field::Factor => "scale factor",
         })
     }
 }

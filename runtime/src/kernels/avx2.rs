@@ -7,6 +7,8 @@
 pub(super) mod add;
 pub(super) mod conv;
 pub(super) mod gemv;
+pub(super) mod lookup;
+pub(super) mod mul;
 
 use core::arch::x86_64::*;
 
@@ -70,4 +72,25 @@ fn store(y: __m256i, zero_point: i8, min: i8, max: i8, out: &mut [i8; 8]) {
     let y = _mm_adds_epi16(y, _mm_set1_epi16(zero_point.into()));
     let y = _mm_min_epi16(_mm_max_epi16(y, _mm_set1_epi16(min.into())), _mm_set1_epi16(max.into()));
     *out = _mm_cvtsi128_si64(_mm_packs_epi16(y, y)).to_le_bytes().map(u8::cast_signed);
+}
+
+/// `floor((acc * m + 2^(s-1)) / 2^s)` in 64 bits for the four even channels of `acc` and `m`, s in [16, 62].
+///
+/// AVX2 has no arithmetic shift of 64-bit lanes: P + 2^63 is the unsigned form of P, and as s < 64,
+/// floor(P / 2^s) = floor((P + 2^63) / 2^s) - 2^(63-s).
+#[inline]
+#[target_feature(enable = "avx2")]
+fn quotient(acc: __m256i, multiplier: __m256i, shift: __m256i) -> __m256i {
+    let sign = _mm256_set1_epi64x(i64::MIN);
+    let round = _mm256_srlv_epi64(sign, _mm256_sub_epi64(_mm256_set1_epi64x(64), shift)); // 2^(63 - (64 - s)) = 2^(s-1)
+    let product = _mm256_add_epi64(_mm256_mul_epi32(acc, multiplier), round);
+    let shifted = _mm256_srlv_epi64(_mm256_xor_si256(product, sign), shift);
+    _mm256_sub_epi64(shifted, _mm256_srlv_epi64(sign, shift))
+}
+
+/// Low halves of 64-bit lanes, even and odd channels, back in order.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn interleave(even: __m256i, odd: __m256i) -> __m256i {
+    _mm256_blend_epi32::<0b1010_1010>(even, _mm256_slli_epi64::<32>(odd))
 }

@@ -7,6 +7,8 @@
 pub(super) mod add;
 pub(super) mod conv;
 pub(super) mod gemv;
+pub(super) mod lookup;
+pub(super) mod mul;
 
 use core::arch::aarch64::*;
 

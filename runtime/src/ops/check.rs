@@ -7,7 +7,7 @@ use crate::{
     error::{Field, StepError},
     format::{PARAMS_ALIGN, SECTION_ALIGN, Sections, Tensor, saturate},
     id::{ConstOffset, TensorId},
-    kernels::PARAM_BLOCK,
+    kernels::{PARAM_BLOCK, Table},
     quant::{MULTIPLIER_MIN, SHIFT_MAX},
 };
 
@@ -82,6 +82,11 @@ impl<'c, 'm> Check<'c, 'm> {
             return Err(StepError::Weight { at: saturate(self.sections.header.consts_at as u64 + offset as u64 + at) });
         }
         Ok(())
+    }
+
+    /// The 256 entries of a table: in the file, aligned.
+    pub(super) fn table(&mut self, offset: ConstOffset) -> Result<(), StepError> {
+        self.consts(Field::Table, offset, size_of::<Table>() as u64, PARAMS_ALIGN).map(drop)
     }
 
     /// Parameter blocks: in the file, aligned, multipliers normalized (or zero, for padding), shifts within

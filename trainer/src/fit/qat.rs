@@ -20,12 +20,7 @@
 mod int8;
 
 use escarp_converter::{
-    Options, calibrate, front_end,
-    graph::Graph,
-    metadata::FrontEnd,
-    qgraph::Rows,
-    quantize,
-    scale::Scale,
+    Options, calibrate, front_end, graph::Graph, metadata::FrontEnd, qgraph::Rows, quantize, scale::Scale,
 };
 use ndarray::{Array2, ArrayD};
 use rayon::prelude::*;

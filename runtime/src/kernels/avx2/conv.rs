@@ -4,7 +4,7 @@ use core::arch::x86_64::*;
 
 use super::{
     super::{Conv, Epilogue, PARAM_BLOCK, Residual, WEIGHT_STEP},
-    Lanes, load_words, step, store, sums,
+    Lanes, interleave, load_words, quotient, step, store, sums,
 };
 
 /// One channel block's parameters in registers.
@@ -26,27 +26,6 @@ fn params(block: &[u8; PARAM_BLOCK]) -> Params {
     let shift = _mm256_cvtepu8_epi32(shift);
     let even = _mm256_and_si256(shift, _mm256_set1_epi64x(0xffff_ffff));
     Params { bias, multiplier, shift: [even, _mm256_srli_epi64::<32>(shift)] }
-}
-
-/// `floor((acc * m + 2^(s-1)) / 2^s)` in 64 bits for the four even channels of `acc` and `m`, s in [16, 62].
-///
-/// AVX2 has no arithmetic shift of 64-bit lanes: P + 2^63 is the unsigned form of P, and as s < 64,
-/// floor(P / 2^s) = floor((P + 2^63) / 2^s) - 2^(63-s).
-#[inline]
-#[target_feature(enable = "avx2")]
-fn quotient(acc: __m256i, multiplier: __m256i, shift: __m256i) -> __m256i {
-    let sign = _mm256_set1_epi64x(i64::MIN);
-    let round = _mm256_srlv_epi64(sign, _mm256_sub_epi64(_mm256_set1_epi64x(64), shift)); // 2^(63 - (64 - s)) = 2^(s-1)
-    let product = _mm256_add_epi64(_mm256_mul_epi32(acc, multiplier), round);
-    let shifted = _mm256_srlv_epi64(_mm256_xor_si256(product, sign), shift);
-    _mm256_sub_epi64(shifted, _mm256_srlv_epi64(sign, shift))
-}
-
-/// Low halves of 64-bit lanes, even and odd channels, back in order.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn interleave(even: __m256i, odd: __m256i) -> __m256i {
-    _mm256_blend_epi32::<0b1010_1010>(even, _mm256_slli_epi64::<32>(odd))
 }
 
 /// Limits 64-bit lanes to +-2^30.
