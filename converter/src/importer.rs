@@ -269,12 +269,17 @@ impl<'a> Importer<'a> {
         self.budget.take(bytes as u64).map_err(|e| node.wrong(format!("{what} {e}")))
     }
 
+    /// Whether a node makes the graph's output.
+    pub fn makes_output(&self, node: &Node) -> bool {
+        node.output(0) == Some(self.output)
+    }
+
     /// The graph's last node was a nonlinearity that we take off.
     ///
     /// # Errors
     /// If anything but the graph's output comes after it.
     pub fn finish(&mut self, node: &Node, kind: Meaning) -> Result<(), Error> {
-        if node.output(0) != Some(self.output) {
+        if !self.makes_output(node) {
             return Err(node.unsupported("place", "inside the graph", "the last node"));
         }
         self.graph.meaning = kind;

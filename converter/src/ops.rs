@@ -18,8 +18,16 @@ use crate::{
 };
 
 /// What each file reads, in the order in which errors list it.
-const TABLES: &[&[(&str, Import)]] =
-    &[conv::ONNX, linear::ONNX, gru::ONNX, affine::ONNX, add::ONNX, activation::ONNX, pool::ONNX, reshape::ONNX];
+const TABLES: &[&[(&str, Import)]] = &[
+    conv::ONNX,
+    linear::ONNX,
+    gru::ONNX,
+    affine::ONNX,
+    add::ONNX,
+    activation::ONNX,
+    pool::ONNX,
+    reshape::ONNX,
+];
 
 fn rows() -> impl Iterator<Item = &'static (&'static str, Import)> {
     TABLES.iter().copied().flatten()

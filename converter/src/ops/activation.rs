@@ -1,4 +1,4 @@
-//! Relu and Clip, and the Softmax or Sigmoid at the end that is taken off.
+//! Relu and Clip, and what is taken off at the end: Softmax, and Sigmoid, which elsewhere is a function.
 
 use crate::{
     axes,
@@ -102,7 +102,7 @@ fn import_clamp(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 }
 
 /// Softmax over the classes or Sigmoid: only as the last thing, where it does not change the order of the scores.
-fn import_final(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+pub(super) fn import_final(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let x = importer.view(node, 0)?;
     let kind = if node.operator() == "Sigmoid" {
         node.only(&[])?;

@@ -34,10 +34,10 @@ use crate::{
 pub const ONNX: &[(&str, Import)] = &[("GRU", Import::new(import).hint(hint))];
 
 /// The int8 copy of the state, which is the output: h in [-1, 1) in steps of 1/128.
-const COPY: Scale = Scale { scale: 1.0 / 128.0, zero_point: 0 };
+const COPY: Scale = Scale { scale: GruStep::OUTPUT_SCALE, zero_point: 0 };
 
 /// The state itself: Q0.15.
-const STATE: Scale = Scale { scale: 1.0 / 32768.0, zero_point: 0 };
+const STATE: Scale = Scale { scale: GruStep::STATE_SCALE, zero_point: 0 };
 
 /// A GRU with its weights.
 #[derive(Debug)]

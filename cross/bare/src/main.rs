@@ -8,13 +8,14 @@
 
 use core::fmt::Write;
 
-use escarp_runtime::{Arena, Cpu, Error, Model, Session, arena_len, include_model};
+use escarp_runtime::{Cpu, Error, Model, Session, StaticArena, arena_len, include_model};
 
 mod machine;
 
 use machine::Serial;
 
 static MODEL: &[u8] = include_model!(env!("ESCARP_MODEL"));
+static ARENA: StaticArena<{ arena_len(MODEL) }> = StaticArena::new();
 static INPUT: &[u8] = include_bytes!(env!("ESCARP_INPUT"));
 
 /// Longest input of one run.
@@ -22,9 +23,9 @@ const STEP_MAX: usize = 1 << 16;
 
 /// Runs every step of the input and prints each step's output.
 fn infer() -> Result<(), Error> {
-    let mut arena = Arena::<{ arena_len(MODEL) }>::new();
     let model = Model::parse(MODEL)?;
-    let mut session = Session::new(&model, &mut arena, Cpu::compiled())?;
+    // Nobody else asks for it; without, the model's own error says how much is missing.
+    let mut session = Session::new(&model, ARENA.take().unwrap_or_default(), Cpu::compiled())?;
     let mut step = [0i8; STEP_MAX];
     let elements = model.input().elements() as usize;
     for bytes in INPUT.chunks(elements) {

@@ -92,12 +92,7 @@ impl Operator for AddStep {
 
     fn run(&self, run: &mut Run) -> Result<(), Error> {
         let [a, b, output] = [run.tensor(self.a)?, run.tensor(self.b)?, run.tensor(self.output)?];
-        if output.offset != a.offset {
-            let ([target, source], _) = run.memory.tensors([&output, &a])?;
-            for (target, source) in target.iter_mut().zip(source) {
-                *target = *source;
-            }
-        }
+        run.in_place(&a, &output)?;
         let ([target, other], _) = run.memory.tensors([&output, &b])?;
         let add = Add {
             zero_points: [a.zero_point, b.zero_point],

@@ -66,6 +66,11 @@ pub struct GruStep {
 }
 
 impl GruStep {
+    /// Real value of one unit of the output: the int8 copy of the state, in [-1, 1).
+    pub const OUTPUT_SCALE: f32 = 1.0 / 128.0;
+    /// Real value of one unit of the state, Q0.15.
+    pub const STATE_SCALE: f32 = 1.0 / 32768.0;
+
     /// Rows of a gate, padded.
     pub const fn gate_rows(&self) -> usize {
         (self.hidden as usize).next_multiple_of(8)
@@ -157,7 +162,7 @@ impl Operator for GruStep {
         let state = check.state(self.state)?;
         check.apart(self.input, self.output)?;
         value(Field::Hidden, self.hidden, 1..=u16::MAX as i64)?;
-        for (id, tensor, unit) in [(self.output, output, 1.0 / 128.0), (self.state, state, 1.0 / 32768.0)] {
+        for (id, tensor, unit) in [(self.output, output, Self::OUTPUT_SCALE), (self.state, state, Self::STATE_SCALE)] {
             if tensor.shape() != [1, 1, self.hidden] {
                 return Err(StepError::Shape { id });
             }

@@ -262,6 +262,18 @@ impl<'m> Run<'_, 'm> {
         self.sections.tensor(id).ok_or(Error::Kernel)
     }
 
+    /// The output's bytes, with the input's values in them: those may lie there already.
+    pub(super) fn in_place(&mut self, input: &Tensor, output: &Tensor) -> Result<&mut [i8], Error> {
+        if output.offset != input.offset {
+            let ([target, source], _) = self.memory.tensors([output, input])?;
+            for (target, source) in target.iter_mut().zip(source) {
+                *target = *source;
+            }
+        }
+        let ([target], _) = self.memory.tensors([output])?;
+        Ok(target)
+    }
+
     pub(super) fn consts(&self, offset: ConstOffset, len: u64) -> Result<&'m [u8], Error> {
         self.sections.consts(offset, len).ok_or(Error::Kernel)
     }
