@@ -6,6 +6,7 @@ mod add;
 mod affine;
 pub mod constants;
 mod conv;
+mod function;
 mod gru;
 mod linear;
 mod pool;
@@ -25,6 +26,7 @@ const TABLES: &[&[(&str, Import)]] = &[
     affine::ONNX,
     add::ONNX,
     activation::ONNX,
+    function::ONNX,
     pool::ONNX,
     reshape::ONNX,
 ];

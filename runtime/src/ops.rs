@@ -8,6 +8,7 @@ mod check;
 mod conv;
 mod gru;
 mod linear;
+mod lookup;
 mod pool;
 mod step;
 
@@ -15,6 +16,7 @@ pub use add::AddStep;
 pub use conv::ConvStep;
 pub use gru::GruStep;
 pub use linear::LinearStep;
+pub use lookup::LookupStep;
 pub use pool::PoolStep;
 pub use step::{Cost, Reads, Record, Step, Tensors, Totals};
 
@@ -27,12 +29,13 @@ use crate::error::{Error, StepError};
 use step::Entry;
 
 /// Every operator, at the place of its kind.
-pub static OPERATORS: [Entry; 5] = [
+pub static OPERATORS: [Entry; 6] = [
     Entry::of::<ConvStep>(),
     Entry::of::<LinearStep>(),
     Entry::of::<AddStep>(),
     Entry::of::<PoolStep>(),
     Entry::of::<GruStep>(),
+    Entry::of::<LookupStep>(),
 ];
 
 const _: () = {

@@ -18,7 +18,6 @@ pub const ONNX: &[(&str, Import)] = &[
     ("Relu", Import::new(import_clamp)),
     ("Clip", Import::new(import_clamp)),
     ("Softmax", Import::new(import_final).remark("at the end")),
-    ("Sigmoid", Import::new(import_final).remark("at the end")),
 ];
 
 /// Where it can be folded away.

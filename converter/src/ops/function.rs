@@ -1,0 +1,197 @@
+//! Functions of each value by itself, which become a table of 256 results: LeakyRelu, Elu, Sigmoid, Tanh, HardSigmoid, HardSwish.
+//! (SiLU is written as Sigmoid and Mul.)
+
+use escarp_runtime::{
+    format::PARAMS_ALIGN,
+    ops::{LookupStep, Step},
+};
+
+use super::activation::import_final;
+use crate::{
+    blocks::Block,
+    epilogue::{Epilogue, Limits},
+    error::Error,
+    graph::{Cost, Map, Op, ScaleRule},
+    importer::{Import, Importer},
+    onnx::Node,
+    qgraph::{InPlace, Placed, QOp, State},
+    rows::Rows,
+    scale::Scale,
+    shape::Shape,
+    site::Site,
+};
+
+/// What is read here.
+pub const ONNX: &[(&str, Import)] = &[
+    ("LeakyRelu", Import::new(import)),
+    ("Elu", Import::new(import)),
+    ("Sigmoid", Import::new(import)),
+    ("Tanh", Import::new(import)),
+    ("HardSigmoid", Import::new(import)),
+    ("HardSwish", Import::new(import)),
+];
+
+/// As ONNX defines them.
+#[derive(Clone, Copy, Debug)]
+enum Function {
+    /// `x` above 0, `alpha * x` below.
+    LeakyRelu { alpha: f32 },
+    /// `x` above 0, `alpha * (exp(x) - 1)` below.
+    Elu { alpha: f32 },
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `tanh(x)`
+    Tanh,
+    /// `alpha * x + beta`, from 0 to 1.
+    HardSigmoid { alpha: f32, beta: f32 },
+    /// `x` times the hard sigmoid of 1/6 and 1/2.
+    HardSwish,
+}
+
+impl Function {
+    fn at(self, x: f32) -> f32 {
+        let hard = |alpha: f32, beta: f32| (alpha * x + beta).clamp(0.0, 1.0);
+        match self {
+            Function::LeakyRelu { alpha } => x * if x < 0.0 { alpha } else { 1.0 },
+            Function::Elu { alpha } => {
+                if x < 0.0 {
+                    alpha * x.exp_m1()
+                } else {
+                    x
+                }
+            }
+            Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Function::Tanh => x.tanh(),
+            Function::HardSigmoid { alpha, beta } => hard(alpha, beta),
+            Function::HardSwish => x * hard(1.0 / 6.0, 0.5),
+        }
+    }
+}
+
+/// A function, and what follows it.
+#[derive(Debug)]
+struct Elementwise {
+    function: Function,
+    limits: Limits,
+}
+
+impl Elementwise {
+    fn at(&self, x: f32) -> f32 {
+        self.limits.clamp(self.function.at(x))
+    }
+}
+
+impl Op for Elementwise {
+    fn detail(&self) -> String {
+        format!("{:?} clamp {}", self.function, self.limits)
+    }
+
+    fn weights(&self) -> Vec<(&'static str, &[f32])> {
+        vec![]
+    }
+
+    fn cost(&self, _: Shape) -> Cost {
+        Cost::NONE
+    }
+
+    fn state_len(&self) -> usize {
+        0
+    }
+
+    fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], _: Shape) {
+        for (y, &x) in out.iter_mut().zip(inputs[0].values) {
+            *y = self.at(x);
+        }
+    }
+
+    fn scale_rule(&self) -> ScaleRule {
+        ScaleRule::OfValues
+    }
+
+    fn least_unit(&self, _: &[Scale]) -> f64 {
+        0.0
+    }
+
+    fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
+        let entry = |q: i8| site.output.quantize(self.at(site.inputs[0].dequantize(q)));
+        Ok(Box::new(QElementwise { table: (i8::MIN..=i8::MAX).map(entry).collect() }))
+    }
+
+    fn alone(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    fn follows(&self) -> Option<Epilogue<'_>> {
+        None
+    }
+
+    fn absorb(&mut self, next: &Epilogue) -> bool {
+        let Epilogue::Limits(limits) = next else { return false };
+        self.limits = self.limits.then(*limits);
+        true
+    }
+}
+
+/// A function in integers.
+#[derive(Debug)]
+struct QElementwise {
+    /// What -128, -127, ... become.
+    table: Vec<i8>,
+}
+
+impl QOp for QElementwise {
+    fn detail(&self) -> String {
+        let end = |q: Option<&i8>| q.map_or(String::new(), i8::to_string);
+        format!("{} to {} through a table", end(self.table.first()), end(self.table.last()))
+    }
+
+    fn rows(&self) -> Vec<(&'static str, &Rows)> {
+        vec![]
+    }
+
+    fn in_place(&self) -> InPlace {
+        InPlace::IfItDies(0)
+    }
+
+    fn states(&self) -> Vec<State> {
+        vec![]
+    }
+
+    fn constants(&self) -> Vec<Block> {
+        let bytes = self.table.iter().map(|q| q.cast_unsigned()).collect();
+        vec![Block { bytes, alignment: PARAMS_ALIGN, weights: None }]
+    }
+
+    fn record(&self, placed: &Placed) -> Result<Step, Error> {
+        let [table] = placed.constants()?;
+        Ok(LookupStep { input: placed.input(0)?.id, output: placed.output.id, table }.into())
+    }
+}
+
+/// Reads a function. A Sigmoid at the end is not executed.
+fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    if node.operator() == "Sigmoid" && importer.makes_output(node) {
+        return import_final(importer, node);
+    }
+    let number = |name: &str, otherwise: f32| -> Result<f32, Error> {
+        let value = node.float(name)?.unwrap_or(otherwise);
+        if value.is_finite() { Ok(value) } else { Err(node.unsupported(name, value, "finite numbers")) }
+    };
+    let function = match node.operator() {
+        "LeakyRelu" => Function::LeakyRelu { alpha: number("alpha", 0.01)? },
+        "Elu" => Function::Elu { alpha: number("alpha", 1.0)? },
+        "HardSigmoid" => Function::HardSigmoid { alpha: number("alpha", 0.2)?, beta: number("beta", 0.5)? },
+        "HardSwish" => Function::HardSwish,
+        "Tanh" => Function::Tanh,
+        _ => Function::Sigmoid,
+    };
+    node.only(match function {
+        Function::LeakyRelu { .. } | Function::Elu { .. } => &["alpha"],
+        Function::HardSigmoid { .. } => &["alpha", "beta"],
+        Function::HardSwish | Function::Sigmoid | Function::Tanh => &[],
+    })?;
+    let x = importer.view(node, 0)?;
+    let elementwise = Elementwise { function, limits: Limits::NONE };
+    let id = importer.emit(node, elementwise, vec![x.tensor], x.shape)?;
+    importer.define(node, 0, x.on(id))
+}
