@@ -9,6 +9,7 @@ mod conv;
 mod function;
 mod gru;
 mod linear;
+mod mul;
 mod pool;
 mod reshape;
 mod window;
@@ -25,6 +26,7 @@ const TABLES: &[&[(&str, Import)]] = &[
     gru::ONNX,
     affine::ONNX,
     add::ONNX,
+    mul::ONNX,
     activation::ONNX,
     function::ONNX,
     pool::ONNX,

@@ -9,6 +9,7 @@ mod conv;
 mod gru;
 mod linear;
 mod lookup;
+mod mul;
 mod pool;
 mod step;
 
@@ -17,6 +18,7 @@ pub use conv::ConvStep;
 pub use gru::GruStep;
 pub use linear::LinearStep;
 pub use lookup::LookupStep;
+pub use mul::MulStep;
 pub use pool::PoolStep;
 pub use step::{Cost, Reads, Record, Step, Tensors, Totals};
 
@@ -29,13 +31,14 @@ use crate::error::{Error, StepError};
 use step::Entry;
 
 /// Every operator, at the place of its kind.
-pub static OPERATORS: [Entry; 6] = [
+pub static OPERATORS: [Entry; 7] = [
     Entry::of::<ConvStep>(),
     Entry::of::<LinearStep>(),
     Entry::of::<AddStep>(),
     Entry::of::<PoolStep>(),
     Entry::of::<GruStep>(),
     Entry::of::<LookupStep>(),
+    Entry::of::<MulStep>(),
 ];
 
 const _: () = {

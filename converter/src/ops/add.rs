@@ -21,7 +21,6 @@ use crate::{
 pub const ONNX: &[(&str, Import)] = &[
     ("Add", Import::new(import)),
     ("Sub", Import::new(import).remark("with a constant")),
-    ("Mul", Import::new(import).remark("with a constant")),
     ("Div", Import::new(import).remark("by a constant")),
 ];
 

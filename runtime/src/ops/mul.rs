@@ -1,0 +1,111 @@
+//! Element-wise product of two tensors, or of a map and a value for each channel.
+
+use super::{
+    Cost, Operator, Reads, Record, Run, Tensors,
+    check::{Check, clamps, value},
+    field::{INPUT, MAX, MIN, OUTPUT},
+};
+use crate::{
+    error::{Error, Field, StepError},
+    id::TensorId,
+    kernels::Mul,
+    quant::{MULTIPLIER_MIN, SHIFT_MAX, SHIFT_MIN},
+};
+
+/// Where its own numbers stand; `a` is the input.
+mod field {
+    use crate::bytes::Slot;
+
+    pub const B: Slot<u16> = Slot::at(10);
+    pub const MULTIPLIER: Slot<i32> = Slot::at(12);
+    pub const SHIFT: Slot<u8> = Slot::at(16);
+}
+
+/// `output = a * b`, see [`Mul`]. `output` lies exactly where `a` lies, or apart from it; always apart from `b`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MulStep {
+    /// `[H, W, C]`: the operand that may be overwritten.
+    pub a: TensorId,
+    /// `[H, W, C]`, or `[1, 1, C]`, which is repeated for each pixel.
+    pub b: TensorId,
+    /// The product, of `a`'s shape.
+    pub output: TensorId,
+    /// Mantissa of the operands' scales over the output's.
+    pub multiplier: i32,
+    /// Its shift, 32 to 62.
+    pub shift: u8,
+    /// Lower clamp.
+    pub min: i8,
+    /// Upper clamp.
+    pub max: i8,
+}
+
+impl Operator for MulStep {
+    const KIND: u16 = 6;
+    const NAME: &'static str = "mul";
+
+    fn parse(record: &Record) -> MulStep {
+        MulStep {
+            a: INPUT.read(record),
+            b: field::B.read(record),
+            output: OUTPUT.read(record),
+            multiplier: field::MULTIPLIER.read(record),
+            shift: field::SHIFT.read(record),
+            min: MIN.read(record),
+            max: MAX.read(record),
+        }
+    }
+
+    fn emit(&self, record: &mut Record) {
+        INPUT.write(record, self.a);
+        OUTPUT.write(record, self.output);
+        MIN.write(record, self.min);
+        MAX.write(record, self.max);
+        field::B.write(record, self.b);
+        field::MULTIPLIER.write(record, self.multiplier);
+        field::SHIFT.write(record, self.shift);
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::two(self.a, self.b)
+    }
+
+    /// A product for each value. Work: both operands, and the first one more where it is copied to the output first.
+    fn cost(&self, tensors: &dyn Tensors) -> Option<Cost> {
+        let (a, output) = (tensors.tensor(self.a)?, tensors.tensor(self.output)?);
+        let work = a.padded_elements() * if a.offset == output.offset { 2 } else { 3 };
+        Some(Cost { macs: a.elements(), work, ..Cost::default() })
+    }
+
+    fn check(&self, check: &mut Check) -> Result<(), StepError> {
+        let [a, b, output] = [check.activation(self.a)?, check.activation(self.b)?, check.activation(self.output)?];
+        if b.shape() != a.shape() && b.shape() != [1, 1, a.channels] {
+            return Err(StepError::Shape { id: self.b });
+        }
+        if output.shape() != a.shape() {
+            return Err(StepError::Shape { id: self.output });
+        }
+        if output.offset != a.offset {
+            check.apart(self.a, self.output)?;
+        }
+        check.apart(self.b, self.output)?;
+        value(Field::Multiplier, self.multiplier, MULTIPLIER_MIN as i64..=i32::MAX as i64)?;
+        value(Field::Shift, self.shift, SHIFT_MIN as i64..=SHIFT_MAX as i64)?;
+        clamps(self.min, self.max)
+    }
+
+    fn run(&self, run: &mut Run) -> Result<(), Error> {
+        let [a, b, output] = [run.tensor(self.a)?, run.tensor(self.b)?, run.tensor(self.output)?];
+        run.in_place(&a, &output)?;
+        let ([target, other], _) = run.memory.tensors([&output, &b])?;
+        let mul = Mul {
+            zero_points: [a.zero_point, b.zero_point],
+            multiplier: self.multiplier,
+            shift: self.shift,
+            zero_point: output.zero_point,
+            min: self.min,
+            max: self.max,
+        };
+        run.kernels.mul(&mul, target, other)
+    }
+}
