@@ -12,6 +12,7 @@ mod linear;
 mod mul;
 mod pool;
 mod reshape;
+mod resize;
 mod window;
 
 use crate::{
@@ -30,6 +31,7 @@ const TABLES: &[&[(&str, Import)]] = &[
     activation::ONNX,
     function::ONNX,
     pool::ONNX,
+    resize::ONNX,
     reshape::ONNX,
 ];
 

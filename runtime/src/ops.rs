@@ -11,6 +11,7 @@ mod linear;
 mod lookup;
 mod mul;
 mod pool;
+mod resize;
 mod step;
 
 pub use add::AddStep;
@@ -20,6 +21,7 @@ pub use linear::LinearStep;
 pub use lookup::LookupStep;
 pub use mul::MulStep;
 pub use pool::PoolStep;
+pub use resize::ResizeStep;
 pub use step::{Cost, Reads, Record, Step, Tensors, Totals};
 
 pub(crate) use check::Check;
@@ -31,7 +33,7 @@ use crate::error::{Error, StepError};
 use step::Entry;
 
 /// Every operator, at the place of its kind.
-pub static OPERATORS: [Entry; 7] = [
+pub static OPERATORS: [Entry; 8] = [
     Entry::of::<ConvStep>(),
     Entry::of::<LinearStep>(),
     Entry::of::<AddStep>(),
@@ -39,6 +41,7 @@ pub static OPERATORS: [Entry; 7] = [
     Entry::of::<GruStep>(),
     Entry::of::<LookupStep>(),
     Entry::of::<MulStep>(),
+    Entry::of::<ResizeStep>(),
 ];
 
 const _: () = {
