@@ -3,7 +3,9 @@
 mod writer;
 
 use escarp_runtime::format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR};
-use escarp_runtime::ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step};
+use escarp_runtime::ops::{
+    AddStep, ConvStep, GruStep, LinearStep, LookupStep, MulStep, OPERATORS, PoolStep, ResizeStep, Step,
+};
 use escarp_runtime::{Cpu, Dtype, Error, Meaning, Model, Session, Tensor};
 use proptest::prelude::*;
 use writer::{Random, gru_net, residual_net, restate};
@@ -138,7 +140,13 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
     let (dilation, pad) = (two_of(&[1, 1, 1, 2, 0]), two_of(&[0, 0, 0, 1, 2]));
     let (weights, params) = (64 * random.below(40), PARAMS + 72 * random.below(99) + random.below(9) / 8);
     let (min, max) = (-100, if random.below(20) == 0 { -101 } else { 100 });
-    match random.below(6) {
+    match random.below(9) {
+        6 => Step::from(LookupStep { input, output, table: PARAMS + 8 * random.below(99) + random.below(9) / 8 }),
+        7 => {
+            let (multiplier, shift) = (1 << 30, if random.below(9) == 0 { 31 } else { 33 });
+            Step::from(MulStep { a: input, b, output, multiplier, shift, min, max })
+        }
+        8 => Step::from(ResizeStep { input, output, factor: kernel }),
         0 => {
             let residual = (random.below(2) == 0).then_some((5, 5000));
             let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual };
@@ -223,12 +231,12 @@ fn random_model(random: &mut Random) -> (Step, Vec<u8>) {
 #[test]
 fn random_models() {
     let mut random = Random(31);
-    let mut runs = [0; 5];
-    for _ in 0..150_000 {
+    let mut runs = [0; OPERATORS.len()];
+    for _ in 0..200_000 {
         let (step, file) = random_model(&mut random);
         runs[step.kind() as usize] += parse_and_run(&file) as usize;
     }
-    assert!(runs.iter().all(|&runs| runs > 100), "clean runs by kind of step: {runs:?}");
+    assert!(runs.iter().all(|&runs| runs > 50), "clean runs by kind of step: {runs:?}");
 }
 
 proptest! {
