@@ -12,8 +12,8 @@ use escarp_converter::metadata::Metadata;
 use escarp_converter::samples::InMemory;
 use escarp_converter::{Options, convert, float_runner, read};
 use escarp_runtime::{Model, Session};
-use escarp_trainer::data::draw::{Purpose, stream};
-use escarp_trainer::export::export;
+use escarp_trainer::engine::random::{Purpose, stream};
+use escarp_trainer::nets::export::export;
 use escarp_trainer::nets::{Arch, Net};
 
 /// Samples to calibrate on. Generated ones: time depends on shapes alone, and accuracy is measured elsewhere.

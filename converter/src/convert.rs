@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     fold::fold,
     front_end,
-    graph::{Graph, OutputKind},
+    graph::{Graph, Meaning},
     import::import,
     measure::{self, Layer},
     metadata::{FrontEnd, Metadata, Scores},
@@ -55,7 +55,7 @@ impl Default for Options {
 }
 
 /// A conversion and how it came about.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Converted {
     /// The model file.
     pub file: Vec<u8>,
@@ -95,7 +95,8 @@ const COMPARED: usize = 64;
 /// The folded graph of a model, as [`convert`] will quantize it: what samples must look like, and which front end is meant.
 ///
 /// # Errors
-/// As [`import`] and [`fold`].
+/// [`Error::Onnx`] for bytes that are no model, [`Error::Operator`], [`Error::Attribute`], [`Error::Node`] and [`Error::Model`] for
+/// models outside the supported set, [`Error::Labels`] if there are labels, and not one for each output.
 pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
     let mut graph = fold(import(onnx, options.frames)?)?;
     let mut metadata = graph.metadata.take().unwrap_or_default();
@@ -105,8 +106,8 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
     if let Some(labels) = &options.labels {
         metadata.labels = labels.clone();
     }
-    if metadata.scores == Scores::Softmax && graph.output_kind == OutputKind::Plain {
-        graph.output_kind = OutputKind::Softmax;
+    if metadata.scores == Scores::Softmax && graph.meaning == Meaning::Plain {
+        graph.meaning = Meaning::Softmax;
     }
     let outputs = graph.len(graph.output);
     if !metadata.labels.is_empty() && metadata.labels.len() != outputs {

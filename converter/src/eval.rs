@@ -2,15 +2,17 @@
 
 use crate::{
     budget::evaluators,
-    graph::{Graph, TensorId},
-    ops::Op,
+    graph::{Graph, Map},
+    shape::TensorId,
 };
 
 /// Runs one graph again and again on the same buffers.
 pub struct Evaluator<'g> {
     graph: &'g Graph,
-    /// The current value of every tensor; a GRU's is its state.
+    /// The current value of every tensor.
     values: Vec<Vec<f32>>,
+    /// What each node keeps from step to step.
+    states: Vec<Vec<f32>>,
 }
 
 /// How many of `picks` samples one evaluator takes after the other, such that all cores have work, in `parts` portions each, but
@@ -25,7 +27,8 @@ impl<'g> Evaluator<'g> {
     /// Buffers for a graph.
     pub fn new(graph: &'g Graph) -> Self {
         let values = (0..graph.tensors.len()).map(|id| vec![0.0; graph.len(id)]).collect();
-        Evaluator { graph, values }
+        let states = graph.nodes.iter().map(|n| vec![0.0; n.op.state_len()]).collect();
+        Evaluator { graph, values, states }
     }
 
     /// One decision: `sample` is `[steps][height][width][channel]`. `observe` sees every tensor after every step.
@@ -35,32 +38,15 @@ impl<'g> Evaluator<'g> {
     pub fn run(&mut self, sample: &[f32], mut observe: impl FnMut(TensorId, &[f32])) -> &[f32] {
         let graph = self.graph;
         assert_eq!(sample.len(), graph.sample_len(), "a sample of the wrong length");
-        for node in &graph.nodes {
-            if matches!(node.op, Op::Gru(_)) {
-                self.values[node.output].fill(0.0);
-            }
-        }
+        self.states.iter_mut().for_each(|state| state.fill(0.0));
         for step in sample.chunks_exact(graph.len(graph.input)) {
             self.values[graph.input].copy_from_slice(step);
             observe(graph.input, step);
-            for node in &graph.nodes {
-                let (x, shape) = (node.inputs[0], graph.shape(node.inputs[0]));
-                let out_shape = graph.shape(node.output);
+            for (node, state) in graph.nodes.iter().zip(&mut self.states) {
                 let mut out = std::mem::take(&mut self.values[node.output]);
-                let input = &self.values[x];
-                match &node.op {
-                    Op::Conv(conv) => {
-                        if conv.residual {
-                            out.copy_from_slice(&self.values[node.inputs[1]]);
-                        }
-                        conv.eval(input, shape, &mut out, out_shape);
-                    }
-                    Op::Affine(affine) => affine.eval(input, &mut out),
-                    Op::Clamp(clamp) => clamp.eval(input, &mut out),
-                    Op::Add(add) => add.eval(input, &self.values[node.inputs[1]], &mut out),
-                    Op::Pool(pool) => pool.eval(input, shape, &mut out, out_shape),
-                    Op::Gru(gru) => gru.eval(input, &mut out),
-                }
+                let input = |&id: &TensorId| Map { values: &self.values[id], shape: graph.shape(id) };
+                let inputs: Vec<Map> = node.inputs.iter().map(input).collect();
+                node.op.eval(&inputs, state, &mut out, graph.shape(node.output));
                 observe(node.output, &out);
                 self.values[node.output] = out;
             }

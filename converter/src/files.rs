@@ -195,7 +195,7 @@ fn front_end_of(graph: &Graph) -> FrontEnd {
     graph.metadata.as_ref().map_or(FrontEnd::Raw, |m| m.front_end.clone())
 }
 
-/// Opens samples for a graph that [`crate::convert::read`] returned. `labels` renumbers class folders by the network's names.
+/// Opens samples for a graph that [`crate::read`] returned. `labels` renumbers class folders by the network's names.
 ///
 /// # Errors
 /// [`Error::Samples`] with the file's name: it cannot be read, is empty, or does not fit the network; [`Error::Labels`] if

@@ -1,12 +1,14 @@
 //! Graph -> Graph: what needs no step of its own disappears into its producer.
 //!
-//! A scale and shift after a convolution is that convolution with other weights; limits are the last thing a producer
-//! does; a sum whose other operand dies there is written in place by the convolution that made its first.
+//! A scale and shift after a product with weights is that product with other weights; limits are the last thing a producer
+//! does; a sum whose other operand dies there is written in place by what made its first. Who can take up what, each operator
+//! says ([`crate::graph::Op::absorb`]).
 
 use crate::{
+    epilogue::Epilogue,
     error::Error,
-    graph::{Graph, Node, TensorId},
-    ops::{Op, conv::Conv},
+    graph::{Graph, Node},
+    shape::TensorId,
 };
 
 /// Folds scales, limits and residual sums, and drops nodes that nothing reads. One pass: what a node can be folded into stands
@@ -18,9 +20,7 @@ pub fn fold(mut graph: Graph) -> Result<Graph, Error> {
     drop_unread(&mut graph);
     let mut folding = Folding::new(graph);
     for at in 0..folding.nodes.len() {
-        if !folding.joins_producer(at)? {
-            folding.residual(at);
-        }
+        folding.joins_producer(at)?;
     }
     Ok(folding.conclude())
 }
@@ -76,57 +76,36 @@ impl Folding {
         self.maker[input].filter(|_| alone)
     }
 
-    fn op(&mut self, at: usize) -> Option<&mut Op> {
-        self.nodes.get_mut(at)?.as_mut().map(|node| &mut node.op)
+    /// Gives the work of a node to what makes its input, where that can take it up.
+    fn joins_producer(&mut self, at: usize) -> Result<(), Error> {
+        let Some(node) = self.nodes.get_mut(at).and_then(Option::take) else { return Ok(()) };
+        let into = match (node.op.follows(), &node.inputs[..]) {
+            (Some(sum @ Epilogue::Sum(_)), &[a, b]) => self.sum(at, &sum, [a, b]),
+            (Some(next), &[x]) => self.sole_producer(x).filter(|&producer| self.absorbs(producer, &next)),
+            _ => None,
+        };
+        match into {
+            Some(into) => self.merge(into, at, &node),
+            None => {
+                node.op.alone().map_err(|supported| Error::Attribute {
+                    node: node.name.clone(),
+                    operator: node.operator.clone(),
+                    attribute: "place".into(),
+                    value: "after something that cannot take it".into(),
+                    supported: supported.into(),
+                })?;
+                self.nodes[at] = Some(node);
+            }
+        }
+        Ok(())
     }
 
-    /// Folds a scale or limits into what makes their input.
-    fn joins_producer(&mut self, at: usize) -> Result<bool, Error> {
-        let Some(Some(node)) = self.nodes.get(at) else { return Ok(false) };
-        let supported = match &node.op {
-            Op::Affine(_) => "directly after a Conv, Gemm or MatMul that nothing else reads, before its activation",
-            Op::Clamp(_) => "after a Conv, Gemm, MatMul, Add or pool that nothing else reads",
-            Op::Conv(_) | Op::Add(_) | Op::Pool(_) | Op::Gru(_) => return Ok(false),
-        };
-        let refuse = || Error::Attribute {
-            node: node.name.clone(),
-            operator: node.operator.clone(),
-            attribute: "place".into(),
-            value: "after something that cannot take it".into(),
-            supported: supported.into(),
-        };
-        // Only scales and limits are copied, never weights.
-        let op = node.op.clone();
-        let producer = node.inputs.first().and_then(|&x| self.sole_producer(x)).ok_or_else(refuse)?;
-        let error = refuse();
-        match (op, self.op(producer)) {
-            (Op::Affine(affine), Some(Op::Conv(conv))) if unlimited(conv) => {
-                let depth = conv.depth();
-                for (c, (scale, shift)) in affine.scale.iter().zip(&affine.shift).enumerate() {
-                    conv.weight[c * depth..][..depth].iter_mut().for_each(|w| *w *= scale);
-                    conv.bias[c] = conv.bias[c] * scale + shift;
-                }
-            }
-            (Op::Clamp(clamp), Some(op)) => {
-                let (min, max) = match op {
-                    Op::Conv(c) => (&mut c.min, &mut c.max),
-                    Op::Add(a) => (&mut a.min, &mut a.max),
-                    Op::Pool(p) => (&mut p.min, &mut p.max),
-                    Op::Affine(_) | Op::Clamp(_) | Op::Gru(_) => return Err(error),
-                };
-                // clamp(clamp(x, a, b), c, d) is one clamp whose limits went through the second.
-                *min = min.clamp(clamp.min, clamp.max);
-                *max = max.clamp(clamp.min, clamp.max);
-            }
-            _ => return Err(error),
-        }
-        self.merge(producer, at);
-        Ok(true)
+    fn absorbs(&mut self, producer: usize, next: &Epilogue) -> bool {
+        self.nodes[producer].as_mut().is_some_and(|node| node.op.absorb(next))
     }
 
     /// The node at `from` is now done by the one at `into`.
-    fn merge(&mut self, into: usize, from: usize) {
-        let Some(node) = self.nodes[from].take() else { return };
+    fn merge(&mut self, into: usize, from: usize, node: &Node) {
         for &input in &node.inputs {
             // The reader is near the end of the list: what stands behind it has not been folded yet.
             if let Some(at) = self.readers[input].iter().rposition(|&reader| reader == from) {
@@ -141,37 +120,29 @@ impl Folding {
         }
     }
 
-    /// Writes a sum in place: the convolution that makes one operand adds the other, which must lie ready and die here.
-    fn residual(&mut self, at: usize) {
-        let Some(Some(Node { op: Op::Add(add), inputs, .. })) = self.nodes.get(at) else { return };
-        let (add, &[a, b]) = (*add, &inputs[..]) else { return };
-        let Some((conv, other)) = self.takes_residual(at, a, b).max(self.takes_residual(at, b, a)) else { return };
-        if let Some(Op::Conv(c)) = self.op(conv) {
-            c.residual = true;
-            (c.min, c.max) = (add.min, add.max);
+    /// Writes a sum in place: what makes one operand adds the other, which must lie ready and die here. Of two that could, the
+    /// later one does.
+    fn sum(&mut self, at: usize, sum: &Epilogue, [a, b]: [TensorId; 2]) -> Option<usize> {
+        let mut able = [self.could_add(at, a, b), self.could_add(at, b, a)];
+        able.sort_unstable();
+        let (into, other) = able.into_iter().rev().flatten().find(|&(place, _)| self.absorbs(place, sum))?;
+        if let Some(producer) = &mut self.nodes[into] {
+            producer.inputs.push(other);
         }
-        if let Some(node) = &mut self.nodes[conv] {
-            node.inputs.push(other);
-        }
-        self.merge(conv, at);
-        let place = self.readers[other].partition_point(|&reader| reader < conv);
-        self.readers[other].insert(place, conv);
+        let place = self.readers[other].partition_point(|&reader| reader < into);
+        self.readers[other].insert(place, into);
+        Some(into)
     }
 
-    /// The convolution that makes `x` and can add `other` to it, for the sum at `at`.
-    fn takes_residual(&self, at: usize, x: TensorId, other: TensorId) -> Option<(usize, TensorId)> {
+    /// The node that makes `x`, if it may write over `other` in place of the sum at `at`.
+    fn could_add(&self, at: usize, x: TensorId, other: TensorId) -> Option<(usize, TensorId)> {
         let place = self.sole_producer(x)?;
-        let conv = self.nodes[place].as_ref()?;
-        let fits = matches!(&conv.op, Op::Conv(c) if unlimited(c));
-        // The convolution overwrites `other` while it still reads its input.
-        let apart = x != other && !conv.inputs.contains(&other);
+        let producer = self.nodes[place].as_ref()?;
+        // It overwrites `other` while it still reads its input.
+        let apart = x != other && !producer.inputs.contains(&other);
         let ready = self.maker[other].is_some_and(|maker| maker < place);
         let last = self.readers[other].iter().rev().find(|&&reader| reader != at);
         let dies = other != self.graph.output && last.is_none_or(|&reader| reader < place);
-        (fits && apart && ready && dies).then_some((place, other))
+        (apart && ready && dies).then_some((place, other))
     }
-}
-
-fn unlimited(conv: &Conv) -> bool {
-    conv.min == f32::NEG_INFINITY && conv.max == f32::INFINITY && !conv.residual
 }

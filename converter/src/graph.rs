@@ -4,18 +4,16 @@ use std::fmt;
 
 use escarp_media::visible;
 
-pub use escarp_runtime::meta::OutputKind;
+pub use escarp_runtime::Meaning;
 
 use crate::{
     metadata::Metadata,
-    ops::{Op, conv, pool},
+    shape::{Shape, TensorId, show_shape},
 };
 
-/// Index of a tensor of a [`Graph`].
-pub type TensorId = usize;
+mod op;
 
-/// `[height, width, channels]`; a vector is `[1, 1, n]`. Batch is one; time is outside.
-pub type Shape = [usize; 3];
+pub use op::{Cost, Map, Op, ScaleRule};
 
 /// A tensor: the input, or what one node makes.
 #[derive(Clone, Debug)]
@@ -27,14 +25,14 @@ pub struct Tensor {
 }
 
 /// One operation.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Node {
     /// The ONNX name.
     pub name: String,
     /// The ONNX operators it stands for, joined by `+`.
     pub operator: String,
     /// What it does, with its weights.
-    pub op: Op,
+    pub op: Box<dyn Op>,
     /// What it reads.
     pub inputs: Vec<TensorId>,
     /// What it makes.
@@ -70,7 +68,7 @@ impl InputLayout {
 }
 
 /// A network.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Graph {
     /// Every tensor.
     pub tensors: Vec<Tensor>,
@@ -84,8 +82,10 @@ pub struct Graph {
     pub input_layout: InputLayout,
     /// Time steps of a decision; 1 for a feed-forward network. The nodes are one step.
     pub steps: usize,
+    /// What ONNX calls the output, before what was taken off its end.
+    pub output_name: String,
     /// Meaning of the output.
-    pub output_kind: OutputKind,
+    pub meaning: Meaning,
     /// What our trainer wrote beside the graph, if it did.
     pub metadata: Option<Metadata>,
     /// What was read differently from what the file says: lines for the report.
@@ -110,34 +110,19 @@ impl Graph {
         self.steps * self.len(self.input)
     }
 
+    fn costs(&self) -> impl Iterator<Item = Cost> {
+        self.nodes.iter().map(|n| n.op.cost(self.shape(n.output)))
+    }
+
     /// Multiply-accumulates of one step.
     pub fn macs(&self) -> u64 {
-        let of = |n: &Node| {
-            let [h, w, c] = self.shape(n.output);
-            match &n.op {
-                Op::Conv(conv) => (h * w * c * conv.depth()) as u64,
-                Op::Gru(gru) => (3 * gru.hidden * (gru.inputs + gru.hidden)) as u64,
-                Op::Affine(_) | Op::Clamp(_) | Op::Add(_) | Op::Pool(_) => 0,
-            }
-        };
-        self.nodes.iter().map(of).sum()
+        self.costs().map(|c| c.macs).sum()
     }
 
     /// Float parameters.
     pub fn parameters(&self) -> usize {
-        let of = |n: &Node| match &n.op {
-            Op::Conv(c) => c.weight.len() + c.bias.len(),
-            Op::Gru(g) => g.input_weight.len() + g.state_weight.len() + g.input_bias.len() + g.state_bias.len(),
-            Op::Affine(a) => a.scale.len() + a.shift.len(),
-            Op::Clamp(_) | Op::Add(_) | Op::Pool(_) => 0,
-        };
-        self.nodes.iter().map(of).sum()
+        self.costs().map(|c| c.parameters).sum()
     }
-}
-
-/// `HxWxC`
-pub fn show_shape([h, w, c]: Shape) -> String {
-    if h * w == 1 { c.to_string() } else { format!("{h}x{w}x{c}") }
 }
 
 impl fmt::Display for Graph {
@@ -153,25 +138,16 @@ impl fmt::Display for Graph {
         writeln!(f, "  {:<16} input `{}`", tensor(self.input), visible(&self.tensors[self.input].name))?;
         for n in &self.nodes {
             let inputs: Vec<String> = n.inputs.iter().map(|i| format!("%{i}")).collect();
-            let detail = match &n.op {
-                Op::Conv(conv::Conv { geometry, min, max, .. }) => {
-                    format!("{geometry} clamp {min}..{max}")
-                }
-                Op::Pool(pool::Pool { geometry, .. }) => geometry.to_string(),
-                Op::Gru(g) => format!("hidden {} reset_after {}", g.hidden, g.reset_after),
-                Op::Clamp(c) => format!("{}..{}", c.min, c.max),
-                Op::Add(a) => format!("clamp {}..{}", a.min, a.max),
-                Op::Affine(_) => String::new(),
-            };
             writeln!(
                 f,
-                "  {:<16} {} ({}) {detail}  `{}`",
+                "  {:<16} {} ({}) {}  `{}`",
                 tensor(n.output),
                 n.operator,
                 inputs.join(", "),
+                n.op.detail(),
                 visible(&n.name)
             )?;
         }
-        writeln!(f, "  output %{} {:?}", self.output, self.output_kind)
+        writeln!(f, "  output %{} {:?}", self.output, self.meaning)
     }
 }

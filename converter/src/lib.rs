@@ -3,41 +3,79 @@
 //! ```text
 //! ONNX -> Graph -> fold -> Graph -> quantize(samples) -> QGraph -> plan -> Plan -> pack -> Vec<u8>
 //! ```
+//!
+//! [`convert()`] is the whole chain; each arrow is also a function of its own. The rooms, from the top floor down; each imports
+//! from lower rows only:
+//!
+//! | room | what stands there |
+//! |---|---|
+//! | `main` | the program: arguments, progress, exit codes |
+//! | `report` | what a conversion says about itself: terminal, HTML, JSON |
+//! | `page` | what pages and charts share, the trainer's too |
+//! | `convert` | the whole chain in one call |
+//! | `doubt` | answers that no trained network would give to its own kind of samples |
+//! | `measure` | what a conversion cost, by running the file beside the float network |
+//! | `quantize`, `ranges` | `Graph` to `QGraph`; what training and samples say of ranges |
+//! | `calibrate` | which range of values each tensor gets, from samples |
+//! | `eval`, `oracle` | what the network computes in f32: ours, tract's |
+//! | `pack` | `Plan` to bytes |
+//! | `plan` | `QGraph` to `Plan`: where everything lies, and the steps |
+//! | `import` | ONNX to `Graph`: the pass over the nodes, and what the input is |
+//! | `ops` | the operators, one file each; no other room knows one by name |
+//! | `files`, `fold`, `importer` | samples from files; what needs no step of its own; what operators read their nodes with |
+//! | `graph` | the float network, and what every operator is: `Op` |
+//! | `qgraph` | the network in integers, and what every operator is then: `QOp` |
+//! | `rows` | rows of int8 weights: made, proved, packed |
+//! | `blocks`, `site` | the constants section; where something is quantized |
+//! | `axes`, `view` | axes as operators give them; how ONNX sees a tensor of ours |
+//! | `onnx` | nodes that answer questions and complain by name |
+//! | `constant`, `front_end`, `samples`, `wire` | constants; the front end's settings; where samples come from; what decoding takes |
+//! | `scale` | from real numbers to int8 and fixed-point factors |
+//! | `budget`, `epilogue`, `error`, `metadata`, `output`, `shape` | memory of an import; what follows in the same step; what goes wrong; what the trainer says beside a network; files that are written whole; shapes |
 
 // What a cast loses, a model file would say wrongly: each is checked, or says why it may.
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers of our own"))]
 
-pub mod budget;
+mod axes;
+mod blocks;
+mod budget;
 pub mod calibrate;
-pub mod constant;
-pub mod convert;
+mod constant;
+mod convert;
 pub mod doubt;
-pub mod error;
+mod epilogue;
+mod error;
 pub mod eval;
 pub mod files;
-pub mod fold;
+mod fold;
 pub mod front_end;
 pub mod graph;
-pub mod import;
+mod import;
+mod importer;
 pub mod measure;
 pub mod metadata;
-pub mod onnx;
-pub mod ops;
-pub mod oracle;
+mod onnx;
+mod ops;
+mod oracle;
 pub mod output;
 pub mod pack;
+pub mod page;
 pub mod plan;
 pub mod qgraph;
 pub mod quantize;
 pub mod ranges;
 pub mod report;
+mod rows;
 pub mod samples;
 pub mod scale;
-pub mod view;
+mod shape;
+mod site;
+mod view;
 mod wire;
 
 pub use convert::{Converted, Options, convert, read};
 pub use error::Error;
-pub use oracle::float_runner;
+pub use ops::names as operators;
+pub use oracle::{FloatRunner, float_runner};
 pub use samples::Samples;

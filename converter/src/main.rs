@@ -11,7 +11,7 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 use escarp_converter::{
-    Converted, Error, Options,
+    Converted, Error, FloatRunner, Options,
     calibrate::Method,
     convert,
     doubt::doubt,
@@ -20,7 +20,6 @@ use escarp_converter::{
     graph::Graph,
     measure::{Scores, measure},
     metadata::FrontEnd,
-    oracle::FloatRunner,
     output::{self, folder},
     pack::About,
     read,

@@ -6,10 +6,12 @@ use rayon::prelude::*;
 use crate::{
     error::Error,
     eval::{Evaluator, share},
-    graph::{Graph, show_shape},
+    graph::Graph,
     oracle::FloatRunner,
     plan::Plan,
+    qgraph::QNode,
     samples::Samples,
+    shape::show_shape,
 };
 
 /// One sample's answers.
@@ -70,8 +72,7 @@ pub(crate) fn top(values: &[f32], threshold: f32) -> usize {
 /// A file that [`crate::pack::pack`] has checked, and memory for it.
 fn open(file: &[u8]) -> Result<(Model<'_>, Vec<i8>), Error> {
     let model = Model::parse(file).map_err(|e| Error::Pack(format!("the runtime refuses the file: {e}")))?;
-    // The session starts at the first 16-byte boundary.
-    let arena = vec![0; model.arena_len() + 16];
+    let arena = vec![0; model.buffer_len()];
     Ok((model, arena))
 }
 
@@ -209,7 +210,7 @@ pub fn layers(
             total.noise += part.noise;
         }
     }
-    let layer = |(node, sums): (&crate::qgraph::QNode, &Sums)| Layer {
+    let layer = |(node, sums): (&QNode, &Sums)| Layer {
         name: node.name.clone(),
         operator: node.operator.clone(),
         shape: show_shape(graph.shape(node.output)),

@@ -1,9 +1,10 @@
 //! ONNX messages as the importer wants them: nodes that answer questions and complain by name.
 
-use tract_onnx::pb::{self, attribute_proto::AttributeType};
-use tract_onnx::prelude::Framework;
-
 use escarp_media::fence;
+use tract_onnx::{
+    pb::{self, attribute_proto::AttributeType},
+    prelude::Framework,
+};
 
 use crate::{
     budget::Budget,

@@ -1,46 +1,75 @@
-//! The operators. One file each: reading it from ONNX, its f32 meaning, its quantization, its int8 meaning.
+//! The operators. One file each: reading it from ONNX, its f32 meaning, its quantization, its int8 meaning. To add one: its
+//! file, a `mod` and a row here; nothing else in this crate knows an operator by name.
 
-use crate::graph::Shape;
+mod activation;
+mod add;
+mod affine;
+pub mod constants;
+mod conv;
+mod gru;
+mod linear;
+mod pool;
+mod reshape;
+mod window;
 
-pub mod activation;
-pub mod add;
-pub mod affine;
-pub mod conv;
-pub mod gru;
-pub mod linear;
-pub mod pool;
-pub mod reshape;
+use crate::{
+    importer::{Hint, Import},
+    onnx::Node,
+};
 
-/// An operator of a [`crate::graph::Graph`].
-#[derive(Clone, Debug)]
-pub enum Op {
-    /// Convolution, and with it every matrix product: a vector is a map of one pixel.
-    Conv(conv::Conv),
-    /// A scale and a shift for each channel, folded away before quantization.
-    Affine(affine::Affine),
-    /// Limits, folded away before quantization.
-    Clamp(activation::Clamp),
-    /// Element-wise sum.
-    Add(add::Add),
-    /// Windows' maximum or mean.
-    Pool(pool::Pool),
-    /// One step of a GRU.
-    Gru(gru::Gru),
+/// What each file reads, in the order in which errors list it.
+const TABLES: &[&[(&str, Import)]] =
+    &[conv::ONNX, linear::ONNX, gru::ONNX, affine::ONNX, add::ONNX, activation::ONNX, pool::ONNX, reshape::ONNX];
+
+fn rows() -> impl Iterator<Item = &'static (&'static str, Import)> {
+    TABLES.iter().copied().flatten()
 }
 
-impl Op {
-    /// Bytes that the weights will take in the file, their channels filled up to eights, for an output of that shape; of what
-    /// is folded away, bytes of its numbers.
-    pub fn packed(&self, shape: Shape) -> usize {
-        let eights = |n: usize| n.next_multiple_of(8);
-        match self {
-            Op::Conv(c) => {
-                let [kh, kw] = c.geometry.kernel;
-                eights(shape[2]).saturating_mul(eights(c.inputs)).saturating_mul(kh * kw)
-            }
-            Op::Gru(g) => (3 * eights(g.hidden)).saturating_mul(eights(g.inputs) + eights(g.hidden)),
-            Op::Affine(a) => 2 * size_of::<f32>() * a.scale.len(),
-            Op::Clamp(_) | Op::Add(_) | Op::Pool(_) => 0,
-        }
+/// How nodes of an ONNX operator are read, if they are.
+pub fn find(operator: &str) -> Option<&'static Import> {
+    rows().find(|(name, _)| *name == operator).map(|(_, import)| import)
+}
+
+/// The ONNX operators that may stand in a model, those that are evaluated on constants alone last.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    rows().map(|&(name, _)| name).chain(only_on_constants())
+}
+
+fn only_on_constants() -> impl Iterator<Item = &'static str> {
+    constants::names().filter(|name| find(name).is_none())
+}
+
+/// The operators of [`names`] as errors list them.
+pub fn supported() -> String {
+    let shown = |&(name, Import { remark, .. }): &(&str, Import)| match remark {
+        "" => name.to_owned(),
+        _ => format!("{name} ({remark})"),
+    };
+    let all: Vec<String> = rows().map(shown).collect();
+    let constants: Vec<&str> = only_on_constants().collect();
+    format!("{}; and on constants and shapes {}", all.join(", "), constants.join(", "))
+}
+
+/// The operators that work through a sequence.
+pub fn recurrent() -> Vec<&'static str> {
+    let bare = Default::default();
+    let node = Node::new(&bare, 0);
+    rows().filter(|(_, import)| matches!((import.hint)(&node), Hint::Sequence { .. })).map(|&(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_operator_is_listed_once() {
+        let mut seen = HashSet::new();
+        assert!(names().all(|name| seen.insert(name)), "twice in the tables: {:?}", names().collect::<Vec<_>>());
+        let text = supported();
+        assert!(text.starts_with("Conv, Gemm, ") && text.contains("Gather (last step), "), "{text}");
+        assert!(text.ends_with("; and on constants and shapes Constant, ConstantOfShape, Cast, Concat, Expand, Slice"));
+        assert_eq!(recurrent(), ["GRU"]);
     }
 }

@@ -8,7 +8,7 @@ use tract_onnx::{pb, prelude::*};
 use crate::{
     budget::Budget,
     error::Error,
-    graph::{Graph, InputLayout, OutputKind},
+    graph::{Graph, InputLayout, Meaning},
     onnx,
 };
 
@@ -25,7 +25,7 @@ pub struct FloatRunner {
     sigmoid: bool,
 }
 
-/// Prepares the original model; `graph` is what [`crate::import::import`] read from the same bytes, and tells how samples
+/// Prepares the original model; `graph` is what [`crate::read`] read from the same bytes, and tells how samples
 /// are arranged.
 ///
 /// # Errors
@@ -49,7 +49,7 @@ pub fn float_runner(bytes: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
         layout: graph.input_layout,
         shape,
         steps: graph.steps,
-        sigmoid: graph.output_kind == OutputKind::Sigmoid,
+        sigmoid: graph.meaning == Meaning::Sigmoid,
     })
 }
 

@@ -1,9 +1,11 @@
 //! Output files, for the converter and the trainer: each is there whole or not at all.
 
-use std::ffi::OsStr;
-use std::fs::OpenOptions;
-use std::io::{Error, Write};
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    fs::OpenOptions,
+    io::{Error, Write},
+    path::{Path, PathBuf},
+};
 
 use tempfile::{Builder, NamedTempFile};
 

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 
 use crate::{
     calibrate::Histogram,
-    graph::Graph,
+    graph::{Graph, ScaleRule},
     metadata::{Activation, Outlier},
-    ops::{Op, pool::Pool},
 };
 
 /// A channel is an outlier if its range is more than this many times that of the median channel.
@@ -48,9 +47,9 @@ pub fn outliers(channels: &[(f32, f32)]) -> Vec<Outlier> {
 }
 
 /// What to say of `trained`, and of what the calibration samples showed beside it. Tensors of which one of the two is
-/// unknown are passed over, and states, whose scale is fixed.
+/// unknown are passed over, and those whose scale is fixed.
 pub fn warnings(graph: &Graph, trained: &[Activation], seen: &[Histogram]) -> Vec<String> {
-    let free = graph.nodes.iter().filter(|n| !matches!(n.op, Op::Gru(_)));
+    let free = graph.nodes.iter().filter(|n| !matches!(n.op.scale_rule(), ScaleRule::Fixed(_)));
     let layers = std::iter::once((graph.input, graph.tensors[graph.input].name.as_str()))
         .chain(free.map(|n| (n.output, n.name.as_str())));
     let by_name = by_name(trained);
@@ -94,11 +93,10 @@ pub fn warnings(graph: &Graph, trained: &[Activation], seen: &[Histogram]) -> Ve
 /// The range that a quantization-aware training has given each tensor whose scale has to come from one; `None` if one is
 /// missing. The front end's range of the input goes first, as without such a training.
 pub fn trained(graph: &Graph, known: &[Activation], input_range: Option<(f32, f32)>) -> Option<Vec<(f32, f32)>> {
-    // States have a fixed scale, a maximum that of its input.
-    let free = |op: &Op| !matches!(op, Op::Gru(_) | Op::Pool(Pool { average: false, .. }));
     let mut needed = vec![false; graph.tensors.len()];
     needed[graph.input] = true;
-    graph.nodes.iter().filter(|n| free(&n.op)).for_each(|n| needed[n.output] = true);
+    let free = graph.nodes.iter().filter(|n| n.op.scale_rule() == ScaleRule::OfValues);
+    free.for_each(|n| needed[n.output] = true);
     let by_name = by_name(known);
     let of = |id: usize| match input_range {
         Some(range) if id == graph.input => Some(range),

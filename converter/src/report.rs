@@ -6,13 +6,12 @@ mod terminal;
 
 use escarp_runtime::Isa;
 
-pub use html::{STYLE, escape};
-
 use crate::{
     convert::Converted,
-    graph::OutputKind,
+    graph::Meaning,
     measure::Scores,
     pack::{self, Parts},
+    page::{self, percent, thousands},
     samples::Samples,
 };
 
@@ -94,11 +93,11 @@ impl Report<'_> {
 }
 
 /// Scores as a reader knows them: probabilities where the network ended in a softmax or sigmoid.
-fn probabilities(kind: OutputKind, logits: &[f32]) -> Vec<f32> {
+fn probabilities(kind: Meaning, logits: &[f32]) -> Vec<f32> {
     match kind {
-        OutputKind::Plain => logits.to_vec(),
-        OutputKind::Sigmoid => logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
-        OutputKind::Softmax => {
+        Meaning::Plain | Meaning::Probabilities | Meaning::State => logits.to_vec(),
+        Meaning::Sigmoid => logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
+        Meaning::Softmax => {
             let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let powers: Vec<f32> = logits.iter().map(|x| (x - largest).exp()).collect();
             let sum: f32 = powers.iter().sum();
@@ -107,22 +106,9 @@ fn probabilities(kind: OutputKind, logits: &[f32]) -> Vec<f32> {
     }
 }
 
-/// `12,345`
-fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, d) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(d);
-    }
-    out
-}
-
-/// `76.44 %`
-fn percent(part: usize, whole: usize) -> String {
-    if whole == 0 { "-".into() } else { format!("{:.2} %", 100.0 * part as f64 / whole as f64) }
+/// The share of the whole: `76.44 %`
+fn right(part: usize, whole: usize) -> String {
+    if whole == 0 { "-".into() } else { percent(100.0 * part as f64 / whole as f64, 2) }
 }
 
 /// A ratio of nothing lost to nothing there has no number.
@@ -132,10 +118,7 @@ fn decibels(snr: f64) -> String {
 
 /// Exporters join names of all nodes they fused; the last part tells layers apart.
 fn short(name: &str) -> String {
-    const MOST: usize = 48;
-    let last = name.rsplit(';').next().unwrap_or(name);
-    let count = last.chars().count();
-    if count <= MOST { last.into() } else { format!("…{}", last.chars().skip(count - MOST + 1).collect::<String>()) }
+    page::short(name.rsplit(';').next().unwrap_or(name), 48)
 }
 
 #[cfg(test)]
@@ -144,16 +127,15 @@ mod tests {
 
     #[test]
     fn numbers_for_people() {
-        assert_eq!([0, 999, 1000, 12_345_678].map(thousands), ["0", "999", "1,000", "12,345,678"]);
-        assert_eq!((percent(1, 3), percent(0, 0)), ("33.33 %".into(), "-".into()));
+        assert_eq!((right(1, 3), right(0, 0)), ("33.33 %".into(), "-".into()));
         assert_eq!((decibels(31.26), decibels(f64::INFINITY)), ("31.3 dB".into(), "exact".into()));
         assert_eq!(short("a;b;model/conv2d"), "model/conv2d");
     }
 
     #[test]
     fn softmax_sums_to_one() {
-        let p = probabilities(OutputKind::Softmax, &[1000.0, 1001.0, -1000.0]);
+        let p = probabilities(Meaning::Softmax, &[1000.0, 1001.0, -1000.0]);
         assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p[1] > p[0] && p[2] == 0.0, "{p:?}");
-        assert_eq!(probabilities(OutputKind::Sigmoid, &[0.0]), [0.5]);
+        assert_eq!(probabilities(Meaning::Sigmoid, &[0.0]), [0.5]);
     }
 }

@@ -1,7 +1,14 @@
 //! From real numbers to int8 and fixed-point factors.
 
-use escarp_runtime::frontend::quantize;
-use escarp_runtime::quant::{MULTIPLIER_MIN, SHIFT_MAX};
+use escarp_runtime::{
+    frontend::quantize,
+    quant::{MULTIPLIER_MIN, SHIFT_MAX},
+};
+
+use crate::epilogue::Limits;
+
+/// Fraction bits of sums of tensors, and of what goes into gates: Q12.
+pub const Q12: f64 = 4096.0;
 
 /// What an int8 activation means: `value = scale * (q - zero_point)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,8 +41,8 @@ impl Scale {
         self.scale * (f32::from(q) - f32::from(self.zero_point))
     }
 
-    /// The clamp of an epilogue for limits that may be infinite.
-    pub fn limits(self, min: f32, max: f32) -> (i8, i8) {
+    /// The clamp of an epilogue.
+    pub fn limits(self, Limits { min, max }: Limits) -> (i8, i8) {
         let low = if min == f32::NEG_INFINITY { -128 } else { self.quantize(min) };
         let high = if max == f32::INFINITY { 127 } else { self.quantize(max) };
         (low, high)

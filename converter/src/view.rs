@@ -5,7 +5,7 @@
 //! of our axes it runs over, outermost first. Transpose, Reshape, Flatten, Squeeze and Unsqueeze then only rewrite
 //! views, and who reads weights in some flattened order permutes them once ([`View::flat_order`]).
 
-use crate::graph::{Shape, TensorId};
+use crate::shape::{Shape, TensorId};
 
 /// An axis of our tensors. Axes of length 1 never appear in a view, except time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use escarp_runtime::{Cpu, Model, Session};
 
-use crate::Error;
+use crate::{Error, runner};
 
 /// Decisions before the clock counts: caches, page faults, the governor's first steps.
 const WARM_UP: usize = 5;
@@ -30,8 +30,9 @@ pub struct Row {
 /// order of appearance, then each step. Reading the clock after each step is in the whole: tens of nanoseconds a step.
 ///
 /// # Errors
-/// An arena that is too small.
+/// [`Error::Ports`] for a model of several inputs or outputs; an arena that is too small.
 pub fn bench(model: &Model, arena: &mut [i8], cpu: Cpu, decisions: usize) -> Result<Vec<Row>, Error> {
+    runner::simple(model)?;
     let mut session = Session::new(model, arena, cpu)?;
     let steps: Vec<_> = model.steps().collect();
     // Any input takes the same time: no kernel looks at values. Xorshift keeps it from being all alike.
@@ -73,11 +74,15 @@ pub fn bench(model: &Model, arena: &mut [i8], cpu: Cpu, decisions: usize) -> Res
     for kind in kinds {
         let members: Vec<usize> = (0..steps.len()).filter(|&i| steps[i].name() == kind).collect();
         let times = (0..decisions).map(|d| members.iter().map(|&i| each[i][d]).sum()).collect();
-        let macs = members.iter().filter_map(|&i| steps[i].macs(model)).sum::<u64>() * runs;
+        let macs = members.iter().filter_map(|&i| Some(steps[i].cost(model)?.macs)).sum::<u64>() * runs;
         rows.push(Row::new(format!("{} {kind}", members.len()), macs, times));
     }
     for (index, (step, times)) in steps.iter().zip(each).enumerate() {
-        rows.push(Row::new(format!("step {index} {}", step.name()), step.macs(model).unwrap_or(0) * runs, times));
+        rows.push(Row::new(
+            format!("step {index} {}", step.name()),
+            step.cost(model).unwrap_or_default().macs * runs,
+            times,
+        ));
     }
     Ok(rows)
 }

@@ -14,6 +14,18 @@ pub enum Error {
         /// What is wrong in it and where.
         source: escarp_runtime::Error,
     },
+    /// The model is for [`escarp_runtime::Session::set_input`]: this program reads files for one input and prints one output.
+    #[error(
+        "a model of {inputs} inputs and {outputs} outputs ({names}); this program runs models of one int8 input and one int8 output"
+    )]
+    Ports {
+        /// How many inputs.
+        inputs: usize,
+        /// How many outputs.
+        outputs: usize,
+        /// Their names.
+        names: String,
+    },
     /// The model's front end cannot feed its network.
     #[error("front end: {0}")]
     FrontEnd(media::Error),

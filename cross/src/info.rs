@@ -2,8 +2,10 @@
 
 use escarp_media::visible;
 use escarp_runtime::frontend::FrontEnd;
-use escarp_runtime::meta::OutputKind;
-use escarp_runtime::{Model, Tensor};
+use escarp_runtime::{
+    Model, Port, Tensor,
+    ops::{Cost, Step},
+};
 use serde_json::{Value, json};
 
 use crate::runner::front_end;
@@ -16,7 +18,7 @@ use crate::{Error, limits};
 pub fn json(model: &Model) -> Result<Value, Error> {
     let steps = model.steps().map(|step| {
         let output = model.tensor(step.output()).map(|t| shape(&t));
-        json!({ "kind": step.name(), "output": output, "macs": step.macs(model), "scratch_bytes": step.scratch_len(model) })
+        json!({ "kind": step.name(), "output": output, "macs": cost(model, &step).macs, "scratch_bytes": cost(model, &step).scratch })
     });
     let accuracy = model.accuracy().map(|a| {
         json!({ "total": a.total, "float_correct": a.float_correct, "int8_correct": a.int8_correct, "agree": a.agree })
@@ -34,19 +36,15 @@ pub fn json(model: &Model) -> Result<Value, Error> {
         "decision_work": limits::work(model),
         "decision_memory_bytes": limits::memory(model),
         "sequence": model.sequence(),
-        "input": port(&model.input()),
-        "output": port(&model.output()),
-        "output_kind": match model.output_kind() {
-            OutputKind::Plain => "plain",
-            OutputKind::Softmax => "softmax",
-            OutputKind::Sigmoid => "sigmoid",
-        },
+        "worker_scratch_bytes": model.header().worker_len,
+        "inputs": model.inputs().map(|p| port(&p)).collect::<Vec<_>>(),
+        "outputs": model.outputs().map(|p| port(&p)).collect::<Vec<_>>(),
         "front_end": front_end_text(front_end(model)?),
         "columns": model.columns().collect::<Vec<_>>(),
         "labels": model.labels().collect::<Vec<_>>(),
         "accuracy": accuracy,
         "provenance": model.provenance(),
-        "tensors": model.tensors().map(|t| port(&t)).collect::<Vec<_>>(),
+        "tensors": model.tensors().map(|t| tensor(&t)).collect::<Vec<_>>(),
         "steps": steps.collect::<Vec<_>>(),
     }))
 }
@@ -75,10 +73,10 @@ pub fn text(model: &Model) -> Result<String, Error> {
             limits::work(model),
             limits::memory(model)
         ),
-        format!("input       {}", port_text(&model.input())),
-        format!("output      {}", port_text(&model.output())),
-        format!("front end   {}", front_end_text(front_end(model)?)),
     ];
+    lines.extend(model.inputs().map(|p| format!("input       {}", port_text(&p))));
+    lines.extend(model.outputs().map(|p| format!("output      {}", port_text(&p))));
+    lines.push(format!("front end   {}", front_end_text(front_end(model)?)));
     // Names stand within their line; the whole text is filtered once more where it is printed.
     let columns: Vec<_> = model.columns().map(|column| visible(column).to_string()).collect();
     if !columns.is_empty() {
@@ -97,7 +95,7 @@ pub fn text(model: &Model) -> Result<String, Error> {
     lines.push(format!("{:>4}  {:<7} {:<16} {:>12} {:>9}", "step", "kind", "output", "macs", "scratch"));
     for (index, step) in model.steps().enumerate() {
         let output = model.tensor(step.output()).map_or_else(String::new, |t| shape_text(&t));
-        let (macs, scratch) = (step.macs(model).unwrap_or(0), step.scratch_len(model).unwrap_or(0));
+        let Cost { macs, scratch, .. } = cost(model, &step);
         lines.push(format!("{index:>4}  {:<7} {output:<16} {macs:>12} {scratch:>9}", step.name()));
     }
     Ok(lines.join("\n"))
@@ -111,15 +109,29 @@ fn shape_text(tensor: &Tensor) -> String {
     shape(tensor).map(|n| n.to_string()).join(" x ")
 }
 
-fn port(tensor: &Tensor) -> Value {
+fn cost(model: &Model, step: &Step) -> Cost {
+    step.cost(model).unwrap_or_default()
+}
+
+fn port(port: &Port) -> Value {
+    let mut value = tensor(&port.tensor);
+    value["name"] = port.name.into();
+    value["meaning"] = port.meaning.name().into();
+    value["tensor"] = port.id.into();
+    value
+}
+
+fn tensor(tensor: &Tensor) -> Value {
     json!({
         "shape": shape(tensor), "scale": tensor.scale, "zero_point": tensor.zero_point,
-        "offset": tensor.offset, "dtype": format!("{:?}", tensor.dtype).to_lowercase(), "state": tensor.state,
+        "offset": tensor.offset, "dtype": tensor.dtype.name(), "state": tensor.state,
     })
 }
 
-fn port_text(tensor: &Tensor) -> String {
-    format!("{}, int8, value = (q - {}) * {}", shape_text(tensor), tensor.zero_point, tensor.scale)
+fn port_text(port: &Port) -> String {
+    let Tensor { zero_point, scale, dtype, .. } = port.tensor;
+    let (name, shape) = (visible(port.name), shape_text(&port.tensor));
+    format!("{name}: {shape}, {}, {}, value = (q - {zero_point}) * {scale}", dtype.name(), port.meaning.name())
 }
 
 fn front_end_text(front_end: FrontEnd) -> String {

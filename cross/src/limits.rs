@@ -13,7 +13,7 @@ pub const WORK: u64 = 100_000_000_000;
 /// What the user allows.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes: the arena, and a decision's input as f32 and as int8.
+    /// Bytes: the session's memory, and a decision's input as f32 and as int8.
     pub memory: u64,
     /// [`Model::work`] of all runs of a decision.
     pub work: u64,
@@ -27,7 +27,7 @@ pub fn work(model: &Model) -> u64 {
 /// Bytes that deciding takes, besides the files themselves.
 pub fn memory(model: &Model) -> u64 {
     let values = model.input().elements().saturating_mul(model.sequence().into());
-    values.saturating_mul(5).saturating_add(model.header().arena_len.into())
+    values.saturating_mul(5).saturating_add(model.buffer_len() as u64)
 }
 
 impl Limits {

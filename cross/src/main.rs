@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use escarp_media::{Unit, visible, visible_json, visible_lines};
 use escarp_run::{Decision, Error, Limits, Runner, bench, info, limits, read_input, read_model};
-use escarp_runtime::{Cpu, Model};
+use escarp_runtime::{Cpu, Meaning, Model};
 use serde_json::json;
 
 /// Run an escarp model on files: `escarp-run model.escarp FILE...`
@@ -139,9 +139,9 @@ fn run(model: &Model, cpu: Cpu, files: &[String], top: usize, json: bool) -> Res
     Ok(code)
 }
 
-/// Memory for a session, with room to start it at a cache line.
+/// Memory for a session.
 fn arena(model: &Model) -> Result<Vec<i8>, Error> {
-    let needed = model.arena_len() + 64;
+    let needed = model.buffer_len();
     let mut arena = Vec::new();
     arena.try_reserve_exact(needed).map_err(|_| Error::Memory { needed })?;
     arena.resize(needed, 0);
@@ -154,7 +154,7 @@ fn label<'l>(labels: &[&'l str], index: usize) -> std::borrow::Cow<'l, str> {
 
 /// A line for each decision; before the first of a recording's several, one that says how its windows lie.
 fn person(file: &str, decision: &Decision, labels: &[&str], model: &Model, top: usize) -> String {
-    let plain = model.output_kind() == escarp_runtime::meta::OutputKind::Plain;
+    let plain = matches!(model.meaning(), Meaning::Plain | Meaning::State);
     let score = |s: f32| if plain { format!("{s:.3} (raw)") } else { format!("{:.1} %", s * 100.0) };
     let best = decision.ranking().into_iter().take(top);
     let words: Vec<String> =

@@ -3,10 +3,10 @@
 use std::io::Read;
 use std::path::Path;
 
-use escarp_media::{self as media, InputReader, InputShape, Windows};
+use escarp_media::{self as media, InputReader, InputShape, Windows, visible};
 use escarp_runtime::frontend::FrontEnd;
-use escarp_runtime::meta::{OutputKind, Tag};
-use escarp_runtime::{Cpu, Model, Session, Tensor};
+use escarp_runtime::meta::Tag;
+use escarp_runtime::{Cpu, Meaning, Model, Session, Tensor};
 
 use crate::Error;
 
@@ -69,20 +69,22 @@ impl Decision {
 pub struct Runner<'m, 'a> {
     session: Session<'m, 'a>,
     reader: InputReader<'m>,
-    kind: OutputKind,
+    meaning: Meaning,
 }
 
 impl<'m, 'a> Runner<'m, 'a> {
     /// Joins a model with its front end and its memory.
     ///
     /// # Errors
-    /// [`Error::FrontEnd`] if the model's own settings do not fit its network; an arena that is too small.
+    /// [`Error::Ports`] for a model of several inputs or outputs; [`Error::FrontEnd`] if the model's own settings do not fit
+    /// its network; an arena that is too small.
     pub fn new(model: &Model<'m>, arena: &'a mut [i8], cpu: Cpu) -> Result<Runner<'m, 'a>, Error> {
+        simple(model)?;
         let front_end = front_end(model)?;
         let columns: Vec<String> = model.columns().map(String::from).collect();
         let reader = InputReader::new(front_end, input_shape(model)).and_then(|reader| reader.with_columns(&columns));
         let reader = reader.map_err(Error::FrontEnd)?;
-        Ok(Runner { session: Session::new(model, arena, cpu)?, reader, kind: model.output_kind() })
+        Ok(Runner { session: Session::new(model, arena, cpu)?, reader, meaning: model.meaning() })
     }
 
     /// Decides on one file's content, each input of it from a fresh state: an NPY array may hold several along its first axis,
@@ -121,17 +123,30 @@ impl<'m, 'a> Runner<'m, 'a> {
             output.clear();
             output.extend_from_slice(self.session.run(input)?);
         }
-        let scores = scores(&output, &self.session.model().output(), self.kind);
+        let scores = scores(&output, &self.session.model().output(), self.meaning);
         Ok((output, scores))
     }
 }
 
 /// The front end that the model file names; numbers as they are if it names none.
 pub(crate) fn front_end<'m>(model: &Model<'m>) -> Result<FrontEnd<'m>, Error> {
-    match model.meta(Tag::FrontEnd) {
+    match model.meta(Tag::FrontEnd, 0) {
         None => Ok(FrontEnd::Raw),
         Some(entry) => FrontEnd::parse(entry).map_err(|e| Error::FrontEnd(e.into())),
     }
+}
+
+/// A model of one int8 input and one int8 output.
+///
+/// # Errors
+/// [`Error::Ports`].
+pub(crate) fn simple(model: &Model) -> Result<(), Error> {
+    if model.is_simple() {
+        return Ok(());
+    }
+    let (inputs, outputs) = (model.inputs().len(), model.outputs().len());
+    let names = visible(format!("{} -> {}", model.inputs(), model.outputs())).to_string();
+    Err(Error::Ports { inputs, outputs, names })
 }
 
 fn input_shape(model: &Model) -> InputShape {
@@ -146,13 +161,13 @@ fn input_shape(model: &Model) -> InputShape {
 
 /// Dequantized outputs, through the function that the converter took off the network's end. `libm`'s exponential, so that
 /// every machine prints the same digits.
-fn scores(output: &[i8], tensor: &Tensor, kind: OutputKind) -> Vec<f32> {
+fn scores(output: &[i8], tensor: &Tensor, meaning: Meaning) -> Vec<f32> {
     let value = |q: &i8| f32::from(i16::from(*q) - i16::from(tensor.zero_point)) * tensor.scale;
     let values = output.iter().map(value);
-    match kind {
-        OutputKind::Plain => values.collect(),
-        OutputKind::Sigmoid => values.map(|v| 1.0 / (1.0 + libm::expf(-v))).collect(),
-        OutputKind::Softmax => {
+    match meaning {
+        Meaning::Plain | Meaning::Probabilities | Meaning::State => values.collect(),
+        Meaning::Sigmoid => values.map(|v| 1.0 / (1.0 + libm::expf(-v))).collect(),
+        Meaning::Softmax => {
             let largest = values.clone().fold(f32::NEG_INFINITY, f32::max);
             let powers: Vec<f32> = values.map(|v| libm::expf(v - largest)).collect();
             let sum: f32 = powers.iter().sum();
@@ -180,13 +195,13 @@ mod tests {
 
     #[test]
     fn scores_are_what_the_float_model_would_say() {
-        assert_eq!(scores(&[-2, 0, -128], &OUTPUT, OutputKind::Plain), [0.0, 1.0, -63.0]);
-        let softmax = scores(&[-2, 0, 0], &OUTPUT, OutputKind::Softmax);
+        assert_eq!(scores(&[-2, 0, -128], &OUTPUT, Meaning::Plain), [0.0, 1.0, -63.0]);
+        let softmax = scores(&[-2, 0, 0], &OUTPUT, Meaning::Softmax);
         let e = std::f32::consts::E;
         for (got, expected) in softmax.iter().zip([1.0, e, e].map(|p| p / (1.0 + 2.0 * e))) {
             assert!((got - expected).abs() < 1e-6, "{got} {expected}");
         }
-        assert!((scores(&[-1], &OUTPUT, OutputKind::Sigmoid)[0] - 0.622_459_3).abs() < 1e-6);
+        assert!((scores(&[-1], &OUTPUT, Meaning::Sigmoid)[0] - 0.622_459_3).abs() < 1e-6);
     }
 
     #[test]

@@ -32,9 +32,9 @@ impl Shop {
         let mut labels = Vec::new();
         (0..output.elements()).for_each(|i| emit_label(&mut labels, &format!("{label}{i}")));
         let mut meta = Vec::new();
-        emit_entry(&mut meta, Tag::Labels, &labels);
-        emit_entry(&mut meta, Tag::FrontEnd, &record);
-        emit_entry(&mut meta, Tag::Name, format!("name {label}").as_bytes());
+        emit_entry(&mut meta, Tag::Labels, 0, &labels);
+        emit_entry(&mut meta, Tag::FrontEnd, 0, &record);
+        emit_entry(&mut meta, Tag::Name, 0, format!("name {label}").as_bytes());
         let header = model.header();
         let meta_at = header.meta_at as usize;
         let (meta_len, file_len) = (meta.len() as u32, (meta_at + meta.len()) as u32);

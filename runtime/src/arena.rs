@@ -1,5 +1,9 @@
 //! The memory that a session works in: states, then activations, then scratch.
 
+mod cell;
+
+pub use cell::StaticArena;
+
 use core::ops::{Deref, DerefMut};
 
 use crate::error::Error;
@@ -42,6 +46,11 @@ impl<const N: usize> DerefMut for Arena<N> {
 #[repr(C, align(64))]
 pub struct Aligned<T: ?Sized>(pub T);
 
+/// Bytes that memory of any alignment must have so that `len` are left from its first boundary on.
+pub(crate) const fn with_alignment(len: usize) -> usize {
+    len + ARENA_ALIGN - 1
+}
+
 /// The part of `bytes` from the first aligned byte on.
 pub(crate) fn aligned(bytes: &mut [i8]) -> &mut [i8] {
     let skip = bytes.as_ptr().align_offset(ARENA_ALIGN);
@@ -77,7 +86,7 @@ impl<'a> Memory<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::Dtype;
+    use crate::element::Dtype;
 
     fn tensor(offset: u32, channels: u16) -> Tensor {
         Tensor { offset, height: 1, width: 1, channels, scale: 1.0, zero_point: 0, dtype: Dtype::I8, state: false }

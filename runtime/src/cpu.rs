@@ -22,22 +22,50 @@ impl Isa {
     }
 }
 
-/// Proof that the running CPU has `isa`: only [`Cpu::assume`] can claim more than the compiler knows.
+/// For which core the order of instructions is chosen: a wrong guess costs speed and changes no result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Core {
+    /// Out of order (Cortex-A57, A72 and later, x86-64).
+    #[default]
+    Generic,
+    /// Cortex-A53: in order, two instructions at a time.
+    A53,
+}
+
+impl Core {
+    /// Its name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Core::Generic => "generic",
+            Core::A53 => "a53",
+        }
+    }
+}
+
+/// Proof that the running CPU has an instruction set, and for which kind of core the kernels are to be ordered: only
+/// [`Cpu::assume`] can claim more than the compiler knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cpu(Isa);
+pub struct Cpu {
+    isa: Isa,
+    core: Core,
+}
 
 impl Cpu {
     /// No special instructions: valid everywhere.
-    pub const PORTABLE: Cpu = Cpu(Isa::Portable);
+    pub const PORTABLE: Cpu = Cpu::generic(Isa::Portable);
+
+    const fn generic(isa: Isa) -> Cpu {
+        Cpu { isa, core: Core::Generic }
+    }
 
     /// What the compilation target guarantees.
     pub const fn compiled() -> Cpu {
         if cfg!(all(target_arch = "aarch64", target_feature = "neon")) {
-            Cpu(Isa::Neon)
+            Cpu::generic(Isa::Neon)
         } else if cfg!(all(target_arch = "x86_64", target_feature = "avx2")) {
-            Cpu(Isa::Avx2)
+            Cpu::generic(Isa::Avx2)
         } else {
-            Cpu(Isa::Portable)
+            Cpu::PORTABLE
         }
     }
 
@@ -47,11 +75,22 @@ impl Cpu {
     /// The CPU that runs the kernels must implement `isa`.
     #[expect(unsafe_code, reason = "the one declaration that cannot be checked here")]
     pub const unsafe fn assume(isa: Isa) -> Cpu {
-        Cpu(isa)
+        Cpu::generic(isa)
+    }
+
+    /// The same instructions, ordered for that kind of core.
+    #[must_use]
+    pub const fn tuned_for(self, core: Core) -> Cpu {
+        Cpu { core, ..self }
     }
 
     /// The instruction set proved.
     pub const fn isa(self) -> Isa {
-        self.0
+        self.isa
+    }
+
+    /// The kind of core.
+    pub const fn core(self) -> Core {
+        self.core
     }
 }

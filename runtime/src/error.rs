@@ -2,17 +2,19 @@
 
 mod field;
 mod meta;
+mod port;
 mod step;
 mod tensor;
 
 pub use field::Field;
 pub use meta::MetaError;
+pub use port::PortError;
 pub use step::StepError;
 pub use tensor::TensorError;
 
 use core::fmt;
 
-use crate::ops::TensorId;
+use crate::element::Dtype;
 
 /// Why a model was refused or a call could not be done.
 ///
@@ -36,15 +38,12 @@ pub enum Error {
     },
     /// Not a model file.
     Magic,
-    /// The result is a tensor that no step has left there, nor is it the input.
-    OutputUnwritten {
-        /// The tensor named.
-        id: TensorId,
-    },
-    /// Another major version of the format.
+    /// Another version of the format.
     Version {
-        /// The file's major version.
-        major: u16,
+        /// The file's.
+        found: u16,
+        /// The one that this runtime reads.
+        reads: u16,
     },
     /// The file is damaged.
     Checksum {
@@ -53,10 +52,15 @@ pub enum Error {
         /// What the bytes give.
         computed: u32,
     },
-    /// The model needs operators that this runtime lacks.
-    Features {
-        /// The feature bits unknown here.
-        unknown: u32,
+    /// The model needs an extension of the format that this runtime lacks.
+    Extension {
+        /// The lowest bit unknown here.
+        bit: u32,
+    },
+    /// A byte that is reserved, or unused between two sections, is not zero.
+    Reserved {
+        /// Where it stands.
+        at: u32,
     },
     /// A section lies outside the file, overlaps the one before, or is not aligned.
     Section {
@@ -76,12 +80,14 @@ pub enum Error {
         /// What the model needs.
         needed: u32,
     },
-    /// The input or the output is a tensor that does not exist, or no int8 activation.
+    /// An input or an output is wrong.
     Port {
         /// Which of the two.
         field: Field,
-        /// The tensor named.
-        id: TensorId,
+        /// Its number.
+        index: u16,
+        /// Why.
+        reason: PortError,
     },
     /// A tensor record is wrong.
     Tensor {
@@ -111,12 +117,44 @@ pub enum Error {
         /// Bytes given, from the first 16-byte boundary.
         got: u32,
     },
-    /// The input has the wrong length.
+    /// An input has the wrong length.
     Input {
         /// Elements needed.
         needed: u32,
         /// Elements given.
         got: u32,
+    },
+    /// An input or output has elements of another type.
+    Element {
+        /// Which of the two.
+        field: Field,
+        /// Its number.
+        index: u16,
+        /// What it has.
+        has: Dtype,
+        /// What was given or asked for.
+        asked: Dtype,
+    },
+    /// The model has no such input or output; [`crate::AccessError`] says which it has.
+    NoPort {
+        /// Which of the two.
+        field: Field,
+        /// How many there are.
+        count: u16,
+    },
+    /// An inference was asked for before all inputs were set since the last one.
+    Unset {
+        /// The first input that lacks values.
+        index: u16,
+    },
+    /// There is no result to read: the last inference lies before the inputs or the state that are set now.
+    NoResult,
+    /// [`crate::Session::run`] is for one input and one output.
+    Several {
+        /// Inputs of the model.
+        inputs: u16,
+        /// Outputs of the model.
+        outputs: u16,
     },
     /// The saved state belongs to another model.
     StateModel {
@@ -144,30 +182,40 @@ impl fmt::Display for Error {
             Error::Truncated { needed, got } => write!(f, "model: {needed} bytes needed, the file ends at {got}"),
             Error::Trailing { stated, got } => write!(f, "model: ends at {stated}, but the file goes on to {got}"),
             Error::Magic => f.write_str("model: does not start with the mark of an Escarp model"),
-            Error::Version { major } => {
-                let reads = crate::format::MAJOR;
-                let remedy = if major < reads { "convert the model again" } else { "a newer runtime is needed" };
-                write!(f, "model: format version {major}, this runtime reads version {reads}: {remedy}")
+            Error::Version { found, reads } => {
+                let remedy = if found < reads { "convert the model again" } else { "a newer runtime is needed" };
+                write!(f, "model: format version {found}, this runtime reads version {reads}: {remedy}")
             }
             Error::Checksum { stated, computed } => {
                 write!(f, "model: damaged, checksum {computed:#010x} instead of {stated:#010x}")
             }
-            Error::Features { unknown } => write!(f, "model: needs features unknown here (bits {unknown:#x})"),
+            Error::Extension { bit } => {
+                write!(f, "model: needs extension {bit} of the format, unknown here: a newer runtime is needed")
+            }
+            Error::Reserved { at } => {
+                write!(f, "model: byte {at} is not zero, and means nothing here: a newer runtime may know it")
+            }
             Error::Section { field, start, end } => {
                 write!(f, "model: section of {field} from {start} to {end} is out of place or unaligned")
             }
             Error::Header { field, stated, needed } => {
                 write!(f, "model: header states {field} {stated}, the model needs {needed}")
             }
-            Error::Port { field, id } => write!(f, "model: {field} {id} does not exist, or is no int8 activation"),
-            Error::OutputUnwritten { id } => {
-                write!(f, "model: output tensor {id} is left there by no step, nor is it the input")
-            }
+            Error::Port { field, index, reason } => write!(f, "{field} {index}: {reason}"),
             Error::Tensor { index, reason } => write!(f, "tensor {index}: {reason}"),
             Error::Step { index, reason } => write!(f, "step {index}: {reason}"),
             Error::Meta { at, reason } => write!(f, "metadata entry at {at}: {reason}"),
             Error::Arena { needed, got } => write!(f, "arena: {needed} bytes needed, {got} given"),
             Error::Input { needed, got } => write!(f, "input: {needed} values needed, {got} given"),
+            Error::Element { field, index, has, asked } => {
+                write!(f, "{field} {index}: its values are {}, not {}", has.name(), asked.name())
+            }
+            Error::NoPort { field, count } => write!(f, "{field}: no such one, the model has {count}"),
+            Error::Unset { index } => write!(f, "input {index}: has no values for this run"),
+            Error::NoResult => f.write_str("output: no run since inputs or state were set"),
+            Error::Several { inputs, outputs } => {
+                write!(f, "model: {inputs} inputs and {outputs} outputs, which are set and read one by one")
+            }
             Error::StateModel { model, saved } => {
                 write!(f, "state: saved from model {saved:#010x}, this is model {model:#010x}")
             }

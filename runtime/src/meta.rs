@@ -1,22 +1,34 @@
-//! Metadata: entries of tag, length and bytes; a reader skips tags it does not know.
+//! Metadata: entries of tag, port, length and bytes. Tags from [`FOREIGN`] on are anybody's, and skipped; of the others, what
+//! a reader does not know it refuses.
 
-use crate::bytes::{array_at, u8_at, u16_at, u32_at};
+use crate::bytes::{array_at, u32_at};
 use crate::error::MetaError;
 use crate::format::saturate;
 use crate::frontend::FrontEnd;
 
-/// Bytes before an entry's content: tag (u16), zero (u16), length of the content (u32).
+/// Bytes before an entry's content.
 pub const ENTRY_HEADER: usize = 8;
 /// Entries start at multiples of this, from the start of the section.
 pub const ENTRY_ALIGN: usize = 8;
+/// Tags from here on are not this format's: whoever writes one reads it.
+pub const FOREIGN: u16 = 0x8000;
 
-/// What an entry says. At most one entry of each.
+/// Where each number stands in an entry's header.
+mod field {
+    use crate::bytes::Slot;
+
+    pub const TAG: Slot<u16> = Slot::at(0);
+    pub const PORT: Slot<u16> = Slot::at(2);
+    pub const LEN: Slot<u32> = Slot::at(4);
+}
+
+/// What an entry says. At most one entry of each, and for each output or input where it is about one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum Tag {
-    /// One name for each output: each a u32 length and UTF-8, see [`emit_label`].
+    /// One name for each value of an output: each a u32 length and UTF-8, see [`emit_label`].
     Labels = 1,
-    /// How raw data become the network's input, see [`FrontEnd`].
+    /// How raw data become an input, see [`FrontEnd`].
     FrontEnd = 2,
     /// The model's name, UTF-8.
     Name = 3,
@@ -24,23 +36,50 @@ pub enum Tag {
     Provenance = 4,
     /// What the conversion cost, see [`Accuracy`].
     Accuracy = 5,
-    /// What the outputs are, see [`OutputKind`].
-    OutputKind = 6,
-    /// Which columns of a CSV file are a sensor's channels, coded as the labels are.
-    Columns = 7,
+    /// Which columns of a CSV file are the channels of an input, coded as the labels are.
+    Columns = 6,
 }
 
-/// Appends an entry to a metadata section that starts empty and is only written by this function. No file holds 4 GiB: the
-/// reader refuses what a longer entry gives.
-pub fn emit_entry(section: &mut impl Extend<u8>, tag: Tag, content: &[u8]) {
-    section.extend((tag as u16).to_le_bytes());
-    section.extend([0; 2]);
-    section.extend(saturate(content.len() as u64).to_le_bytes());
+/// The tags by their number, with what their entries are about.
+const TAGS: [(Tag, About); 6] = [
+    (Tag::Labels, About::Output),
+    (Tag::FrontEnd, About::Input),
+    (Tag::Name, About::Model),
+    (Tag::Provenance, About::Model),
+    (Tag::Accuracy, About::Model),
+    (Tag::Columns, About::Input),
+];
+
+/// What an entry's port number counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    Model,
+    Input,
+    Output,
+}
+
+/// Appends an entry to a metadata section that starts empty and is only written by this function; `port` is the number of the
+/// input or output that it is about, 0 where it is about the model. No file holds 4 GiB: the reader refuses what a longer
+/// entry gives.
+pub fn emit_entry(section: &mut impl Extend<u8>, tag: Tag, port: u16, content: &[u8]) {
+    let header = &mut [0; ENTRY_HEADER];
+    field::TAG.write(header, tag as u16);
+    field::PORT.write(header, port);
+    field::LEN.write(header, saturate(content.len() as u64));
+    section.extend(header.iter().copied());
     section.extend(content.iter().copied());
     section.extend(core::iter::repeat_n(0, content.len().next_multiple_of(ENTRY_ALIGN) - content.len()));
 }
 
-/// The entries of a section as (place, tag, content); ends after the first error.
+/// An entry as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry<'a> {
+    pub(crate) tag: u16,
+    pub(crate) port: u16,
+    pub(crate) content: &'a [u8],
+}
+
+/// The entries of a section with their places; ends after the first error.
 pub(crate) struct Entries<'a> {
     section: &'a [u8],
     at: usize,
@@ -50,58 +89,104 @@ impl<'a> Entries<'a> {
     pub(crate) fn new(section: &'a [u8]) -> Entries<'a> {
         Entries { section, at: 0 }
     }
+
+    /// Takes one entry off, with the zeros behind it.
+    fn entry(rest: &'a [u8]) -> Result<(Entry<'a>, usize), MetaError> {
+        let (header, rest) = rest.split_first_chunk::<ENTRY_HEADER>().ok_or(MetaError::Truncated)?;
+        let len = field::LEN.read(header) as usize;
+        let content = rest.get(..len).ok_or(MetaError::Truncated)?;
+        // The last entry may end the section.
+        let end = len.next_multiple_of(ENTRY_ALIGN).min(rest.len());
+        if rest.get(len..end).unwrap_or_default().iter().any(|&byte| byte != 0) {
+            return Err(MetaError::Length);
+        }
+        let (tag, port) = (field::TAG.read(header), field::PORT.read(header));
+        Ok((Entry { tag, port, content }, ENTRY_HEADER + end))
+    }
 }
 
 impl<'a> Iterator for Entries<'a> {
-    type Item = (usize, Result<(u16, &'a [u8]), MetaError>);
+    type Item = (usize, Result<Entry<'a>, MetaError>);
 
     fn next(&mut self) -> Option<Self::Item> {
         let at = self.at;
         let rest = self.section.get(at..).filter(|rest| !rest.is_empty())?;
-        let content = rest.get(ENTRY_HEADER..).and_then(|content| content.get(..u32_at(rest, 4) as usize));
-        let Some(content) = content else {
-            self.at = self.section.len();
-            return Some((at, Err(MetaError::Truncated)));
-        };
-        self.at = at + ENTRY_HEADER + content.len().next_multiple_of(ENTRY_ALIGN);
-        Some((at, Ok((u16_at(rest, 0), content))))
+        match Entries::entry(rest) {
+            Ok((entry, len)) => {
+                self.at = at + len;
+                Some((at, Ok(entry)))
+            }
+            Err(error) => {
+                self.at = self.section.len();
+                Some((at, Err(error)))
+            }
+        }
     }
 }
 
 /// Finds an entry in a checked section.
-pub(crate) fn find(section: &[u8], tag: Tag) -> Option<&[u8]> {
+pub(crate) fn find(section: &[u8], tag: Tag, port: u16) -> Option<&[u8]> {
     Entries::new(section)
-        .find_map(|(_, entry)| entry.ok().filter(|(t, _)| *t == tag as u16))
-        .map(|(_, content)| content)
+        .find_map(|(_, entry)| entry.ok().filter(|e| e.tag == tag as u16 && e.port == port))
+        .map(|entry| entry.content)
 }
 
-/// Checks one entry's content; `outputs` is the number of the model's outputs.
-pub(crate) fn check(tag: u16, content: &[u8], outputs: u64) -> Result<(), MetaError> {
-    const TEXTS: [u16; 2] = [Tag::Name as u16, Tag::Provenance as u16];
-    if TEXTS.contains(&tag) {
-        core::str::from_utf8(content).map_err(|_| MetaError::Utf8)?;
-    } else if tag == Tag::Labels as u16 {
-        let mut labels = Labels(content);
-        while !labels.0.is_empty() {
-            labels.split_first()?;
-        }
-        let found = Labels(content).count() as u64;
-        if found != 0 && found != outputs {
-            return Err(MetaError::Labels { found: u16::try_from(found).unwrap_or(u16::MAX) });
-        }
-    } else if tag == Tag::Columns as u16 {
-        let mut names = Labels(content);
-        while !names.0.is_empty() {
-            names.split_first()?;
-        }
-    } else if tag == Tag::FrontEnd as u16 {
-        FrontEnd::parse(content).map_err(|_| MetaError::FrontEnd)?;
-    } else if tag == Tag::Accuracy as u16 {
-        Accuracy::parse(content)?;
-    } else if tag == Tag::OutputKind as u16 {
-        OutputKind::parse(content)?;
+/// Checks the entries one after the other.
+pub(crate) struct Seen {
+    /// For each tag, a bit for each port.
+    ports: [u32; TAGS.len()],
+}
+
+impl Seen {
+    pub(crate) fn new() -> Seen {
+        Seen { ports: [0; TAGS.len()] }
     }
-    Ok(())
+
+    /// Checks one entry. `outputs` gives the number of values of each output.
+    pub(crate) fn check(
+        &mut self,
+        entry: &Entry,
+        inputs: u16,
+        outputs: impl Fn(u16) -> Option<u64>,
+    ) -> Result<(), MetaError> {
+        let &Entry { tag, port, content } = entry;
+        if tag >= FOREIGN {
+            return Ok(());
+        }
+        let known = TAGS.iter().zip(&mut self.ports).find(|((known, _), _)| *known as u16 == tag);
+        let Some(((known, about), seen)) = known else { return Err(MetaError::Tag { tag }) };
+        let exists = match about {
+            About::Model => port == 0,
+            About::Input => port < inputs,
+            About::Output => outputs(port).is_some(),
+        };
+        let bit = 1u32.checked_shl(port.into()).filter(|_| exists).ok_or(MetaError::Port { port })?;
+        if *seen & bit != 0 {
+            return Err(MetaError::Twice { tag });
+        }
+        *seen |= bit;
+        match known {
+            Tag::Name | Tag::Provenance => {
+                core::str::from_utf8(content).map_err(|_| MetaError::Utf8)?;
+            }
+            Tag::Labels => {
+                let found = Labels(content).counted()?;
+                if found != 0 && Some(found) != outputs(port) {
+                    return Err(MetaError::Labels { found: u16::try_from(found).unwrap_or(u16::MAX) });
+                }
+            }
+            Tag::Columns => {
+                Labels(content).counted()?;
+            }
+            Tag::FrontEnd => {
+                FrontEnd::parse(content).map_err(|_| MetaError::FrontEnd)?;
+            }
+            Tag::Accuracy => {
+                Accuracy::parse(content)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Names, of outputs or of columns, in order.
@@ -118,6 +203,16 @@ impl<'a> Labels<'a> {
             .ok_or(MetaError::Truncated)?;
         self.0 = rest;
         core::str::from_utf8(text).map_err(|_| MetaError::Utf8)
+    }
+
+    /// How many there are, all of them sound.
+    fn counted(mut self) -> Result<u64, MetaError> {
+        let mut count = 0;
+        while !self.0.is_empty() {
+            self.split_first()?;
+            count += 1;
+        }
+        Ok(count)
     }
 }
 
@@ -168,42 +263,6 @@ impl Accuracy {
     }
 }
 
-/// What the outputs are. A softmax or sigmoid at the end is not run on the board: it does not change which output is largest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum OutputKind {
-    /// Values as the float model gives them.
-    #[default]
-    Plain = 0,
-    /// Logits whose softmax was taken off.
-    Softmax = 1,
-    /// Logits whose sigmoid was taken off.
-    Sigmoid = 2,
-}
-
-impl OutputKind {
-    /// Reads an entry's content.
-    ///
-    /// # Errors
-    /// [`MetaError::Length`], [`MetaError::Code`].
-    pub fn parse(content: &[u8]) -> Result<OutputKind, MetaError> {
-        if content.len() != 1 {
-            return Err(MetaError::Length);
-        }
-        match u8_at(content, 0) {
-            0 => Ok(OutputKind::Plain),
-            1 => Ok(OutputKind::Softmax),
-            2 => Ok(OutputKind::Sigmoid),
-            found => Err(MetaError::Code { found }),
-        }
-    }
-
-    /// The entry's content.
-    pub fn emit(self) -> [u8; 1] {
-        [self as u8]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -214,16 +273,24 @@ mod tests {
     #[test]
     fn entries_round_trip() {
         let mut section = Vec::new();
-        emit_entry(&mut section, Tag::Name, b"kws");
-        emit_entry(&mut section, Tag::FrontEnd, &[]);
-        emit_entry(&mut section, Tag::Provenance, &[b'x'; 8]);
+        emit_entry(&mut section, Tag::Name, 0, b"kws");
+        emit_entry(&mut section, Tag::FrontEnd, 1, &[]);
+        emit_entry(&mut section, Tag::Provenance, 0, &[b'x'; 8]);
         assert_eq!(section.len(), 16 + 8 + 16);
         assert_eq!(section[..16], [3, 0, 0, 0, 3, 0, 0, 0, b'k', b'w', b's', 0, 0, 0, 0, 0]);
-        assert_eq!(find(&section, Tag::Name), Some(&b"kws"[..]));
-        assert_eq!(find(&section, Tag::FrontEnd), Some(&[][..]));
-        assert_eq!(find(&section, Tag::Provenance), Some(&[b'x'; 8][..]));
-        assert_eq!(find(&section, Tag::Labels), None);
+        assert_eq!(find(&section, Tag::Name, 0), Some(&b"kws"[..]));
+        assert_eq!(find(&section, Tag::FrontEnd, 1), Some(&[][..]));
+        assert_eq!(find(&section, Tag::FrontEnd, 0), None);
+        assert_eq!(find(&section, Tag::Provenance, 0), Some(&[b'x'; 8][..]));
+        assert_eq!(find(&section, Tag::Labels, 0), None);
         assert!(Entries::new(&section[..30]).any(|(at, entry)| at == 24 && entry == Err(MetaError::Truncated)));
+        section[13] = 1;
+        assert!(Entries::new(&section).any(|(at, entry)| at == 0 && entry == Err(MetaError::Length)));
+    }
+
+    /// One entry in a model of two inputs and outputs of 3 and 4 values.
+    fn check(tag: u16, port: u16, content: &[u8]) -> Result<(), MetaError> {
+        Seen::new().check(&Entry { tag, port, content }, 2, |i| [3, 4].get(i as usize).copied())
     }
 
     #[test]
@@ -234,27 +301,40 @@ mod tests {
         }
         assert!(Labels(&content).eq(["cat", "", "Grüße"]));
         let tag = Tag::Labels as u16;
-        assert_eq!(check(tag, &content, 3), Ok(()));
-        assert_eq!(check(tag, &content, 4), Err(MetaError::Labels { found: 3 }));
-        assert_eq!(check(tag, &content[..content.len() - 1], 3), Err(MetaError::Truncated));
-        assert_eq!(check(tag, &[1, 0, 0, 0, 0xff], 1), Err(MetaError::Utf8));
-        assert_eq!(check(tag, &[], 4), Ok(()), "no labels at all");
-        assert_eq!(check(Tag::Columns as u16, &content, 4), Ok(()), "columns are not outputs");
-        assert_eq!(check(Tag::Columns as u16, &content[..5], 4), Err(MetaError::Truncated));
+        assert_eq!(check(tag, 0, &content), Ok(()));
+        assert_eq!(check(tag, 1, &content), Err(MetaError::Labels { found: 3 }));
+        assert_eq!(check(tag, 2, &content), Err(MetaError::Port { port: 2 }));
+        assert_eq!(check(tag, 0, &content[..content.len() - 1]), Err(MetaError::Truncated));
+        assert_eq!(check(tag, 0, &[1, 0, 0, 0, 0xff]), Err(MetaError::Utf8));
+        assert_eq!(check(tag, 1, &[]), Ok(()), "no labels at all");
+        assert_eq!(check(Tag::Columns as u16, 1, &content), Ok(()), "columns are not outputs");
+        assert_eq!(check(Tag::Columns as u16, 0, &content[..5]), Err(MetaError::Truncated));
     }
 
     #[test]
-    fn accuracy_and_kind_round_trip_and_errors() {
+    fn unknown_tags_are_refused_and_foreign_ones_skipped() {
+        for tag in 0..=u16::MAX {
+            let known = (Tag::Labels as u16..=Tag::Columns as u16).contains(&tag);
+            let found = check(tag, 40_000, &[0xff]);
+            assert_eq!(found.is_ok(), tag >= FOREIGN, "{tag}");
+            assert_eq!(found == Err(MetaError::Tag { tag }), !known && tag < FOREIGN, "{tag}");
+        }
+        let entry = |port| Entry { tag: Tag::Columns as u16, port, content: &[] };
+        let mut seen = Seen::new();
+        assert_eq!(seen.check(&entry(0), 2, |_| None), Ok(()));
+        assert_eq!(seen.check(&entry(1), 2, |_| None), Ok(()));
+        assert_eq!(seen.check(&entry(1), 2, |_| None), Err(MetaError::Twice { tag: 6 }));
+    }
+
+    #[test]
+    fn accuracy_round_trip_and_errors() {
         let accuracy = Accuracy { total: 5000, float_correct: 3822, int8_correct: 3810, agree: 4814 };
         assert_eq!(Accuracy::parse(&accuracy.emit()), Ok(accuracy));
         assert_eq!(accuracy.emit()[..4], 5000u32.to_le_bytes());
         assert_eq!(Accuracy::parse(&[0; 15]), Err(MetaError::Length));
-        for kind in [OutputKind::Plain, OutputKind::Softmax, OutputKind::Sigmoid] {
-            assert_eq!(OutputKind::parse(&kind.emit()), Ok(kind));
-        }
-        assert_eq!(OutputKind::parse(&[3]), Err(MetaError::Code { found: 3 }));
-        assert_eq!(check(Tag::FrontEnd as u16, &[0; 4], 1), Ok(()));
-        assert_eq!(check(Tag::FrontEnd as u16, &[9; 4], 1), Err(MetaError::FrontEnd));
-        assert_eq!(check(Tag::Name as u16, &[0xc0], 1), Err(MetaError::Utf8));
+        assert_eq!(check(Tag::FrontEnd as u16, 1, &[0; 4]), Ok(()));
+        assert_eq!(check(Tag::FrontEnd as u16, 0, &[9; 4]), Err(MetaError::FrontEnd));
+        assert_eq!(check(Tag::Name as u16, 0, &[0xc0]), Err(MetaError::Utf8));
+        assert_eq!(check(Tag::Name as u16, 1, &[]), Err(MetaError::Port { port: 1 }));
     }
 }

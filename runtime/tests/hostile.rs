@@ -2,9 +2,9 @@
 
 mod writer;
 
-use escarp_runtime::format::{HEADER, Header, STEP, TENSOR};
+use escarp_runtime::format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR};
 use escarp_runtime::ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step};
-use escarp_runtime::{Cpu, Dtype, Error, Model, Session, Tensor};
+use escarp_runtime::{Cpu, Dtype, Error, Meaning, Model, Session, Tensor};
 use proptest::prelude::*;
 use writer::{Random, gru_net, residual_net, restate};
 
@@ -22,22 +22,26 @@ fn parse_and_run(file: &[u8]) -> bool {
         return true;
     }
     // What memory held before does not matter, nor where it starts.
-    let (mut arena, mut other) = (vec![-0x5b; model.arena_len() + 16], vec![0x31; model.arena_len() + 17]);
+    let (mut arena, mut other) = (vec![-0x5b; model.buffer_len()], vec![0x31; model.buffer_len() + 1]);
     let mut session = Session::new(&model, &mut arena, Cpu::compiled()).unwrap();
     let mut twin = Session::new(&model, &mut other[1..], Cpu::PORTABLE).unwrap();
     for seed in 0..2 {
         let input = Random(seed).activations(model.input().elements() as usize);
         let output = session.run(&input).unwrap();
         assert_eq!(output, twin.run(&input).unwrap());
-        let (min, max) = match model.steps().last() {
-            Some(step) if step.output() != model.header().output => (i8::MIN, i8::MAX),
-            Some(Step::Conv(ConvStep { min, max, .. }) | Step::Linear(LinearStep { min, max, .. })) => (min, max),
-            Some(Step::Add(AddStep { min, max, .. }) | Step::Pool(PoolStep { min, max, .. })) => (min, max),
-            _ => (i8::MIN, i8::MAX),
-        };
+        let last = model.steps().last().filter(|step| model.outputs().next().is_some_and(|y| y.id == step.output()));
+        let (min, max) = last.and_then(|step| clamps(&step)).unwrap_or((i8::MIN, i8::MAX));
         assert!(output.iter().all(|y| (min..=max).contains(y)), "outside {min}..={max}: {output:?}");
     }
     true
+}
+
+/// The last clamp of the operators that have one.
+fn clamps(step: &Step) -> Option<(i8, i8)> {
+    let conv = step.get().map(|ConvStep { min, max, .. }| (min, max));
+    let linear = step.get().map(|LinearStep { min, max, .. }| (min, max));
+    let add = step.get().map(|AddStep { min, max, .. }| (min, max));
+    conv.or(linear).or(add).or(step.get().map(|PoolStep { min, max, .. }| (min, max)))
 }
 
 #[test]
@@ -138,10 +142,10 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
         0 => {
             let residual = (random.below(2) == 0).then_some((5, 5000));
             let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual };
-            Step::Conv(step)
+            Step::from(step)
         }
-        1 => Step::Linear(LinearStep { input, output, weights, params, min, max }),
-        2 => Step::Add(AddStep {
+        1 => Step::from(LinearStep { input, output, weights, params, min, max }),
+        2 => Step::from(AddStep {
             a: input,
             b: if random.below(2) == 0 { input } else { b },
             output,
@@ -151,9 +155,9 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
         }),
         3 => {
             let average = (random.below(2) == 0).then_some((1 << 30, 33));
-            Step::Pool(PoolStep { input, output, kernel: kernel.map(u16::from), stride, pad, average, min, max })
+            Step::from(PoolStep { input, output, kernel: kernel.map(u16::from), stride, pad, average, min, max })
         }
-        _ => Step::Gru(GruStep {
+        _ => Step::from(GruStep {
             input,
             output,
             state: 5,
@@ -171,30 +175,35 @@ fn random_model(random: &mut Random) -> (Step, Vec<u8>) {
     let hidden = 1 + random.below(12) as u16;
     let (tensors, step) = (random_tensors(random, hidden), random_step(random, hidden));
     let scratch_len = 16 * random.below(120);
-    let consts_at = HEADER + 6 * TENSOR + STEP;
+    let consts_at = HEADER + 6 * TENSOR + 2 * PORT + STEP;
+    let names_at = (consts_at + CONSTS).next_multiple_of(64);
     let header = Header {
         checksum: 0,
-        file_len: (consts_at + CONSTS) as u32,
-        features: 31,
+        file_len: names_at as u32 + 64,
         arena_len: 32 + 16 * random.below(100) + scratch_len,
         scratch_len,
+        worker_len: scratch_len,
         state_len: 32,
         sequence: 1,
-        input: step.inputs()[0].unwrap_or(0).min(4),
-        output: step.output(),
+        inputs: 1,
+        outputs: 1,
         tensors: 6,
         steps: 1,
-        macs: 0,
-        work: 0,
         tensors_at: HEADER as u32,
-        steps_at: (HEADER + 6 * TENSOR) as u32,
+        ports_at: (HEADER + 6 * TENSOR) as u32,
+        steps_at: (HEADER + 6 * TENSOR + 2 * PORT) as u32,
         consts_at: consts_at as u32,
         consts_len: CONSTS as u32,
-        meta_at: (consts_at + CONSTS) as u32,
-        meta_len: 0,
+        names_at: names_at as u32,
+        names_len: 2,
+        meta_at: names_at as u32 + 64,
+        ..Header::default()
     };
+    let port = |tensor, name| PortRecord { tensor, meaning: Meaning::Plain, name, name_len: 1 };
+    let ports = [port(step.reads().inputs[0].unwrap_or(0).min(4), 0), port(step.output(), 1)];
     let mut file = header.emit().to_vec();
     tensors.iter().for_each(|tensor| file.extend(tensor.emit()));
+    ports.iter().for_each(|port| file.extend(port.emit()));
     file.extend(step.emit());
     file.resize(consts_at + CONSTS, 0x11);
     for (from, to) in [(PARAMS, STATE_WEIGHTS), (STATE_PARAMS, CONSTS as u32)] {
@@ -203,6 +212,9 @@ fn random_model(random: &mut Random) -> (Step, Vec<u8>) {
             block[64..].fill(40);
         }
     }
+    file.resize(names_at, 0);
+    file.extend(b"xy");
+    file.resize(names_at + 64, 0);
     restate(&mut file);
     (step, file)
 }

@@ -3,36 +3,27 @@
 //! The run says which architecture and instruction sets it exercised. `ESCARP_ISA=neon|avx2|portable` names one that must have
 //! been among them: a test run that silently tested something else fails.
 
-use escarp_runtime::kernels::{Add, Conv, Epilogue, Kernels, PADDING, Residual};
-use escarp_runtime::{Cpu, Error, Isa};
+use escarp_runtime::kernels::{Add, Conv, Epilogue, Kernels, Mul, PADDING, Residual, Table};
+use escarp_runtime::quant::requantize;
+use escarp_runtime::{Cpu, Error};
 
-/// All instruction sets of this machine, portable first.
-fn detected() -> Vec<Isa> {
-    let mut isas = vec![Isa::Portable];
-    #[cfg(target_arch = "aarch64")]
-    if std::arch::is_aarch64_feature_detected!("neon") {
-        isas.push(Isa::Neon);
-    }
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        isas.push(Isa::Avx2);
-    }
-    isas
-}
-
-/// Runs `check` on each detected table, asserting what `ESCARP_ISA` promises.
-fn for_each_isa(test: &str, check: impl Fn(Isa, &Kernels)) {
-    let isas = detected();
-    let names: Vec<&str> = isas.iter().map(|isa| isa.name()).collect();
-    eprintln!("{test}: {} with {}", std::env::consts::ARCH, names.join(", "));
+/// Runs `check` on the table of each instruction set and kind of core, asserting what `ESCARP_ISA` promises.
+fn for_each_cpu(test: &str, check: impl Fn(Cpu, &Kernels)) {
+    let cpus = escarp_detect::all();
+    let names: Vec<&str> = cpus.iter().map(|cpu| cpu.isa().name()).collect();
+    let shown: Vec<String> = cpus.iter().map(|cpu| format!("{} ({})", cpu.isa().name(), cpu.core().name())).collect();
+    eprintln!("{test}: {} with {}", std::env::consts::ARCH, shown.join(", "));
     if let Ok(wanted) = std::env::var("ESCARP_ISA") {
         assert!(names.contains(&wanted.as_str()), "ESCARP_ISA={wanted}, but this machine has {}", names.join(", "));
     }
-    for isa in isas {
-        #[expect(unsafe_code, reason = "the standard library has just asked the machine")]
-        // SAFETY: `detected` lists only what the running CPU implements.
-        let cpu = unsafe { Cpu::assume(isa) };
-        check(isa, Kernels::for_cpu(cpu));
+    let mut seen: Vec<*const Kernels> = Vec::new();
+    for cpu in cpus {
+        let table = Kernels::for_cpu(cpu);
+        // Cores that like the same order share a table.
+        if !seen.contains(&std::ptr::from_ref(table)) {
+            seen.push(table);
+            check(cpu, table);
+        }
     }
 }
 
@@ -87,7 +78,7 @@ fn residual_values() -> impl Iterator<Item = Values> {
 /// Sizes of a convolution: strip, taps, input groups, output blocks.
 type Sizes = [usize; 4];
 
-fn check_conv(isa: Isa, kernels: &Kernels, seed: u64, [pixels, taps, groups, blocks]: Sizes, values: Values) {
+fn check_conv(cpu: Cpu, kernels: &Kernels, seed: u64, [pixels, taps, groups, blocks]: Sizes, values: Values) {
     let random = &mut Random(seed);
     let run = 8 * groups;
     // Runs overlap at any byte, and the last one ends where the input ends.
@@ -141,30 +132,30 @@ fn check_conv(isa: Isa, kernels: &Kernels, seed: u64, [pixels, taps, groups, blo
     Kernels::for_cpu(Cpu::PORTABLE).conv(&conv, &mut want).expect("the sizes fit");
     kernels.conv(&conv, &mut got).expect("the sizes fit");
     let sizes = format!("{pixels} pixels, {taps} taps, {groups} groups, {blocks} blocks");
-    assert_eq!(got, want, "{}: {sizes}, {values:?}, seed {seed}", isa.name());
+    assert_eq!(got, want, "{}: {sizes}, {values:?}, seed {seed}", cpu.isa().name());
 }
 
 #[test]
 fn conv_equals_portable_at_every_size() {
-    for_each_isa("conv sizes", |isa, kernels| {
+    for_each_cpu("conv sizes", |cpu, kernels| {
         for pixels in [1, 2, 3, 8, 9] {
             for taps in [1, 2, 3, 9] {
                 for groups in [1, 2, 3, 4, 7, 8] {
                     for blocks in [1, 2, 3] {
                         let seed = (pixels * 1000 + taps * 100 + groups * 10 + blocks) as u64;
-                        check_conv(isa, kernels, seed, [pixels, taps, groups, blocks], PLAIN);
+                        check_conv(cpu, kernels, seed, [pixels, taps, groups, blocks], PLAIN);
                     }
                 }
             }
         }
-        check_conv(isa, kernels, 7, [4, 49, 1, 8], PLAIN); // 7 x 7 on RGB
-        check_conv(isa, kernels, 8, [3, 9, 64, 2], PLAIN); // 512 channels
+        check_conv(cpu, kernels, 7, [4, 49, 1, 8], PLAIN); // 7 x 7 on RGB
+        check_conv(cpu, kernels, 8, [3, 9, 64, 2], PLAIN); // 512 channels
     });
 }
 
 #[test]
 fn conv_equals_portable_at_the_ends_of_its_arithmetic() {
-    for_each_isa("conv ends", |isa, kernels| {
+    for_each_cpu("conv ends", |cpu, kernels| {
         // Products at the end of int16: 2 * 128 * 127; saturating outputs; shifts at both limits; wrapping sums.
         let extremes = [Some(-128), Some(127), None];
         for input in extremes {
@@ -173,25 +164,25 @@ fn conv_equals_portable_at_the_ends_of_its_arithmetic() {
                     for bias in [0, 1 << 30, i32::MAX] {
                         let values = Values { input, weights, shifts, bias, ..PLAIN };
                         for sizes in [[1, 1, 1, 1], [3, 9, 1, 1], [5, 9, 8, 2], [2, 1, 3, 1]] {
-                            check_conv(isa, kernels, 11, sizes, values);
+                            check_conv(cpu, kernels, 11, sizes, values);
                         }
                     }
                 }
             }
         }
         for (min, max) in [(0, 127), (-128, -3), (-20, 20), (5, 5)] {
-            check_conv(isa, kernels, 12, [7, 9, 2, 2], Values { min, max, ..PLAIN });
+            check_conv(cpu, kernels, 12, [7, 9, 2, 2], Values { min, max, ..PLAIN });
         }
     });
 }
 
 #[test]
 fn conv_with_residual_equals_portable() {
-    for_each_isa("conv residual", |isa, kernels| {
+    for_each_cpu("conv residual", |cpu, kernels| {
         for (case, values) in residual_values().enumerate() {
             for bias in [1000, i32::MAX] {
                 for sizes in [[1, 1, 1, 1], [5, 9, 2, 2], [4, 1, 3, 1]] {
-                    check_conv(isa, kernels, 100 + case as u64, sizes, Values { bias, ..values });
+                    check_conv(cpu, kernels, 100 + case as u64, sizes, Values { bias, ..values });
                 }
             }
         }
@@ -200,20 +191,20 @@ fn conv_with_residual_equals_portable() {
 
 #[test]
 fn requantization_is_exact_for_many_sums() {
-    for_each_isa("requantization", |isa, kernels| {
+    for_each_cpu("requantization", |cpu, kernels| {
         // No products: the sum is the bias, over the whole of int32.
         let values = Values { input: Some(0), bias: i32::MAX, shifts: [32, 62], ..PLAIN };
         let wide = Values { shifts: [16, 62], residual: Some(Residual { zero_point: 3, multiplier: 3000 }), ..values };
         for seed in 0..40 {
-            check_conv(isa, kernels, seed, [2, 1, 1, 64], values);
-            check_conv(isa, kernels, seed, [2, 1, 1, 64], wide);
+            check_conv(cpu, kernels, seed, [2, 1, 1, 64], values);
+            check_conv(cpu, kernels, seed, [2, 1, 1, 64], wide);
         }
     });
 }
 
 #[test]
 fn gemv_equals_portable() {
-    for_each_isa("gemv", |isa, kernels| {
+    for_each_cpu("gemv", |cpu, kernels| {
         for k8 in [1, 2, 3, 4, 5, 8, 16, 33] {
             for n8 in [1, 2, 3, 24] {
                 for (x, weights) in
@@ -225,7 +216,7 @@ fn gemv_equals_portable() {
                     let (mut want, mut got) = (vec![1; 8 * n8], vec![-1; 8 * n8]);
                     Kernels::for_cpu(Cpu::PORTABLE).gemv(&x, &weights, &mut want).expect("the sizes fit");
                     kernels.gemv(&x, &weights, &mut got).expect("the sizes fit");
-                    assert_eq!(got, want, "{}: {k8} groups, {n8} blocks", isa.name());
+                    assert_eq!(got, want, "{}: {k8} groups, {n8} blocks", cpu.isa().name());
                 }
             }
         }
@@ -234,7 +225,7 @@ fn gemv_equals_portable() {
 
 #[test]
 fn add_equals_portable() {
-    for_each_isa("add", |isa, kernels| {
+    for_each_cpu("add", |cpu, kernels| {
         let mut random = Random(5);
         for len in [0, 1, 7, 8, 9, 16, 40, 1027] {
             for multipliers in [[4096, 4096], [1 << 21, 1 << 21], [1 << 21, 0], [0, 1], [3000, 700]] {
@@ -247,7 +238,7 @@ fn add_equals_portable() {
                         let (mut want, mut got) = (a.clone(), a);
                         Kernels::for_cpu(Cpu::PORTABLE).add(&add, &mut want, &b).expect("the lengths agree");
                         kernels.add(&add, &mut got, &b).expect("the lengths agree");
-                        assert_eq!(got, want, "{}: {len} elements, {add:?}", isa.name());
+                        assert_eq!(got, want, "{}: {len} elements, {add:?}", cpu.isa().name());
                     }
                 }
             }
@@ -257,7 +248,7 @@ fn add_equals_portable() {
 
 #[test]
 fn what_does_not_fit_is_refused_and_nothing_written() {
-    for_each_isa("refusals", |isa, kernels| {
+    for_each_cpu("refusals", |cpu, kernels| {
         let (input, zeros, weights) = ([1; 48], [0; 16], [1; 2 * 2 * 64]);
         let mut params = [0; 72];
         params[64..].fill(32); // shifts; multipliers of 0 make zeros of every sum
@@ -290,16 +281,74 @@ fn what_does_not_fit_is_refused_and_nothing_written() {
             ("sizes whose product overflows", Conv { groups: usize::MAX / 4, ..good }),
         ];
         for (what, conv) in bad {
-            assert_eq!(kernels.conv(&conv, &mut out), Err(Error::Kernel), "{}: {what}", isa.name());
+            assert_eq!(kernels.conv(&conv, &mut out), Err(Error::Kernel), "{}: {what}", cpu.isa().name());
         }
-        assert_eq!(kernels.conv(&good, &mut out[..8]), Err(Error::Kernel), "{}: output too short", isa.name());
+        assert_eq!(kernels.conv(&good, &mut out[..8]), Err(Error::Kernel), "{}: output too short", cpu.isa().name());
         assert_eq!(out, [9; 16]);
 
         let mut acc = [9; 8];
         for (x, weights) in [(8, 63), (7, 64), (0, 0), (16, 64)] {
             let refused = kernels.gemv(&input[..x], &vec![1; weights], &mut acc);
-            assert_eq!(refused, Err(Error::Kernel), "{}: {x} inputs, {weights} weights", isa.name());
+            assert_eq!(refused, Err(Error::Kernel), "{}: {x} inputs, {weights} weights", cpu.isa().name());
         }
         assert_eq!(acc, [9; 8]);
+    });
+}
+
+/// Every length around a vector's, every value, against the definition written out once more.
+#[test]
+fn lookup_equals_its_table() {
+    for_each_cpu("lookup", |cpu, kernels| {
+        let random = &mut Random(71);
+        for len in (0..200).chain([1000, 4097]) {
+            let table: Table = std::array::from_fn(|_| random.within(-128, 127) as i8);
+            let values = random.bytes(len, -128, None);
+            let want: Vec<i8> = values.iter().map(|&v| table[(v as i32 + 128) as usize]).collect();
+            let mut got = values.clone();
+            kernels.lookup(&table, &mut got);
+            assert_eq!(got, want, "{}: {len} values {values:?}", cpu.isa().name());
+        }
+        let all: Vec<i8> = (-128..=127).collect();
+        let table: Table = std::array::from_fn(|i| (i as u8).wrapping_mul(37).wrapping_add(11).cast_signed());
+        let mut got = all.clone();
+        kernels.lookup(&table, &mut got);
+        assert_eq!(got, table, "{}", cpu.isa().name());
+    });
+}
+
+#[test]
+fn products_equal_their_definition() {
+    for_each_cpu("mul", |cpu, kernels| {
+        let random = &mut Random(72);
+        for b_len in [1, 7, 8, 9, 16, 24, 40, 64] {
+            for (pixels, shift) in [(0, 32), (1, 40), (1, 62), (5, 38), (33, 44)] {
+                let mul = Mul {
+                    zero_points: [random.within(-128, 127) as i8, random.within(-128, 127) as i8],
+                    multiplier: [1 << 30, i32::MAX, random.within(1 << 30, i32::MAX)][random.within(0, 2) as usize],
+                    shift,
+                    zero_point: random.within(-128, 127) as i8,
+                    min: random.within(-128, 0) as i8,
+                    max: random.within(0, 127) as i8,
+                };
+                let (a, b) = (random.bytes(pixels * b_len, -128, None), random.bytes(b_len, -128, None));
+                let want: Vec<i8> = a
+                    .iter()
+                    .zip(b.iter().cycle())
+                    .map(|(&a, &b)| {
+                        let [za, zb] = mul.zero_points.map(i32::from);
+                        let y = requantize((a as i32 - za) * (b as i32 - zb), mul.multiplier, mul.shift);
+                        (y + mul.zero_point as i32).clamp(mul.min.into(), mul.max.into()) as i8
+                    })
+                    .collect();
+                let mut got = a.clone();
+                kernels.mul(&mul, &mut got, &b).unwrap();
+                assert_eq!(got, want, "{}: {pixels} x {b_len}, {mul:?}", cpu.isa().name());
+            }
+        }
+        let mul = Mul { zero_points: [0; 2], multiplier: 1 << 30, shift: 32, zero_point: 0, min: -128, max: 127 };
+        for (out, b) in [(8, 0), (8, 3), (7, 8)] {
+            let refused = kernels.mul(&mul, &mut vec![0; out], &vec![0; b]);
+            assert_eq!(refused, Err(Error::Kernel), "{}: {out}, {b}", cpu.isa().name());
+        }
     });
 }

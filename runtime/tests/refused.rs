@@ -3,7 +3,7 @@
 mod writer;
 
 use escarp_runtime::format::{Header, STEP, TENSOR, seal};
-use escarp_runtime::ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step};
+use escarp_runtime::ops::{AddStep, ConvStep, GruStep, LinearStep, Operator, PoolStep, Step};
 use escarp_runtime::{Error, Field, Model, StepError, Tensor, TensorError};
 use writer::{gru_net, residual_net};
 
@@ -56,45 +56,33 @@ fn step(index: usize, edit: impl FnOnce(&mut Step)) -> StepError {
     }
 }
 
+/// Changes the numbers of the operator that the step is.
+fn of<O: Operator>(edit: impl FnOnce(&mut O)) -> impl FnOnce(&mut Step) {
+    move |step| {
+        let mut operator: O = step.get().expect("a step of that kind");
+        edit(&mut operator);
+        *step = operator.into();
+    }
+}
+
 fn conv(edit: impl FnOnce(&mut ConvStep)) -> StepError {
-    step(CONV, |step| {
-        if let Step::Conv(step) = step {
-            edit(step)
-        }
-    })
+    step(CONV, of(edit))
 }
 
 fn pool(index: usize, edit: impl FnOnce(&mut PoolStep)) -> StepError {
-    step(index, |step| {
-        if let Step::Pool(step) = step {
-            edit(step)
-        }
-    })
+    step(index, of(edit))
 }
 
 fn add(edit: impl FnOnce(&mut AddStep)) -> StepError {
-    step(ADD, |step| {
-        if let Step::Add(step) = step {
-            edit(step)
-        }
-    })
+    step(ADD, of(edit))
 }
 
 fn linear(edit: impl FnOnce(&mut LinearStep)) -> StepError {
-    step(LINEAR, |step| {
-        if let Step::Linear(step) = step {
-            edit(step)
-        }
-    })
+    step(LINEAR, of(edit))
 }
 
 fn gru(edit: impl FnOnce(&mut GruStep)) -> StepError {
-    let file = edited_step(gru_net(), 0, |step| {
-        if let Step::Gru(step) = step {
-            edit(step)
-        }
-    });
-    match Model::parse(&file).map(drop) {
+    match Model::parse(&edited_step(gru_net(), 0, of(edit))).map(drop) {
         Err(Error::Step { index: 0, reason }) => reason,
         other => panic!("{other:?}"),
     }
@@ -104,7 +92,9 @@ fn gru(edit: impl FnOnce(&mut GruStep)) -> StepError {
 fn header_fields() {
     let stated = Header::parse(&residual_net()).unwrap();
     let refused = |edit: fn(&mut Header)| header(residual_net(), edit).unwrap_err();
-    assert_eq!(refused(|h| h.features |= 1 << 9), Error::Features { unknown: 1 << 9 });
+    let extension = refused(|h| h.extensions |= 1 << 9 | 1 << 30);
+    assert_eq!(extension, Error::Extension { bit: 9 });
+    assert!(extension.to_string().contains("extension 9"), "{extension}");
     assert_eq!(refused(|h| h.arena_len += 1).to_string(), {
         let (stated, needed) = (stated.arena_len + 1, stated.arena_len + 16);
         format!("model: header states arena {stated}, the model needs {needed}")
@@ -114,7 +104,8 @@ fn header_fields() {
     assert!(matches!(refused(|h| h.arena_len = 1 << 31), Error::Header { field: Field::Arena, .. }));
     assert_eq!(refused(|h| h.sequence = 0), Error::Header { field: Field::Sequence, stated: 0, needed: 1 });
     assert!(matches!(refused(|h| h.macs += 1), Error::Header { field: Field::Macs, .. }));
-    assert_eq!(refused(|h| h.input = 99), Error::Port { field: Field::Input, id: 99 });
+    assert_eq!(refused(|h| h.inputs = 0), Error::Header { field: Field::Inputs, stated: 0, needed: 1 });
+    assert_eq!(refused(|h| h.outputs = 33), Error::Header { field: Field::Outputs, stated: 33, needed: 32 });
     let section = |edit: fn(&mut Header)| match refused(edit) {
         Error::Section { field, .. } => field,
         other => panic!("{other}"),
@@ -124,12 +115,14 @@ fn header_fields() {
     assert_eq!(section(|h| h.consts_at = h.steps_at), Field::Constants);
     assert_eq!(section(|h| h.consts_len = u32::MAX), Field::Constants);
     assert_eq!(section(|h| h.meta_len += 1), Field::Metadata);
+    assert_eq!(section(|h| h.ports_at = 64), Field::Ports);
+    assert_eq!(section(|h| h.names_len = u32::MAX), Field::Names);
     let small = refused(|h| h.scratch_len -= 16);
     assert!(matches!(small, Error::Step { reason: StepError::Scratch { .. }, .. }), "{small}");
-    let features = refused(|h| h.features &= !2);
-    assert_eq!(features, Error::Step { index: LINEAR as u16, reason: StepError::Kind { found: 1 } });
-    let state_as_port = header(gru_net(), |h| h.output = 2).unwrap_err();
-    assert_eq!(state_as_port, Error::Port { field: Field::Output, id: 2 });
+    let worker = refused(|h| h.worker_len += 1);
+    assert!(matches!(worker, Error::Header { field: Field::WorkerScratch, .. }), "{worker}");
+    let worker = refused(|h| h.worker_len -= 16);
+    assert!(matches!(worker, Error::Step { reason: StepError::Scratch { .. }, .. }), "{worker}");
 }
 
 #[test]
@@ -170,21 +163,11 @@ fn convolutions() {
         conv(|s| s.params = params),
         StepError::Range { field: Field::Parameters, end: consts_at + params + 144, limit: consts_at + consts_len }
     );
-    let ratio = |multiplier| {
-        step(RESIDUAL, |s| {
-            if let Step::Conv(s) = s {
-                s.residual = Some((0, multiplier))
-            }
-        })
-    };
+    let ratio = |multiplier| step(RESIDUAL, of(|s: &mut ConvStep| s.residual = Some((0, multiplier))));
     for found in [-1, (1 << 21) + 1] {
         assert_eq!(ratio(found), StepError::Value { field: Field::Multiplier, found });
     }
-    let plain = step(RESIDUAL, |s| {
-        if let Step::Conv(s) = s {
-            s.residual = None
-        }
-    });
+    let plain = step(RESIDUAL, of(|s: &mut ConvStep| s.residual = None));
     assert_eq!(plain, StepError::Channel { field: Field::Shift, channel: 0, found: 30 }, "needs a residual");
 }
 

@@ -40,7 +40,7 @@ fn embedded_model_in_a_static_arena() {
 #[test]
 fn streaming_gives_the_committed_outputs() {
     let model = Model::parse(GRU).unwrap();
-    let mut arena = vec![0; model.arena_len() + 16];
+    let mut arena = vec![0; model.buffer_len()];
     let mut session = Session::new(&model, &mut arena, Cpu::compiled()).unwrap();
     assert_eq!(outputs(&mut session, 6, 4), GRU_OUTPUTS);
     assert_eq!(model.sequence(), 8);
@@ -63,7 +63,7 @@ fn memory_at_the_start_does_not_matter() {
 #[test]
 fn reset_equals_a_fresh_session() {
     let model = Model::parse(GRU).unwrap();
-    let mut arena = vec![0; model.arena_len() + 16];
+    let mut arena = vec![0; model.buffer_len()];
     let mut session = Session::new(&model, &mut arena, Cpu::PORTABLE).unwrap();
     let first = outputs(&mut session, 8, 12);
     assert_ne!(outputs(&mut session, 8, 12), first, "the state matters");
@@ -74,7 +74,7 @@ fn reset_equals_a_fresh_session() {
 #[test]
 fn restored_state_goes_on() {
     let model = Model::parse(GRU).unwrap();
-    let (mut one, mut two) = (vec![0; model.arena_len() + 16], vec![-1; model.arena_len() + 16]);
+    let (mut one, mut two) = (vec![0; model.buffer_len()], vec![-1; model.buffer_len()]);
     let mut session = Session::new(&model, &mut one, Cpu::PORTABLE).unwrap();
     outputs(&mut session, 9, 5);
     let saved = session.state().bytes.to_vec();
@@ -100,7 +100,7 @@ fn wrong_lengths_are_errors() {
     let mut small = Arena::<16>::new();
     let refused = Session::new(&model, &mut small, Cpu::PORTABLE).err();
     assert_eq!(refused, Some(Error::Arena { needed, got: 16 }));
-    let mut arena = vec![0; model.arena_len() + 16];
+    let mut arena = vec![0; model.buffer_len()];
     let mut session = Session::new(&model, &mut arena, Cpu::PORTABLE).unwrap();
     assert_eq!(session.run(&[0; 89]), Err(Error::Input { needed: 90, got: 89 }));
     assert_eq!(session.run(&[0; 91]), Err(Error::Input { needed: 90, got: 91 }));
@@ -109,7 +109,7 @@ fn wrong_lengths_are_errors() {
 #[test]
 fn trace_shows_every_step() {
     let model = Model::parse(RESIDUAL).unwrap();
-    let mut arena = vec![0; model.arena_len() + 16];
+    let mut arena = vec![0; model.buffer_len()];
     let mut session = Session::new(&model, &mut arena, Cpu::PORTABLE).unwrap();
     let (mut names, mut last) = (Vec::new(), Vec::new());
     let result = session.trace(&[1; 90], |index, step, output| {
@@ -119,7 +119,7 @@ fn trace_shows_every_step() {
     });
     assert_eq!(result.unwrap(), &last[..4]);
     assert_eq!(names, ["conv", "conv", "conv", "pool", "conv", "add", "pool", "linear"]);
-    let sum: u64 = model.steps().map(|step| step.macs(&model).unwrap()).sum();
+    let sum: u64 = model.steps().map(|step| step.cost(&model).unwrap().macs).sum();
     assert_eq!(model.macs(), sum);
 }
 

@@ -15,7 +15,7 @@ fn scaled(acc: i64, row: Row) -> i64 {
 /// Runs a model of one input in an arena that holds the input's bytes everywhere else too.
 fn run(file: &[u8], input: &[i8]) -> Vec<i8> {
     let model = Model::parse(file).unwrap();
-    let mut arena = vec![-0x5b; model.arena_len() + 16];
+    let mut arena = vec![-0x5b; model.buffer_len()];
     Session::new(&model, &mut arena, Cpu::PORTABLE).unwrap().run(input).unwrap().to_vec()
 }
 
@@ -39,7 +39,7 @@ fn conv_by_hand() {
         scaling: vec![Row { bias: 2 - 20, multiplier: 1 << 30, shift: 32 }],
     };
     let [weights, params] = net.matrix(&matrix);
-    net.steps.push(Step::Conv(ConvStep {
+    net.steps.push(Step::from(ConvStep {
         input,
         output,
         kernel: [1, 3],
@@ -86,7 +86,7 @@ fn conv_equals_its_definition() {
         let step = ConvStep { input, output, kernel, stride, dilation, pad, weights: 0, params: 0, min, max, residual };
         let [weights, params] = net.matrix(&flat);
         let unit = ConvStep { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [255; 2], ..step };
-        net.steps.push(Step::Conv(ConvStep {
+        net.steps.push(Step::from(ConvStep {
             output: other,
             residual: None,
             weights,
@@ -96,7 +96,7 @@ fn conv_equals_its_definition() {
             ..unit
         }));
         let [weights, params] = net.matrix(&matrix);
-        net.steps.push(Step::Conv(ConvStep { weights, params, ..step }));
+        net.steps.push(Step::from(ConvStep { weights, params, ..step }));
         let (source, result) = (net.tensors[input as usize], net.tensors[output as usize]);
         let values = random.activations(source.elements() as usize);
         let got = run(&net.finish(input, output, 1), &values);
@@ -142,7 +142,7 @@ fn linear_equals_its_definition() {
         let inputs = shape.iter().map(|&n| n as usize).product();
         let matrix = Matrix::random(&mut random, rows as usize, 1, inputs, 39);
         let [weights, params] = net.matrix(&matrix);
-        net.steps.push(Step::Linear(LinearStep { input, output, weights, params, min: -100, max: 101 }));
+        net.steps.push(Step::from(LinearStep { input, output, weights, params, min: -100, max: 101 }));
         let values = random.activations(inputs);
         let got = run(&net.finish(input, output, 1), &values);
         for (row, &got) in got.iter().enumerate() {
@@ -165,9 +165,9 @@ fn add_equals_its_definition_in_place_and_apart() {
         for output in [a, b] {
             let (kernel, stride, pad) = ([1, 1], [1, 1], [0, 0]);
             let step = PoolStep { input, output, kernel, stride, pad, average: None, min: -128, max: 127 };
-            net.steps.push(Step::Pool(step));
+            net.steps.push(Step::from(step));
         }
-        net.steps.push(Step::Add(AddStep { a, b, output, multipliers: [3000, 1777], min: -90, max: 100 }));
+        net.steps.push(Step::from(AddStep { a, b, output, multipliers: [3000, 1777], min: -90, max: 100 }));
         let values = random.activations(54);
         let got = run(&net.finish(input, output, 1), &values);
         for (&x, got) in values.iter().zip(got) {
@@ -185,7 +185,7 @@ fn pools_equal_their_definition() {
         let zero_point = if average.is_some() { 3 } else { -4 };
         let (input, output) = (net.tensor([7, 8, 11], 1.0, -4), net.tensor([3, 2, 11], 1.0, zero_point));
         let (kernel, stride) = ([2, 3], [2, 4]);
-        net.steps.push(Step::Pool(PoolStep { input, output, kernel, stride, pad, average, min: -60, max: 70 }));
+        net.steps.push(Step::from(PoolStep { input, output, kernel, stride, pad, average, min: -60, max: 70 }));
         let (source, result) = (net.tensors[input as usize], net.tensors[output as usize]);
         let values = random.activations(7 * 8 * 11);
         let got = run(&net.finish(input, output, 1), &values);
@@ -222,7 +222,7 @@ fn gru_follows_the_real_one() {
         let [w, u] = gru_layer(&mut random, hidden, inputs);
         let [input_weights, input_params] = net.matrix(&w);
         let [state_weights, state_params] = net.matrix(&u);
-        net.steps.push(Step::Gru(GruStep {
+        net.steps.push(Step::from(GruStep {
             input,
             output,
             state,
@@ -235,7 +235,7 @@ fn gru_follows_the_real_one() {
         }));
         let file = net.finish(input, output, 1);
         let model = Model::parse(&file).unwrap();
-        let mut arena = vec![0; model.arena_len() + 16];
+        let mut arena = vec![0; model.buffer_len()];
         let mut session = Session::new(&model, &mut arena, Cpu::PORTABLE).unwrap();
 
         // A row's product in Q3.12: (sum + bias) * m / 2^s / 4096, the vector in units of its int8 form.

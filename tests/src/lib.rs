@@ -13,6 +13,7 @@ use serde_json::Value;
 
 pub mod finds;
 pub mod fuzz;
+pub mod rooms;
 
 /// The workspace's folder.
 pub fn root() -> PathBuf {

@@ -34,7 +34,7 @@ fn chain(folder: &Path, task: &str, data: &str, network: &[&str]) -> (PathBuf, V
 fn same_everywhere(model: &Path, files: &[String]) {
     let bytes = std::fs::read(model).unwrap();
     let parsed = Model::parse(&bytes).unwrap();
-    let mut arena = vec![0xa5u8.cast_signed(); parsed.arena_len() + 64];
+    let mut arena = vec![0xa5u8.cast_signed(); parsed.buffer_len()];
     let mut runner = Runner::new(&parsed, &mut arena, detect()).unwrap();
     let mut here: Vec<Vec<i64>> = Vec::new();
     for file in files {

@@ -51,7 +51,7 @@ fn a_run_allocates_nothing() {
     for file in files {
         let bytes = std::fs::read(&file).unwrap();
         let model = Model::parse(&bytes).unwrap();
-        let mut arena = vec![0; model.arena_len() + 64];
+        let mut arena = vec![0; model.buffer_len()];
         let input: Vec<i8> = (0..model.input().elements()).map(|i| (i * 37) as i8).collect();
         let mut session = Session::new(&model, &mut arena, detect()).unwrap();
         let before = CALLS.get();

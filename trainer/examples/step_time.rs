@@ -7,9 +7,10 @@
 
 use std::time::Instant;
 
-use escarp_trainer::loss::Targets;
-use escarp_trainer::nets::{Arch, Net, Shape};
-use escarp_trainer::optim::{Optimizer, Rule};
+use escarp_trainer::{
+    nets::{Arch, Net, Shape, loss::Targets},
+    optim::{Optimizer, Rule},
+};
 use ndarray::ArrayD;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,30 +1,29 @@
 //! From settings to a finished run: opens the data, prepares it, fits the network, reports.
 
+pub mod doctor;
 mod judge;
 mod prepare;
+pub mod repair;
 
 use std::path::Path;
 
 use escarp_converter::metadata::{FrontEnd, Metadata, Scores};
 use escarp_media::visible;
 
-use crate::bounds::check_run;
-use crate::config::{Config, Settings, Task};
-use crate::data::Unit;
-use crate::data::draw::{Purpose, stream};
-use crate::data::frequencies::Frequencies;
-use crate::data::vocabulary::Vocabulary;
-use crate::doctor::verdict::{Prescription, Verdict};
-use crate::error::TrainError;
-use crate::export::export;
-use crate::fit::{Job, Outcome, fit};
-use crate::nets::{Arch, Net, NetError, Shape};
-use crate::progress::Progress;
-use crate::qat::Quantizer;
-use crate::ranges::spread;
-use crate::repair;
-use crate::run_folder::{EpochMetrics, MODEL, RunFolder};
-use crate::transfer;
+use crate::{
+    config::{Config, Settings, Task, bounds::check_run},
+    data::{frequencies::Frequencies, vocabulary::Vocabulary},
+    doctor::verdict::{Prescription, Verdict},
+    engine::random::{Purpose, stream},
+    error::TrainError,
+    fit::{Job, Outcome, fit, qat::Quantizer, ranges::spread},
+    nets::{Arch, Net, NetError, Shape, export::export},
+    run::{
+        folder::{EpochMetrics, MODEL, RunFolder},
+        progress::{Progress, Unit},
+        transfer,
+    },
+};
 use judge::{Judge, Set};
 use prepare::Prepared;
 

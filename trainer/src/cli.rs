@@ -7,21 +7,21 @@ mod tests;
 mod tools;
 mod transfer;
 
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::{ops::RangeInclusive, path::PathBuf};
 
-use clap::builder::PossibleValuesParser;
-use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser,
+    parser::ValueSource,
+};
 
-use crate::config::{BUILTIN, Config, Task};
-use crate::data::images::Augmentation;
-use crate::data::source::Source;
-use crate::doctor::command::Order;
-use crate::error::TrainError;
-use crate::generate::gestures;
-use crate::nets::LayerSpec;
-use crate::study::{STUDIES, Study};
+use crate::{
+    app::doctor::Order,
+    config::{BUILTIN, Config, Task},
+    data::{generate::gestures, images::Augmentation, source::Source},
+    error::TrainError,
+    nets::LayerSpec,
+    study::{STUDIES, Study},
+};
 use net::{NetFlag, RecurrentFlags};
 use settings::settings;
 use tools::Tools;
@@ -459,5 +459,5 @@ fn usage(flag: &'static str, reason: impl Into<String>) -> TrainError {
     TrainError::Usage { flag, reason: reason.into() }
 }
 
-/// Light, as small a network as ResNet-8 has no capacity to spare: measured in `trainer/recipes.md`.
+/// Light, as small a network as ResNet-8 has no capacity to spare: measured in `trainer/results.md`.
 const IMAGE_AUGMENTATION: Augmentation = Augmentation { shift: 4, flip: true, colour: 0.0, cutout: 0 };

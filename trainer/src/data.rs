@@ -7,46 +7,29 @@ use ndarray::ArrayD;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::error::TrainError;
-use crate::loss::IGNORED;
-use draw::{Purpose, shuffle, stream};
+use crate::{
+    engine::random::{Purpose, shuffle, stream},
+    error::TrainError,
+    nets::loss::IGNORED,
+    run::progress::Unit,
+};
 
 pub mod answers;
 pub mod columns;
-pub mod draw;
-pub mod frequencies;
+pub(crate) mod frequencies;
+pub mod generate;
 pub mod images;
-pub mod mixup;
+pub(crate) mod mixup;
 pub mod motion;
-pub mod pattern;
 pub mod sound;
 pub mod source;
-pub mod standard;
+pub(crate) mod standard;
 pub mod tagged;
 pub mod text;
-pub mod vocabulary;
+pub(crate) mod vocabulary;
 
 /// In the place of a class: of a frame behind the end of its sample.
 pub const NO_CLASS: u16 = u16::MAX;
-
-/// What has a class, and so what accuracy and loss are counted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unit {
-    /// Each sample.
-    #[default]
-    Samples,
-    /// Each frame of each sample.
-    Frames,
-}
-
-impl std::fmt::Display for Unit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Samples => "samples",
-            Self::Frames => "frames",
-        })
-    }
-}
 
 /// Samples of one shape with their classes.
 pub trait Samples: Sync {

@@ -2,16 +2,14 @@
 //!
 //! `trainer/doctor.md` explains the verdicts, their thresholds and the log's format to its users.
 
-pub mod command;
 pub mod diagnose;
 pub mod diagnosis;
 pub mod episode;
 pub mod jacobians;
 mod kept;
 pub mod known;
-pub mod live;
+pub(crate) mod live;
 pub mod log;
-pub mod looks;
 pub mod measure;
 pub mod record;
 pub mod report;

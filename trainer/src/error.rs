@@ -113,7 +113,7 @@ pub enum TrainError {
     NetFile(#[from] crate::nets::NetFileError),
     /// The network could not be written as ONNX.
     #[error("model.onnx: {0}")]
-    Export(#[from] crate::export::ExportError),
+    Export(#[from] crate::layers::onnx::ExportError),
 }
 
 impl TrainError {

@@ -1,31 +1,41 @@
 //! The training loop: steps, epochs, validation, checkpoints.
 
+pub(crate) mod budget;
+pub mod evaluate;
+mod looks;
+pub mod qat;
+pub mod ranges;
 mod state;
 mod step;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use escarp_converter::metadata::{Activation, Metadata};
 
-use crate::average::Average;
-use crate::config::Settings;
-use crate::data::draw::epoch_order;
-use crate::data::frequencies::Frequencies;
-use crate::data::{Samples, Split, Unit};
-use crate::doctor::known::Known;
-use crate::doctor::live::Live;
-use crate::doctor::verdict::{Severity, Verdict};
-use crate::error::TrainError;
-use crate::evaluate::{Evaluation, evaluate};
-use crate::events::Events;
-use crate::export::export;
-use crate::files::write_atomically;
-use crate::nets::{Net, NetError};
-use crate::optim::Optimizer;
-use crate::plan::Plan;
-use crate::progress::{Now, Progress, share};
-use crate::ranges::{activations, spread};
-use crate::run_folder::{EpochMetrics, RunFolder};
+use crate::{
+    config::{Settings, known::KnownRun},
+    data::{Samples, Split, frequencies::Frequencies},
+    doctor::{
+        live::Live,
+        verdict::{Severity, Verdict},
+    },
+    engine::random::epoch_order,
+    error::TrainError,
+    fit::{
+        budget::Budget,
+        evaluate::{Evaluation, evaluate},
+        ranges::{activations, spread},
+    },
+    nets::{Net, NetError, export::export},
+    optim::Optimizer,
+    run::{
+        average::Average,
+        events::Events,
+        files::write_atomically,
+        folder::{EpochMetrics, RunFolder},
+        progress::{Now, Progress, Unit, share},
+    },
+};
 use state::{Best, State, Sums, no_worse};
 
 /// Steps between two points in TensorBoard.
@@ -83,9 +93,9 @@ pub fn fit(
     let mut fit = Fit::new(job, net, run);
     if resume {
         fit.load(&run.last())?;
-        run.rewind(fit.state.plan.step())?;
-        progress.line(match fit.state.plan.finished() {
-            false => format!("continuing at epoch {}, step {}", fit.state.epoch + 1, fit.state.plan.step()),
+        run.rewind(fit.state.budget.step())?;
+        progress.line(match fit.state.budget.finished() {
+            false => format!("continuing at epoch {}, step {}", fit.state.epoch + 1, fit.state.budget.step()),
             true => "finished before; the best network is tested and written again".to_owned(),
         });
     } else {
@@ -94,30 +104,30 @@ pub fn fit(
         fit.save_healthy()?;
         fit.save(&run.last())?; // so that a run killed in its first epoch can be continued like any other
     }
-    let mut events = Events::create(run.path(), fit.state.plan.step())?;
+    let mut events = Events::create(run.path(), fit.state.budget.step())?;
     fit.doctor = match job.settings.watch {
         0 => None,
-        _ => Some(Live::start(run.path(), fit.known(), fit.state.plan.step())?),
+        _ => Some(Live::start(run.path(), Arc::new(fit.known()), fit.state.budget.step())?),
     };
     let trained = fit.train(&mut events, progress, stop);
     progress.clear();
     // What the doctor saw is most wanted of a run that failed.
     if let Some(doctor) = &fit.doctor {
         let word = doctor.report()?;
-        if let (Ok(End::Plan), Some(word)) = (&trained, word) {
+        if let (Ok(End::Done), Some(word)) = (&trained, word) {
             progress.line(word);
         }
     }
     match (trained, fit.ill()) {
-        (Ok(End::Plan), _) => {
-            let step = fit.state.plan.step();
+        (Ok(End::Done), _) => {
+            let step = fit.state.budget.step();
             match fit.finish() {
                 // All steps are done and saved.
                 Err(TrainError::Net(NetError::Interrupted)) => Ok(Outcome::Interrupted { step }),
                 finished => finished,
             }
         }
-        (Ok(End::Asked), _) => Ok(Outcome::Interrupted { step: fit.state.plan.step() }),
+        (Ok(End::Asked), _) => Ok(Outcome::Interrupted { step: fit.state.budget.step() }),
         (Ok(End::Ill) | Err(TrainError::Diverged { .. }), Some(verdict)) => Ok(Outcome::Ill(Box::new(verdict))),
         (Ok(End::Ill), None) => unreachable!("only an ill run ends so"),
         (Err(error), _) => Err(error),
@@ -126,8 +136,8 @@ pub fn fit(
 
 /// Why training stopped.
 enum End {
-    /// The plan is done.
-    Plan,
+    /// The budget is used up.
+    Done,
     /// It was asked to.
     Asked,
     /// The doctor says that it must not go on as it is.
@@ -163,7 +173,7 @@ impl<'a> Fit<'a> {
             fingerprint: job.fingerprint,
             epoch: 0,
             batch: 0,
-            plan: Plan::new(total, settings.minutes),
+            budget: Budget::new(total, settings.minutes),
             sums: Sums::default(),
             best: None,
             validation_loss: None,
@@ -187,8 +197,8 @@ impl<'a> Fit<'a> {
     }
 
     /// What the doctor may know.
-    fn known(&self) -> Known {
-        Known { settings: self.job.settings.clone(), net: self.net.arch().layers.clone() }
+    fn known(&self) -> KnownRun {
+        KnownRun { settings: self.job.settings.clone(), net: self.net.arch().layers.clone() }
     }
 
     /// Milliseconds of training so far, all sessions together.
@@ -213,7 +223,7 @@ impl<'a> Fit<'a> {
         progress: &mut Progress,
         stop: &dyn Fn(u64) -> bool,
     ) -> Result<End, TrainError> {
-        while !self.state.plan.finished() {
+        while !self.state.budget.finished() {
             let done = match self.epoch(events, progress, stop) {
                 Ok(None) => self.end_epoch(events, progress).map(|()| None),
                 done => done,
@@ -229,7 +239,7 @@ impl<'a> Fit<'a> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(End::Plan)
+        Ok(End::Done)
     }
 
     /// Does the rest of the epoch, unless something ends the training in it.
@@ -249,8 +259,8 @@ impl<'a> Fit<'a> {
         if self.state.batch == 0 {
             self.state.sums = Sums { began: self.elapsed(), ..Sums::default() };
         }
-        while self.state.batch < self.steps_in_epoch && !self.state.plan.finished() {
-            if stop(self.state.plan.step()) {
+        while self.state.batch < self.steps_in_epoch && !self.state.budget.finished() {
+            if stop(self.state.budget.step()) {
                 return Ok(Some(End::Asked));
             }
             let indices = order[self.state.batch * settings.batch..].iter().take(settings.batch);
@@ -258,7 +268,7 @@ impl<'a> Fit<'a> {
             let norm = stats.gradient_norm;
             let now = self.now(norm);
             progress.step(self.state.batch as u64, now);
-            let step = self.state.plan.step();
+            let step = self.state.budget.step();
             if step.is_multiple_of(EVENT_STEPS) {
                 let rate = f64::from(self.rate);
                 let values = [("step/loss", stats.loss), ("step/gradient_norm", norm), ("step/learning_rate", rate)];
@@ -279,14 +289,14 @@ impl<'a> Fit<'a> {
     fn now(&self, gradient_norm: f64) -> Now {
         let sums = &self.state.sums;
         let seconds = (self.elapsed() - sums.began.min(self.elapsed())) as f64 / 1e3;
-        let pace = self.seconds() / self.state.plan.step().max(1) as f64;
+        let pace = self.seconds() / self.state.budget.step().max(1) as f64;
         Now {
             loss: f64::from_bits(sums.loss) / sums.steps.max(1) as f64,
             accuracy: sums.correct as f64 / sums.seen.max(1) as f64,
             gradient_norm,
             unit: self.job.samples.unit(),
             samples_per_second: (sums.steps as usize * self.samples_in_step()) as f64 / seconds.max(1e-3),
-            seconds_left: pace * self.state.plan.left() as f64,
+            seconds_left: pace * self.state.budget.left() as f64,
         }
     }
 
@@ -314,7 +324,7 @@ impl<'a> Fit<'a> {
         self.state.batch = 0;
         let metrics = EpochMetrics {
             epoch: self.state.epoch,
-            step: self.state.plan.step(),
+            step: self.state.budget.step(),
             seconds: self.seconds(),
             rate: self.rate.into(),
             train_loss: now.loss,
@@ -343,7 +353,7 @@ impl<'a> Fit<'a> {
         });
         progress.line(format!("epoch {} {now}{measured}", self.state.epoch));
         let seconds = self.seconds();
-        self.state.plan.divide(seconds);
+        self.state.budget.divide(seconds);
         self.save_healthy()?;
         self.save(&self.run.last())
     }

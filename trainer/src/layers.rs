@@ -12,19 +12,22 @@ pub mod add;
 pub mod batch_norm;
 pub mod conv;
 pub mod conv_norm;
+pub mod conv_shape;
 pub mod convolution;
 pub mod dense;
 pub mod depthwise;
 pub mod dropout;
 pub mod embedding;
 pub mod flatten;
+pub mod global_average_pool;
 pub mod global_max_pool;
 pub mod grouped;
 pub mod gru;
 pub mod gru_reset_before;
+pub mod init;
+pub mod kind;
 pub mod lstm;
-pub mod norm;
-pub mod pool;
+pub mod onnx;
 pub mod recurrent;
 pub mod rnn;
 pub mod window_pool;
@@ -33,10 +36,13 @@ use std::fmt::Debug;
 
 use ndarray::ArrayD;
 
-use crate::doctor::record::{Activation, LayerKind};
-use crate::export::graph::{Graph, Value};
-use crate::parameter::Parameter;
-use crate::scalar::Scalar;
+use crate::{
+    engine::{parameter::Parameter, scalar::Scalar},
+    layers::{
+        kind::{Activation, LayerKind},
+        onnx::{Graph, Value},
+    },
+};
 use conv::ConvBuffers;
 
 /// Whether the net learns or answers.
@@ -121,7 +127,7 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         None
     }
 
-    /// Of gates: share within [`SATURATED`](crate::doctor::record::SATURATED) of an end of their range, in the last
+    /// Of gates: share within [`SATURATED`](crate::layers::kind::SATURATED) of an end of their range, in the last
     /// `forward` in [`Mode::Train`]. Known until `backward`.
     fn saturation(&self) -> Option<f64> {
         None

@@ -1,15 +1,19 @@
 //! `escarp-train`: see [`escarp_trainer::cli`] for its command line.
 
-use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use escarp_media::{visible, visible_lines};
-use escarp_trainer::app;
-use escarp_trainer::cli::{self, Generated, Request};
-use escarp_trainer::error::TrainError;
-use escarp_trainer::generate::{Counts, gestures, images, recordings, reviews};
-use escarp_trainer::interrupt;
-use escarp_trainer::study::command::Order;
+use escarp_trainer::{
+    app,
+    cli::{self, Generated, Request},
+    data::generate::{Counts, gestures, images, recordings, reviews},
+    engine::interrupt,
+    error::TrainError,
+    study::command::Order,
+};
 
 /// Whether somebody asks [`interrupted`]: a run that has begun to train has something to save.
 static TRAINING: AtomicBool = AtomicBool::new(false);

@@ -5,11 +5,14 @@ mod arch;
 mod backward;
 mod batch;
 mod build;
+mod builder;
 pub(crate) mod ending;
 mod error;
+pub mod export;
 mod file;
 mod jacobian;
 pub mod kinds;
+pub mod loss;
 mod observe;
 pub mod presets;
 mod shape;
@@ -18,22 +21,28 @@ mod stand_in;
 use ndarray::{Array2, ArrayD, Axis};
 use rand_chacha::ChaCha8Rng;
 
-pub use arch::{Arch, HIDDEN, LAYERS, WIDTHS};
+pub use arch::Arch;
 pub use batch::{Batch, StepStats};
 pub use error::NetError;
 pub use file::{NetFile, NetFileError};
 pub use jacobian::StateJacobians;
-pub use kinds::LayerSpec;
+pub use kinds::{HIDDEN, LAYERS, LayerSpec, WIDTHS};
 pub use shape::Shape;
 pub use stand_in::StandIn;
 
-use crate::export::graph::{Graph, Value};
-use crate::interrupt;
-use crate::layers::conv::ConvBuffers;
-use crate::layers::{Layer, Mode, Noise, Pass};
-use crate::loss::{Loss, Targets, masked_loss};
-use crate::parameter::{Parameter, gradient_norm};
-use crate::scalar::Scalar;
+use crate::{
+    engine::{
+        interrupt,
+        parameter::{Parameter, gradient_norm},
+        scalar::Scalar,
+    },
+    layers::{
+        Layer, Mode, Noise, Pass,
+        conv::ConvBuffers,
+        onnx::{Graph, Value},
+    },
+    nets::loss::{Loss, Targets, masked_loss},
+};
 
 /// One layer in its place.
 #[derive(Debug)]
@@ -107,7 +116,7 @@ impl<T: Scalar> Net<T> {
     /// # Errors
     /// [`NetError`] if shapes or labels do not fit, and [`NetError::Interrupted`]: then gradients and batch-norm statistics
     /// may hold anything. A loss that is not finite is no error here: it is in the
-    /// statistics, and [`crate::parameter::first_non_finite`] names the layer.
+    /// statistics, and [`crate::engine::parameter::first_non_finite`] names the layer.
     pub fn gradients<'a>(
         &mut self,
         batch: impl Into<Batch<'a, T>>,

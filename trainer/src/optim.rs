@@ -1,12 +1,15 @@
 //! From gradients to steps: SGD, RMSprop, Adam and AdamW, each as PyTorch has it.
 
 mod adam;
+pub mod clip;
+pub mod penalty;
 mod rmsprop;
+pub mod schedule;
 mod sgd;
 
 use serde::{Deserialize, Serialize};
 
-use crate::parameter::Parameter;
+use crate::engine::parameter::Parameter;
 
 /// How a gradient `g` moves a number `w` at learning rate `lr`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -169,7 +172,7 @@ impl Optimizer {
 #[cfg(test)]
 mod tests {
     use super::{Optimizer, Rule};
-    use crate::parameter::Weights;
+    use crate::engine::parameter::Weights;
 
     /// Two steps at lr 0.1 with gradients 1 then 2 from w = 1.
     fn two_steps(rule: Rule, decay: bool) -> f32 {

@@ -16,7 +16,7 @@ mod repair;
 mod residual;
 pub mod results;
 mod table;
-pub mod training;
+pub(crate) mod training;
 
 use serde::{Deserialize, Serialize};
 

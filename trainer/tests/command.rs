@@ -2,11 +2,13 @@
 
 mod program;
 
-use std::io::Read;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::{
+    io::Read,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
-use escarp_trainer::generate::{Counts, gestures, images};
+use escarp_trainer::data::generate::{Counts, gestures, images};
 use program::{program, run, says};
 
 #[test]

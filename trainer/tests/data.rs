@@ -2,11 +2,13 @@
 
 mod program;
 
-use std::fmt::Write;
-use std::path::Path;
+use std::{fmt::Write, path::Path};
 
-use escarp_converter::metadata::{FrontEnd, KEY, Metadata};
-use escarp_converter::{Options, convert, files, read};
+use escarp_converter::{
+    Options, convert, files,
+    metadata::{FrontEnd, KEY, Metadata},
+    read,
+};
 use escarp_media::Pcm;
 use escarp_runtime::Model;
 use program::{run, says};

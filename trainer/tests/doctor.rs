@@ -9,10 +9,7 @@ mod ill;
 #[path = "doctor/synthetic.rs"]
 mod synthetic;
 
-use escarp_trainer::doctor::diagnose::Doctor;
-use escarp_trainer::doctor::record::Observation;
-use escarp_trainer::doctor::thresholds::Thresholds;
-use escarp_trainer::doctor::verdict::Verdict;
+use escarp_trainer::doctor::{diagnose::Doctor, record::Observation, thresholds::Thresholds, verdict::Verdict};
 
 /// Seeds that every law is drawn with.
 const SEEDS: std::ops::Range<u64> = 0..10;

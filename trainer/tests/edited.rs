@@ -1,14 +1,18 @@
 //! Run folders that somebody has edited: whatever stands in a field that `--resume` reads, it goes on or says what is wrong.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use escarp_trainer::app;
-use escarp_trainer::checkpoint::Checkpoint;
-use escarp_trainer::error::TrainError;
-use escarp_trainer::fit::Outcome;
-use escarp_trainer::generate::{Counts, gestures, images};
+use escarp_trainer::{
+    app,
+    data::generate::{Counts, gestures, images},
+    error::TrainError,
+    fit::Outcome,
+    run::checkpoint::Checkpoint,
+};
 use serde_json::{Value, json};
 
 /// Such as no run writes them.

@@ -3,13 +3,16 @@
 
 mod common;
 
-use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::{
+    io::Cursor,
+    path::{Path, PathBuf},
+};
 
 use escarp_converter::metadata::{KEY, Metadata};
-use escarp_trainer::export::{ExportError, export};
-use escarp_trainer::loss::Targets;
-use escarp_trainer::nets::{Arch, Net, Shape};
+use escarp_trainer::{
+    layers::onnx::ExportError,
+    nets::{Arch, Net, Shape, export::export, loss::Targets},
+};
 use ndarray::{Array2, ArrayD};
 use prost::Message;
 use rand::SeedableRng;

@@ -1,22 +1,24 @@
 //! Feed-forward layers against central differences in double precision and against PyTorch's numbers.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use escarp_trainer::layers::activation::{Activation, Function};
-use escarp_trainer::layers::add::Add;
-use escarp_trainer::layers::conv::ConvBuffers;
-use escarp_trainer::layers::conv_norm::ConvNorm;
-use escarp_trainer::layers::convolution::{ConvShape, Convolution};
-use escarp_trainer::layers::dense::Dense;
-use escarp_trainer::layers::dropout::Dropout;
-use escarp_trainer::layers::embedding::Embedding;
-use escarp_trainer::layers::flatten::Flatten;
-use escarp_trainer::layers::global_max_pool::GlobalMaxPool;
-use escarp_trainer::layers::norm::Normalization;
-use escarp_trainer::layers::pool::GlobalAveragePool;
-use escarp_trainer::layers::window_pool::{Over, WindowPool};
-use escarp_trainer::layers::{InputGradient, Layer, Mode, Noise, Pass};
+use escarp_trainer::layers::{
+    InputGradient, Layer, Mode, Noise, Pass,
+    activation::{Activation, Function},
+    add::Add,
+    batch_norm::Normalization,
+    conv::ConvBuffers,
+    conv_norm::ConvNorm,
+    conv_shape::ConvShape,
+    convolution::Convolution,
+    dense::Dense,
+    dropout::Dropout,
+    embedding::Embedding,
+    flatten::Flatten,
+    global_average_pool::GlobalAveragePool,
+    global_max_pool::GlobalMaxPool,
+    window_pool::{Over, WindowPool},
+};
 use ndarray::ArrayD;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,8 +1,12 @@
 //! Every derivative against central differences, in double precision, where their error is about 1e-9.
 
-use escarp_trainer::loss::{Targets, loss};
-use escarp_trainer::nets::{Arch, Batch, Net, NetFile};
-use escarp_trainer::parameter::Parameter;
+use escarp_trainer::{
+    engine::parameter::Parameter,
+    nets::{
+        Arch, Batch, Net, NetFile,
+        loss::{Targets, loss},
+    },
+};
 use ndarray::ArrayD;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,9 +1,11 @@
 //! Ctrl-C before the first step: nothing is there to be saved, and the program ends at once.
 #![cfg(unix)]
 
-use std::io::Read;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    io::Read,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 #[test]
 fn a_run_that_has_not_begun_ends_at_the_first_interrupt() {

@@ -3,14 +3,17 @@
 //! A kill loses the steps since the last checkpoint, which is written after every epoch; they are done again. Nothing
 //! here depends on when the kills hit: whatever they leave must be continued to the same end.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
-use escarp_trainer::checkpoint::Checkpoint;
-use escarp_trainer::data::draw::{Purpose, stream};
-use escarp_trainer::generate::{Counts, gestures, images};
-use escarp_trainer::run_folder::EpochMetrics;
+use escarp_trainer::{
+    data::generate::{Counts, gestures, images},
+    engine::random::{Purpose, stream},
+    run::{checkpoint::Checkpoint, folder::EpochMetrics},
+};
 use rand::RngExt;
 
 /// In a run.

@@ -1,9 +1,12 @@
 //! Layers against their definitions, and what they are for: gradients that arrive.
 
-use escarp_trainer::layers::InputGradient;
-use escarp_trainer::layers::conv::{Conv, ConvBuffers};
-use escarp_trainer::loss::Targets;
-use escarp_trainer::nets::{Arch, Net};
+use escarp_trainer::{
+    layers::{
+        InputGradient,
+        conv::{Conv, ConvBuffers},
+    },
+    nets::{Arch, Net, loss::Targets},
+};
 use ndarray::ArrayD;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,13 +1,17 @@
 //! What the doctor measures, against the same figures computed by hand from the net's own numbers.
 
-use escarp_trainer::doctor::diagnose::Doctor;
-use escarp_trainer::doctor::measure::Measure;
-use escarp_trainer::doctor::record::{Activation, LayerHealth, LayerKind, NonFinite, Observation};
-use escarp_trainer::doctor::thresholds::Thresholds;
-use escarp_trainer::doctor::verdict::Illness;
-use escarp_trainer::loss::Targets;
-use escarp_trainer::nets::{Arch, Net, NetFile};
-use escarp_trainer::optim::{Optimizer, Rule};
+use escarp_trainer::{
+    doctor::{
+        diagnose::Doctor,
+        measure::Measure,
+        record::{LayerHealth, NonFinite, Observation},
+        thresholds::Thresholds,
+        verdict::Illness,
+    },
+    layers::kind::{Activation, LayerKind},
+    nets::{Arch, Net, NetFile, loss::Targets},
+    optim::{Optimizer, Rule},
+};
 use ndarray::ArrayD;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

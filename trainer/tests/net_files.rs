@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use escarp_trainer::layers::activation::Function;
-use escarp_trainer::nets::{Arch, LayerSpec, Net, NetFile, Shape};
+use escarp_trainer::{
+    layers::activation::Function,
+    nets::{Arch, LayerSpec, Net, NetFile, Shape},
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

@@ -2,12 +2,12 @@
 
 mod common;
 
-use escarp_trainer::doctor::record::LayerKind;
-use escarp_trainer::layers::Layer;
-use escarp_trainer::loss::Targets;
-use escarp_trainer::nets::{Arch, Batch, Net, NetError, Shape, Watch};
-use escarp_trainer::optim::{Optimizer, Rule};
-use escarp_trainer::parameter::first_non_finite;
+use escarp_trainer::{
+    engine::parameter::first_non_finite,
+    layers::{Layer, kind::LayerKind},
+    nets::{Arch, Batch, Net, NetError, Shape, Watch, loss::Targets},
+    optim::{Optimizer, Rule},
+};
 use ndarray::ArrayD;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,39 +1,14 @@
 //! Pages on the screen of a phone, in a real browser.
 
-use std::path::Path;
-use std::process::Command;
+#[path = "../../converter/tests/browser/mod.rs"]
+mod browser;
 
-/// Pixels.
-const PHONE: u32 = 375;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-/// How far `page` reaches to the right in a frame of a phone's width; `None` without a browser.
-fn width(folder: &Path, page: &Path) -> Option<u32> {
-    let frame = folder.join("frame.html");
-    // The bar at the right of a page that scrolls down is part of the frame.
-    let script = "document.body.append('REACHES ' + f.contentDocument.documentElement.scrollWidth + ' PIXELS')";
-    let text = format!(
-        "<!doctype html><body><iframe id=f style=\"width:{PHONE}px;height:800px;border:0\" src=\"file://{}\" \
-         onload=\"{script}\"></iframe></body>",
-        page.display()
-    );
-    std::fs::write(&frame, text).unwrap();
-    let run = |browser: &str| {
-        let mut command = Command::new(browser);
-        command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
-        command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
-        command.args(["--allow-file-access-from-files", "--virtual-time-budget=5000", "--dump-dom"]);
-        command.arg(format!("--user-data-dir={}", folder.join("profile").display()));
-        command.arg(format!("file://{}", frame.display())).output().ok()
-    };
-    let output = ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(run)?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    // The script stands in the page too, with no number in it.
-    let reached = text.split("REACHES ").filter_map(|rest| rest.split_once(" PIXELS")?.0.parse().ok()).next();
-    Some(
-        reached
-            .unwrap_or_else(|| panic!("the browser says nothing: {text}{}", String::from_utf8_lossy(&output.stderr))),
-    )
-}
+use browser::fits;
 
 fn program(folder: &Path, arguments: &[&str]) {
     let output = Command::new(env!("CARGO_BIN_EXE_escarp-train")).current_dir(folder).args(arguments).output().unwrap();
@@ -82,20 +57,107 @@ fn the_studies_pages_fit_a_phone() {
     fits(here, &here.join("study/study.html"));
 }
 
-/// What is wider than a phone stands in a box that scrolls, or may shrink; with a browser at hand it is measured too.
-#[track_caller]
-fn fits(folder: &Path, page: &Path) {
-    let html = std::fs::read_to_string(page).unwrap();
-    for (i, _) in html.match_indices("<table") {
-        assert!(html[..i].trim_end().ends_with("<div class=\"scroll\">"), "a table without a box at byte {i}");
+/// Results are kept in a file that anybody may have written.
+#[test]
+fn results_cannot_inject_html() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let done = Path::new(env!("CARGO_MANIFEST_DIR")).join("studies/memory/results.jsonl");
+    let done = std::fs::read_to_string(done).unwrap();
+    let records = done.lines().map(|line| {
+        let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(record["machine"].is_string());
+        record["machine"] = "<script>alert(1)</script>&\"\u{1b}[2J\u{202e}".into();
+        format!("{record}\n")
+    });
+    let records: String = records.collect();
+    std::fs::create_dir(here.join("study")).unwrap();
+    std::fs::write(here.join("study/results.jsonl"), records).unwrap();
+    program(here, &["study", "memory", "--full", "--out", "study"]);
+    let html = std::fs::read_to_string(here.join("study/study.html")).unwrap();
+    assert!(html.contains(r"&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;\u{1b}[2J\u{202e}"), "{html}");
+    assert!(!html.contains("<script") && !html.contains(['\u{1b}', '\u{202e}']), "{html}");
+}
+
+/// What is written by hand is escaped by hand, or forgotten: all tags are `maud::html!`'s, which escapes what is between them.
+#[test]
+fn no_page_is_glued_from_strings() {
+    let trainer = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = Vec::new();
+    for folder in [trainer.join("src"), trainer.join("../converter/src")] {
+        walk(&folder, &mut sources);
     }
-    for (i, _) in html.match_indices("minmax(") {
-        let least = html[i + 7..].split(',').next().unwrap();
-        let pixels: Option<u32> = least.strip_suffix("px").and_then(|p| p.parse().ok());
-        assert!(pixels.is_none_or(|p| p < 300), "columns of at least {least}");
+    let mut unescaped = Vec::new();
+    for path in &sources {
+        let text = std::fs::read_to_string(path).unwrap();
+        // Tests read pages.
+        for literal in literals(text.split("#[cfg(test)]").next().unwrap()) {
+            assert!(tag(literal).is_none(), "{}: a tag in {literal:?}", path.display());
+        }
+        unescaped.extend(text.match_indices("PreEscaped(").map(|_| path.file_name().unwrap()));
     }
-    match width(folder, page) {
-        Some(reached) => assert!(reached <= PHONE, "{} reaches {reached} pixels", page.display()),
-        None => eprintln!("NOT TESTED: no chromium here to measure {}", page.display()),
+    assert_eq!(unescaped, ["page.rs"], "only the style sheet is not escaped");
+    // The test sees what it is to see.
+    for (source, wanted) in [
+        (r##"f('"', "a <b>"); // "<i>""##, Some("b")),
+        (r###"f(r#"a "</td>"#)"###, Some("td")),
+        (r#"let x: &'static Vec<u8> = "<td class=\"a\">";"#, Some("td")),
+        (r#"html! { p { "a < b" } } // "<p>""#, None),
+    ] {
+        assert_eq!(literals(source).into_iter().find_map(tag), wanted, "{source}");
     }
+}
+
+fn walk(folder: &Path, sources: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(&path, sources);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            sources.push(path);
+        }
+    }
+}
+
+/// What stands between quotation marks in Rust's text, and not in a comment.
+fn literals(source: &str) -> Vec<&str> {
+    let mut literals = Vec::new();
+    let mut rest = source;
+    while let Some(at) = rest.find(['"', '/', '\'']) {
+        let (before, here) = rest.split_at(at);
+        rest = if let Some(inside) = here.strip_prefix('"') {
+            let hashes = before.len() - before.trim_end_matches('#').len();
+            let raw = before.trim_end_matches('#').ends_with('r');
+            let end = if raw { format!("\"{}", "#".repeat(hashes)) } else { "\"".into() };
+            let closes = |i: &usize| raw || !escaped(&inside[..*i]);
+            let length = inside.match_indices(&end).map(|(i, _)| i).find(closes).expect("a literal ends");
+            literals.push(&inside[..length]);
+            &inside[length + end.len()..]
+        } else if here.starts_with("//") {
+            here.split_once('\n').map_or("", |(_, next)| next)
+        } else {
+            here.strip_prefix("'\"'").unwrap_or(&here[1..])
+        };
+    }
+    literals
+}
+
+/// Whether what follows `text` is escaped by a backslash at its end.
+fn escaped(text: &str) -> bool {
+    (text.len() - text.trim_end_matches('\\').len()) % 2 == 1
+}
+
+/// Elements that pages are made of; `<unknown>` and the like are words.
+const ELEMENTS: &str = " a b body br circle code dd details div dl dt em figcaption figure g h1 h2 h3 head header html i img \
+                        li line main meta ol p path polygon polyline rect script section small span style sub summary sup \
+                        svg table tbody td text th thead title tr ul ";
+
+/// The first tag in a text.
+fn tag(text: &str) -> Option<&str> {
+    text.match_indices('<').find_map(|(i, _)| {
+        let name = text[i + 1..].trim_start_matches('/');
+        let name = &name[..name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len())];
+        let known = !name.is_empty() && ELEMENTS.contains(&format!(" {} ", name.to_lowercase()));
+        known.then_some(name)
+    })
 }

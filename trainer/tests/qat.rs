@@ -1,21 +1,24 @@
 //! Quantization-aware training: what it computes is what the runtime computes, to the bit, and its gradients are those of
 //! the net.
 
-use escarp_converter::metadata::{FrontEnd, Metadata};
-use escarp_converter::samples::InMemory;
-use escarp_converter::{Options, convert};
+use escarp_converter::{
+    Options, convert,
+    metadata::{FrontEnd, Metadata},
+    samples::InMemory,
+};
 use escarp_runtime::{Model, Session, frontend::quantize};
-use escarp_trainer::data::images::Images;
-use escarp_trainer::data::motion::{Motion, Recorded};
-use escarp_trainer::data::{Samples, batch};
-use escarp_trainer::export::export;
-use escarp_trainer::layers::Layer;
-use escarp_trainer::loss::Targets;
-use escarp_trainer::nets::{Arch, LayerSpec, Net, Shape, Watch};
-use escarp_trainer::parameter::first_non_finite;
-use escarp_trainer::qat::Quantizer;
-use escarp_trainer::ranges::activations;
-use escarp_trainer::transfer::take;
+use escarp_trainer::{
+    data::{
+        Samples, batch,
+        images::Images,
+        motion::{Motion, Recorded},
+    },
+    engine::parameter::first_non_finite,
+    fit::{qat::Quantizer, ranges::activations},
+    layers::Layer,
+    nets::{Arch, LayerSpec, Net, Shape, Watch, export::export, loss::Targets},
+    run::transfer::take,
+};
 use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -136,7 +139,7 @@ impl Case {
 /// Bytes of the runtime for each sample, and what they mean.
 fn runtime(file: &[u8], x: &ArrayD<f32>) -> (Vec<i8>, Vec<f32>) {
     let model = Model::parse(file).expect("the converter's file");
-    let mut arena = vec![0; model.arena_len() + 16];
+    let mut arena = vec![0; model.buffer_len()];
     let mut session = Session::new(&model, &mut arena, Options::default().cpu).expect("memory");
     let (input, output) = (model.input(), model.output());
     let values = x.as_slice().expect("row-major");

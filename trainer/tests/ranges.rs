@@ -1,15 +1,20 @@
 //! Ranges and outlier channels travel from training to the converter, and it says what they tell.
 
-use escarp_converter::metadata::{FrontEnd, Metadata};
-use escarp_converter::samples::InMemory;
-use escarp_converter::{Converted, Options, calibrate, convert, read};
-use escarp_trainer::data::images::Images;
-use escarp_trainer::data::motion::{Motion, Recorded};
-use escarp_trainer::data::{Samples, batch};
-use escarp_trainer::export::export;
-use escarp_trainer::loss::Targets;
-use escarp_trainer::nets::{Arch, Net};
-use escarp_trainer::ranges::{activations, spread};
+use escarp_converter::{
+    Converted, Options, calibrate, convert,
+    metadata::{FrontEnd, Metadata},
+    read,
+    samples::InMemory,
+};
+use escarp_trainer::{
+    data::{
+        Samples, batch,
+        images::Images,
+        motion::{Motion, Recorded},
+    },
+    fit::ranges::{activations, spread},
+    nets::{Arch, Net, export::export, loss::Targets},
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

@@ -1,14 +1,9 @@
 //! Every recurrent layer: derivatives against central differences, lengths, directions.
 
-use escarp_trainer::doctor::record::SATURATED;
-use escarp_trainer::init::bias::GateBias;
-use escarp_trainer::layers::conv::ConvBuffers;
-use escarp_trainer::layers::gru::Gru;
-use escarp_trainer::layers::gru_reset_before::GruResetBefore;
-use escarp_trainer::layers::lstm::Lstm;
-use escarp_trainer::layers::recurrent::Recurrent;
-use escarp_trainer::layers::rnn::Rnn;
-use escarp_trainer::layers::{InputGradient, Layer, Mode, Noise, Pass};
+use escarp_trainer::layers::{
+    InputGradient, Layer, Mode, Noise, Pass, conv::ConvBuffers, gru::Gru, gru_reset_before::GruResetBefore,
+    init::bias::GateBias, kind::SATURATED, lstm::Lstm, recurrent::Recurrent, rnn::Rnn,
+};
 use ndarray::{ArrayD, Axis, Slice, concatenate};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

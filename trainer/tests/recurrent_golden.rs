@@ -1,13 +1,9 @@
 //! Recurrent layers say and learn what PyTorch's do (golden numbers, made by `golden/torch_recurrent.py`).
 
-use escarp_trainer::init::bias::GateBias;
-use escarp_trainer::layers::conv::ConvBuffers;
-use escarp_trainer::layers::gru::Gru;
-use escarp_trainer::layers::gru_reset_before::GruResetBefore;
-use escarp_trainer::layers::lstm::Lstm;
-use escarp_trainer::layers::recurrent::Recurrent;
-use escarp_trainer::layers::rnn::Rnn;
-use escarp_trainer::layers::{InputGradient, Layer, Mode, Noise, Pass};
+use escarp_trainer::layers::{
+    InputGradient, Layer, Mode, Noise, Pass, conv::ConvBuffers, gru::Gru, gru_reset_before::GruResetBefore,
+    init::bias::GateBias, lstm::Lstm, recurrent::Recurrent, rnn::Rnn,
+};
 use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

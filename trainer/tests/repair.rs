@@ -1,7 +1,6 @@
 //! Ill runs that are repaired, and what is left of them.
 
-use std::path::Path;
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use serde_json::Value;
 

@@ -2,24 +2,27 @@
 
 use std::path::Path;
 
-use escarp_trainer::app;
-use escarp_trainer::checkpoint::Checkpoint;
-use escarp_trainer::clip::Clip;
-use escarp_trainer::config::{BUILTIN, Config, Settings, Task};
-use escarp_trainer::data::images::Augmentation;
-use escarp_trainer::data::source::Source;
-use escarp_trainer::doctor::verdict::{Illness, Prescription, Severity, Verdict};
-use escarp_trainer::error::TrainError;
-use escarp_trainer::fit::Outcome;
-use escarp_trainer::freeze::Freeze;
-use escarp_trainer::generate::{Counts, images, reviews};
-use escarp_trainer::nets::Arch;
-use escarp_trainer::nets::presets::Preset;
-use escarp_trainer::optim::Rule;
-use escarp_trainer::penalty::Penalty;
-use escarp_trainer::repair::treat;
-use escarp_trainer::run_folder::RunFolder;
-use escarp_trainer::schedule::{Schedule, Shape};
+use escarp_trainer::{
+    app,
+    app::repair::treat,
+    config::{BUILTIN, Config, Settings, Task, freeze::Freeze},
+    data::{
+        generate::{Counts, images, reviews},
+        images::Augmentation,
+        source::Source,
+    },
+    doctor::verdict::{Illness, Prescription, Severity, Verdict},
+    error::TrainError,
+    fit::Outcome,
+    nets::{Arch, presets::Preset},
+    optim::{
+        Rule,
+        clip::Clip,
+        penalty::Penalty,
+        schedule::{Schedule, Shape},
+    },
+    run::{checkpoint::Checkpoint, folder::RunFolder},
+};
 
 fn config(task: Task, data: &Path, rule: Rule, batch: usize) -> Config {
     Config {

@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
-use escarp_trainer::generate::{Counts, images};
-use escarp_trainer::study::command::Order;
-use escarp_trainer::study::results::{Record, Results};
-use escarp_trainer::study::{STUDIES, Study};
+use escarp_trainer::{
+    data::generate::{Counts, images},
+    study::{
+        STUDIES, Study,
+        command::Order,
+        results::{Record, Results},
+    },
+};
 
 fn order<'a>(name: &str, folder: &'a Path) -> Order<'a> {
     Order { study: Study::find(name).unwrap(), full: false, folder, seed: 0, data: None }

@@ -2,27 +2,29 @@
 
 mod program;
 
-use std::io::Cursor;
-use std::path::Path;
+use std::{io::Cursor, path::Path};
 
 use escarp_converter::metadata::{FrontEnd, KEY, Metadata};
 use escarp_media::{Folder, Kind};
-use escarp_trainer::data::answers::Answers;
-use escarp_trainer::data::columns;
-use escarp_trainer::data::tagged::Tagged;
-use escarp_trainer::data::{Samples, batch, lengths};
-use escarp_trainer::evaluate::evaluate;
-use escarp_trainer::generate::{Counts, recordings};
-use escarp_trainer::nets::presets::Preset;
-use escarp_trainer::nets::{Arch, Batch, Net, Shape};
-use escarp_trainer::transfer;
+use escarp_trainer::{
+    data::{
+        Samples,
+        answers::Answers,
+        batch, columns,
+        generate::{Counts, recordings},
+        lengths,
+        tagged::Tagged,
+    },
+    fit::evaluate::evaluate,
+    nets::{Arch, Batch, Net, Shape, presets::Preset},
+    run::transfer,
+};
 use ndarray::{ArrayD, Axis, Slice};
 use program::{run, says};
 use prost::Message;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tract_onnx::pb::ModelProto;
-use tract_onnx::prelude::*;
+use tract_onnx::{pb::ModelProto, prelude::*};
 
 const FRAMES: usize = 40;
 

@@ -2,21 +2,20 @@
 
 mod program;
 
-use std::io::Cursor;
-use std::path::Path;
+use std::{io::Cursor, path::Path};
 
 use escarp_converter::metadata::{FrontEnd, KEY, Metadata, Scores};
-use escarp_trainer::generate::{Counts, reviews};
-use escarp_trainer::nets::presets::Preset;
-use escarp_trainer::nets::{Arch, Net, Shape};
-use escarp_trainer::transfer;
+use escarp_trainer::{
+    data::generate::{Counts, reviews},
+    nets::{Arch, Net, Shape, presets::Preset},
+    run::transfer,
+};
 use ndarray::{Array2, ArrayD};
 use program::{run, says};
 use prost::Message;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tract_onnx::pb::ModelProto;
-use tract_onnx::prelude::*;
+use tract_onnx::{pb::ModelProto, prelude::*};
 
 const TOKENS: usize = 16;
 

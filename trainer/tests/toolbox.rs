@@ -1,19 +1,24 @@
 //! The toolbox against PyTorch: `golden/toolbox.json`, which `golden/pytorch_toolbox.py` writes.
 
-use escarp_trainer::average::Average;
-use escarp_trainer::clip::Clip;
-use escarp_trainer::init::{Init, Kernel};
-use escarp_trainer::loss::{Targets, loss};
-use escarp_trainer::nets::{Arch, Net};
-use escarp_trainer::optim::{Optimizer, Rule};
-use escarp_trainer::parameter::{Parameter, Weights};
-use escarp_trainer::penalty::Penalty;
-use escarp_trainer::schedule::{Moment, Schedule, Shape};
+use escarp_trainer::{
+    engine::parameter::{Parameter, Weights},
+    layers::init::{Init, Kernel},
+    nets::{
+        Arch, Net,
+        loss::{Targets, loss},
+    },
+    optim::{
+        Optimizer, Rule,
+        clip::Clip,
+        penalty::Penalty,
+        schedule::{Moment, Schedule, Shape},
+    },
+    run::average::Average,
+};
 use ndarray::Array2;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 /// One part of the golden file.
 fn golden<G: DeserializeOwned>(part: &str) -> G {

@@ -2,25 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use escarp_converter::measure::measure;
-use escarp_converter::metadata::Metadata;
-use escarp_converter::{Options, convert, files, float_runner};
-use escarp_trainer::app;
-use escarp_trainer::checkpoint::Checkpoint;
-use escarp_trainer::clip::Clip;
-use escarp_trainer::config::{Config, Settings, Task};
-use escarp_trainer::data::source::Source;
-use escarp_trainer::error::TrainError;
-use escarp_trainer::export::export;
-use escarp_trainer::fit::Outcome;
-use escarp_trainer::freeze::Freeze;
-use escarp_trainer::generate::{Counts, gestures, images};
-use escarp_trainer::loss::Targets;
-use escarp_trainer::nets::{Arch, LayerSpec, Net, Shape};
-use escarp_trainer::optim::Rule;
-use escarp_trainer::penalty::Penalty;
-use escarp_trainer::schedule::{Schedule, Shape as Curve};
-use escarp_trainer::transfer::take;
+use escarp_converter::{Options, convert, files, float_runner, measure::measure, metadata::Metadata};
+use escarp_trainer::{
+    app,
+    config::{Config, Settings, Task, freeze::Freeze},
+    data::{
+        generate::{Counts, gestures, images},
+        source::Source,
+    },
+    error::TrainError,
+    fit::Outcome,
+    nets::{Arch, LayerSpec, Net, Shape, export::export, loss::Targets},
+    optim::{
+        Rule,
+        clip::Clip,
+        penalty::Penalty,
+        schedule::{Schedule, Shape as Curve},
+    },
+    run::{checkpoint::Checkpoint, transfer::take},
+};
 use ndarray::ArrayD;
 use prost::Message;
 use rand::{RngExt, SeedableRng};

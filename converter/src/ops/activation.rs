@@ -1,30 +1,86 @@
 //! Relu and Clip, and the Softmax or Sigmoid at the end that is taken off.
 
-use crate::{error::Error, graph::OutputKind, import::Importer, onnx::Node, ops::Op};
+use crate::{
+    axes,
+    epilogue::{Epilogue, Limits},
+    error::Error,
+    graph::{Cost, Map, Meaning, Op, ScaleRule},
+    importer::{Import, Importer},
+    onnx::Node,
+    qgraph::QOp,
+    scale::Scale,
+    shape::Shape,
+    site::Site,
+};
 
-/// `y = clamp(x, min, max)`.
-#[derive(Clone, Copy, Debug)]
-pub struct Clamp {
-    /// Lower limit.
-    pub min: f32,
-    /// Upper limit.
-    pub max: f32,
-}
+/// What is read here.
+pub const ONNX: &[(&str, Import)] = &[
+    ("Relu", Import::new(import_clamp)),
+    ("Clip", Import::new(import_clamp)),
+    ("Softmax", Import::new(import_final).remark("at the end")),
+    ("Sigmoid", Import::new(import_final).remark("at the end")),
+];
 
-impl Clamp {
-    /// f32.
-    pub fn eval(&self, x: &[f32], out: &mut [f32]) {
-        for (y, x) in out.iter_mut().zip(x) {
-            *y = x.clamp(self.min, self.max);
+/// Where it can be folded away.
+const PLACE: &str = "after a Conv, Gemm, MatMul, Add or pool that nothing else reads";
+
+/// `y = clamp(x)`; always folded away.
+#[derive(Debug)]
+struct Clamp(Limits);
+
+impl Op for Clamp {
+    fn detail(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn weights(&self) -> Vec<(&'static str, &[f32])> {
+        vec![]
+    }
+
+    fn cost(&self, _: Shape) -> Cost {
+        Cost::NONE
+    }
+
+    fn state_len(&self) -> usize {
+        0
+    }
+
+    fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], _: Shape) {
+        for (y, x) in out.iter_mut().zip(inputs[0].values) {
+            *y = self.0.clamp(*x);
         }
+    }
+
+    fn scale_rule(&self) -> ScaleRule {
+        ScaleRule::OfValues
+    }
+
+    fn least_unit(&self, _: &[Scale]) -> f64 {
+        0.0
+    }
+
+    fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
+        Err(site.wrong("was not folded into another step"))
+    }
+
+    fn alone(&self) -> Result<(), &'static str> {
+        Err(PLACE)
+    }
+
+    fn follows(&self) -> Option<Epilogue<'_>> {
+        Some(Epilogue::Limits(self.0))
+    }
+
+    fn absorb(&mut self, _: &Epilogue) -> bool {
+        false
     }
 }
 
 /// Relu, or Clip with constant limits (attributes before operator set 11).
-pub fn import_clamp(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    let clamp = if node.operator() == "Relu" {
+fn import_clamp(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    let limits = if node.operator() == "Relu" {
         node.only(&[])?;
-        Clamp { min: 0.0, max: f32::INFINITY }
+        Limits { min: 0.0, ..Limits::NONE }
     } else {
         node.only(&["min", "max"])?;
         let limit = |index: usize, name: &str, none: f32| -> Result<f32, Error> {
@@ -35,33 +91,33 @@ pub fn import_clamp(importer: &mut Importer, node: &Node) -> Result<(), Error> {
             let value = constant.and_then(|a| a.iter().copied().next());
             value.ok_or_else(|| node.unsupported(name, "(not constant)", "one constant"))
         };
-        Clamp { min: limit(1, "min", f32::NEG_INFINITY)?, max: limit(2, "max", f32::INFINITY)? }
+        Limits { min: limit(1, "min", f32::NEG_INFINITY)?, max: limit(2, "max", f32::INFINITY)? }
     };
-    if clamp.min.is_nan() || clamp.max.is_nan() || clamp.min > clamp.max {
-        return Err(node.wrong(format!("limits {}..{}", clamp.min, clamp.max)));
+    if limits.min.is_nan() || limits.max.is_nan() || limits.min > limits.max {
+        return Err(node.wrong(format!("limits {limits}")));
     }
     let x = importer.view(node, 0)?;
-    let id = importer.emit(node, Op::Clamp(clamp), vec![x.tensor], x.shape)?;
+    let id = importer.emit(node, Clamp(limits), vec![x.tensor], x.shape)?;
     importer.define(node, 0, x.on(id))
 }
 
 /// Softmax over the classes or Sigmoid: only as the last thing, where it does not change the order of the scores.
-pub fn import_final(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+fn import_final(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let x = importer.view(node, 0)?;
     let kind = if node.operator() == "Sigmoid" {
         node.only(&[])?;
-        OutputKind::Sigmoid
+        Meaning::Sigmoid
     } else {
         node.only(&["axis"])?;
         let rank = x.dims.len();
         // Before operator set 13 the axis starts a flattened tail; with all classes in the last dimension both mean the same.
         let default = if node.opset < 13 { 1 } else { -1 };
-        let axis = crate::constant::axis(node, "axis", node.int("axis")?.unwrap_or(default), rank)?;
+        let axis = axes::axis(node, "axis", node.int("axis")?.unwrap_or(default), rank)?;
         let alone = x.dims.iter().enumerate().all(|(i, d)| i == axis || d.length == 1);
         if !alone {
             return Err(node.unsupported("axis", axis, "the classes, all other dimensions being 1"));
         }
-        OutputKind::Softmax
+        Meaning::Softmax
     };
     if x.has_time() {
         return Err(node.unsupported("input", format!("{:?}", x.lengths()), "the last time step"));

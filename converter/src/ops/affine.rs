@@ -2,37 +2,87 @@
 
 use crate::{
     constant::Constant,
+    epilogue::Epilogue,
     error::Error,
-    import::Importer,
+    graph::{Cost, Map, Op, ScaleRule},
+    importer::{Import, Importer},
     onnx::Node,
-    ops::Op,
-    scale::narrow,
+    qgraph::QOp,
+    scale::{Scale, narrow},
+    shape::Shape,
+    site::Site,
     view::{Axis, View},
 };
 
-/// One scale and shift for each channel.
-#[derive(Clone, Debug)]
-pub struct Affine {
+/// What is read here; sums and products with constants come from their own operators.
+pub const ONNX: &[(&str, Import)] = &[("BatchNormalization", Import::new(import_norm))];
+
+/// Where it can be folded away.
+const PLACE: &str = "directly after a Conv, Gemm or MatMul that nothing else reads, before its activation";
+
+/// One scale and shift for each channel; always folded away.
+#[derive(Debug)]
+struct Affine {
     /// `[channel]`
-    pub scale: Vec<f32>,
+    scale: Vec<f32>,
     /// `[channel]`
-    pub shift: Vec<f32>,
+    shift: Vec<f32>,
 }
 
-impl Affine {
-    /// f32.
-    pub fn eval(&self, x: &[f32], out: &mut [f32]) {
+impl Op for Affine {
+    fn detail(&self) -> String {
+        String::new()
+    }
+
+    fn weights(&self) -> Vec<(&'static str, &[f32])> {
+        vec![("", &self.scale)]
+    }
+
+    fn cost(&self, _: Shape) -> Cost {
+        let parameters = self.scale.len() + self.shift.len();
+        Cost { parameters, packed: size_of::<f32>() * parameters, ..Cost::NONE }
+    }
+
+    fn state_len(&self) -> usize {
+        0
+    }
+
+    fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], _: Shape) {
         let channels = self.scale.len();
-        for (x, y) in x.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
+        for (x, y) in inputs[0].values.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
             for (c, y) in y.iter_mut().enumerate() {
                 *y = self.scale[c] * x[c] + self.shift[c];
             }
         }
     }
+
+    fn scale_rule(&self) -> ScaleRule {
+        ScaleRule::OfValues
+    }
+
+    fn least_unit(&self, _: &[Scale]) -> f64 {
+        0.0
+    }
+
+    fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
+        Err(site.wrong("was not folded into another step"))
+    }
+
+    fn alone(&self) -> Result<(), &'static str> {
+        Err(PLACE)
+    }
+
+    fn follows(&self) -> Option<Epilogue<'_>> {
+        Some(Epilogue::Scale { scale: &self.scale, shift: &self.shift })
+    }
+
+    fn absorb(&mut self, _: &Epilogue) -> bool {
+        false
+    }
 }
 
 /// BatchNormalization in inference: `(x - mean) / sqrt(var + epsilon) * gamma + beta`, channels in dimension 1.
-pub fn import_norm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+fn import_norm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&["epsilon", "momentum", "training_mode", "spatial", "is_test"])?;
     if node.int("training_mode")?.unwrap_or(0) != 0 {
         return Err(node.unsupported("training_mode", 1, "0"));
@@ -102,6 +152,6 @@ fn emit(importer: &mut Importer, node: &Node, x: &View, affine: Affine) -> Resul
     if affine.scale.iter().chain(&affine.shift).any(|v| !v.is_finite()) {
         return Err(node.wrong("parameters that are not finite"));
     }
-    let id = importer.emit(node, Op::Affine(affine), vec![x.tensor], x.shape)?;
+    let id = importer.emit(node, affine, vec![x.tensor], x.shape)?;
     importer.define(node, 0, x.on(id))
 }

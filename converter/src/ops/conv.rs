@@ -1,123 +1,32 @@
-//! Conv: `y[o] = clamp(bias[o] + sum over taps and channels of w[o, tap, c] * x[tap, c] (+ residual))`.
+//! Conv: `y[o] = clamp(bias[o] + sum over taps and channels of w[o, tap, c] * x[tap, c] (+ residual))`. With it every matrix
+//! product: a vector is a map of one pixel.
 
-use std::fmt;
+use escarp_runtime::{
+    ops::{ConvStep, LinearStep, RATIO_MAX, Step},
+    quant::{SHIFT_MIN, SHIFT_MIN_WIDE},
+};
+use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul};
 
-use ndarray::{ArrayView2, linalg::general_mat_mul};
-
+use super::window::{Geometry, map, nchw};
 use crate::{
+    blocks::Block,
+    epilogue::{Epilogue, Limits},
     error::Error,
-    graph::Shape,
-    import::Importer,
+    graph::{Cost, Map, Op, ScaleRule},
+    importer::{Import, Importer},
     onnx::Node,
-    ops::Op,
-    view::{Axis, View},
+    qgraph::{InPlace, Placed, QOp, State},
+    rows::{FloatRows, Rows},
+    scale::{Q12, Scale, nearest_i32},
+    shape::Shape,
+    site::Site,
 };
 
-/// Most rows or columns of padding at a side, and most from one window to the next and from one tap to the next: a byte each
-/// in the file.
-const PADDING: usize = 255;
-
-/// Where the windows of a convolution or a pool lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Geometry {
-    /// height, width
-    pub kernel: [usize; 2],
-    /// rows, columns
-    pub stride: [usize; 2],
-    /// rows, columns
-    pub dilation: [usize; 2],
-    /// at top, left; what is needed at bottom and right follows from the output's size
-    pub pad: [usize; 2],
-}
-
-impl fmt::Display for Geometry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [kh, kw] = self.kernel;
-        let ([sh, sw], [pt, pl]) = (self.stride, self.pad);
-        write!(f, "{kh}x{kw} stride {sh},{sw} pad {pt},{pl}")?;
-        if self.dilation != [1, 1] { write!(f, " dilation {},{}", self.dilation[0], self.dilation[1]) } else { Ok(()) }
-    }
-}
-
-impl Geometry {
-    /// A window that covers the whole map.
-    pub fn whole([h, w, _]: Shape) -> Geometry {
-        Geometry { kernel: [h, w], stride: [1, 1], dilation: [1, 1], pad: [0, 0] }
-    }
-
-    /// The pixels of the input (row-major index) under each window, `None` outside: `[pixels][taps]`.
-    pub fn taps(&self, [h, w, _]: Shape, [oh, ow, _]: Shape) -> impl Iterator<Item = Option<usize>> {
-        let g = *self;
-        let place = move |out: usize, tap: usize, d: usize, size: usize| {
-            (out * g.stride[d] + tap * g.dilation[d]).checked_sub(g.pad[d]).filter(|&p| p < size)
-        };
-        let taps = move |(y, x): (usize, usize)| {
-            (0..g.kernel[0])
-                .flat_map(move |i| (0..g.kernel[1]).map(move |j| Some(place(y, i, 0, h)? * w + place(x, j, 1, w)?)))
-        };
-        (0..oh).flat_map(move |y| (0..ow).map(move |x| (y, x))).flat_map(taps)
-    }
-
-    /// Does any window reach out of the map? Along each side, the first window starts at `-pad`, and the last one's last
-    /// tap is the farthest.
-    pub fn leaves(&self, [h, w, _]: Shape, out: [usize; 2]) -> bool {
-        let last = |d: usize| (out[d] - 1) * self.stride[d] + (self.kernel[d] - 1) * self.dilation[d];
-        [h, w].into_iter().enumerate().any(|(d, size)| self.pad[d] > 0 || last(d) >= size)
-    }
-
-    /// Does any window lie wholly in the padding? Only for a dilation of 1, whose windows have no gaps: then it is the
-    /// first along a side, which ends before the map, or the last, which starts behind it.
-    pub fn misses(&self, [h, w, _]: Shape, out: [usize; 2]) -> bool {
-        let before = |d: usize| self.kernel[d] <= self.pad[d];
-        let behind = |d: usize, size: usize| (out[d] - 1) * self.stride[d] >= self.pad[d] + size;
-        [h, w].into_iter().enumerate().any(|(d, size)| before(d) || behind(d, size))
-    }
-
-    /// Reads strides, dilations, pads or auto_pad of a Conv or pool over `input`, and the output's height and width.
-    pub fn import(node: &Node, kernel: [usize; 2], input: Shape) -> Result<(Geometry, [usize; 2]), Error> {
-        let stride = node.sizes("strides", [1, 1], 1..=255)?;
-        let dilation = node.sizes("dilations", [1, 1], 1..=255)?;
-        let [mut top, mut left, mut bottom, mut right] = node.sizes("pads", [0; 4], 0..=PADDING as i64)?;
-        let auto = node.text("auto_pad")?.unwrap_or_else(|| "NOTSET".into());
-        let reach = |d: usize| (kernel[d] - 1) * dilation[d] + 1;
-        match auto.as_str() {
-            "NOTSET" => {}
-            "VALID" => [top, left, bottom, right] = [0; 4],
-            "SAME_UPPER" | "SAME_LOWER" => {
-                let total: [usize; 2] = std::array::from_fn(|d| {
-                    ((input[d].div_ceil(stride[d]) - 1) * stride[d] + reach(d)).saturating_sub(input[d])
-                });
-                let first = total.map(|t| if auto == "SAME_UPPER" { t / 2 } else { t.div_ceil(2) });
-                [top, left, bottom, right] = [first[0], first[1], total[0] - first[0], total[1] - first[1]];
-                // As many as `pads` may say: the file has a byte for each.
-                let pads = [top, left, bottom, right];
-                if pads.iter().any(|&p| p > PADDING) {
-                    let value = format!("{auto}, which makes pads of {pads:?}");
-                    return Err(node.unsupported("auto_pad", value, &format!("pads in 0..={PADDING}")));
-                }
-            }
-            _ => return Err(node.unsupported("auto_pad", auto, "NOTSET, VALID, SAME_UPPER, SAME_LOWER")),
-        }
-        let mut size = [0; 2];
-        for (d, pads) in [(0, top + bottom), (1, left + right)] {
-            let room = (input[d] + pads).checked_sub(reach(d)).ok_or_else(|| {
-                node.wrong(format!("a kernel that reaches {} over {} with {pads} of padding", reach(d), input[d]))
-            })?;
-            size[d] = room / stride[d] + 1;
-            if (size[d] - 1) * stride[d] >= input[d] + [top, left][d] {
-                let value = format!("{:?}", [top, left, bottom, right]);
-                return Err(node.unsupported("pads", value, "windows that begin in the map or the padding before it"));
-            }
-            if node.int("ceil_mode")?.unwrap_or(0) != 0 && room % stride[d] != 0 {
-                return Err(node.unsupported("ceil_mode", 1, "0, or 1 where it changes nothing"));
-            }
-        }
-        Ok((Geometry { kernel, stride, dilation, pad: [top, left] }, size))
-    }
-}
+/// What is read here.
+pub const ONNX: &[(&str, Import)] = &[("Conv", Import::new(import))];
 
 /// A convolution with its weights.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Conv {
     /// Windows.
     pub geometry: Geometry,
@@ -127,47 +36,188 @@ pub struct Conv {
     pub weight: Vec<f32>,
     /// `[output channel]`
     pub bias: Vec<f32>,
-    /// Lower limit (ReLU: 0); minus infinity for none.
-    pub min: f32,
-    /// Upper limit (ReLU6: 6).
-    pub max: f32,
-    /// The node's second input is added before the limits, in place.
+    /// After everything else.
+    pub limits: Limits,
+    /// The second input is added before the limits, in place.
     pub residual: bool,
 }
 
 impl Conv {
     /// Products for one output value.
-    pub fn depth(&self) -> usize {
+    fn depth(&self) -> usize {
         self.geometry.kernel[0] * self.geometry.kernel[1] * self.inputs
     }
 
-    /// f32: `x` of `shape` to `out` of `out_shape`; `out` holds the residual if there is one.
-    pub fn eval(&self, x: &[f32], shape: Shape, out: &mut [f32], out_shape: Shape) {
-        let (depth, channels) = (self.depth(), out_shape[2]);
-        let pixels = out_shape[0] * out_shape[1];
+    fn rows(&self, input: Scale) -> FloatRows<'_> {
+        FloatRows { weight: &self.weight, bias: &self.bias, input }
+    }
+
+    /// Nothing but products and bias so far: what comes next may change the weights.
+    fn open(&self) -> bool {
+        self.limits == Limits::NONE && !self.residual
+    }
+}
+
+impl Op for Conv {
+    fn detail(&self) -> String {
+        format!("{} clamp {}", self.geometry, self.limits)
+    }
+
+    fn weights(&self) -> Vec<(&'static str, &[f32])> {
+        vec![("", &self.weight)]
+    }
+
+    fn cost(&self, [h, w, c]: Shape) -> Cost {
+        let [kh, kw] = self.geometry.kernel;
+        let [outputs, inputs] = [c, self.inputs].map(|n| n.next_multiple_of(8));
+        Cost {
+            parameters: self.weight.len() + self.bias.len(),
+            macs: (h * w * c * self.depth()) as u64,
+            packed: outputs.saturating_mul(inputs).saturating_mul(kh * kw),
+            gathered: (h * w) as u64 * self.depth() as u64,
+        }
+    }
+
+    fn state_len(&self) -> usize {
+        0
+    }
+
+    fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], shape: Shape) {
+        let (depth, channels, x) = (self.depth(), shape[2], inputs[0]);
+        let pixels = shape[0] * shape[1];
         let mut columns = vec![0.0f32; pixels * depth];
-        for (column, tap) in columns.chunks_exact_mut(self.inputs).zip(self.geometry.taps(shape, out_shape)) {
+        for (column, tap) in columns.chunks_exact_mut(self.inputs).zip(self.geometry.taps(x.shape, shape)) {
             if let Some(p) = tap {
-                column.copy_from_slice(&x[p * self.inputs..][..self.inputs]);
+                column.copy_from_slice(&x.values[p * self.inputs..][..self.inputs]);
             }
         }
-        if !self.residual {
+        if self.residual {
+            out.copy_from_slice(inputs[1].values);
+        } else {
             out.fill(0.0);
         }
         let a = ArrayView2::from_shape((pixels, depth), &columns).expect("im2col is pixels x depth");
         let b = ArrayView2::from_shape((channels, depth), &self.weight).expect("weights are channels x depth");
-        let mut c = ndarray::ArrayViewMut2::from_shape((pixels, channels), out).expect("out is pixels x channels");
+        let mut c = ArrayViewMut2::from_shape((pixels, channels), out).expect("out is pixels x channels");
         general_mat_mul(1.0, &a, &b.t(), 1.0, &mut c);
         for pixel in out.chunks_exact_mut(channels) {
             for (y, b) in pixel.iter_mut().zip(&self.bias) {
-                *y = (*y + b).clamp(self.min, self.max);
+                *y = self.limits.clamp(*y + b);
             }
         }
+    }
+
+    fn scale_rule(&self) -> ScaleRule {
+        ScaleRule::OfValues
+    }
+
+    fn least_unit(&self, inputs: &[Scale]) -> f64 {
+        if self.residual {
+            return f64::from(inputs[1].scale) * Q12 / f64::from(RATIO_MAX);
+        }
+        // A plain epilogue takes factors below 1/2: output steps are at least two accumulator units, which loses nothing.
+        let largest = self.rows(inputs[0]).scales().into_iter().fold(0.0, f64::max);
+        2.000_001 * f64::from(inputs[0].scale) * largest
+    }
+
+    fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
+        let output = f64::from(site.output.scale);
+        let (unit, smallest_shift) = if self.residual { (output / Q12, SHIFT_MIN_WIDE) } else { (output, SHIFT_MIN) };
+        let rows = self.rows(site.inputs[0]).quantize(site, unit, smallest_shift)?;
+        let limits = site.output.limits(self.limits);
+        let residual = self.residual.then(|| nearest_i32(f64::from(site.inputs[1].scale) / output * Q12));
+        Ok(Box::new(QConv { geometry: self.geometry, inputs: self.inputs, rows, limits, residual }))
+    }
+
+    fn alone(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    fn follows(&self) -> Option<Epilogue<'_>> {
+        None
+    }
+
+    fn absorb(&mut self, next: &Epilogue) -> bool {
+        match *next {
+            Epilogue::Scale { scale, shift } if self.open() => {
+                let depth = self.depth();
+                for (c, (scale, shift)) in scale.iter().zip(shift).enumerate() {
+                    self.weight[c * depth..][..depth].iter_mut().for_each(|w| *w *= scale);
+                    self.bias[c] = self.bias[c] * scale + shift;
+                }
+            }
+            Epilogue::Sum(limits) if self.open() => (self.residual, self.limits) = (true, limits),
+            Epilogue::Limits(limits) => self.limits = self.limits.then(limits),
+            Epilogue::Scale { .. } | Epilogue::Sum(_) => return false,
+        }
+        true
+    }
+}
+
+/// A convolution in integers; over a whole map it is a matrix times a vector.
+#[derive(Debug)]
+struct QConv {
+    geometry: Geometry,
+    /// Input channels.
+    inputs: usize,
+    /// One for each output channel.
+    rows: Rows,
+    limits: (i8, i8),
+    /// The second input lies in the output's bytes: its scale over the output's, Q12.
+    residual: Option<i32>,
+}
+
+impl QOp for QConv {
+    fn detail(&self) -> String {
+        let residual = self.residual.map_or(String::new(), |m| format!(" residual * {m} / 4096"));
+        format!("{} clamp {}..{}{residual}", self.geometry, self.limits.0, self.limits.1)
+    }
+
+    fn rows(&self) -> Vec<(&'static str, &Rows)> {
+        vec![("weight", &self.rows)]
+    }
+
+    fn in_place(&self) -> InPlace {
+        if self.residual.is_some() { InPlace::Always(1) } else { InPlace::No }
+    }
+
+    fn states(&self) -> Vec<State> {
+        vec![]
+    }
+
+    fn constants(&self) -> Vec<Block> {
+        let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
+        self.rows.blocks(&self.rows.order(), taps, self.inputs).into()
+    }
+
+    fn record(&self, placed: &Placed) -> Result<Step, Error> {
+        let (g, x, output) = (self.geometry, placed.input(0)?, placed.output.id);
+        let ([weights, params], (min, max)) = (placed.constants()?, self.limits);
+        let [h, w, _] = x.shape;
+        let whole = g.kernel == [h, w] && g.pad == [0, 0] && placed.output.shape[..2] == [1, 1];
+        if whole && self.residual.is_none() {
+            return Ok(LinearStep { input: x.id, output, weights, params, min, max }.into());
+        }
+        let operand = |m| Ok((placed.input(1)?.scale.zero_point, m));
+        let step = ConvStep {
+            input: x.id,
+            output,
+            kernel: placed.pair("kernel", g.kernel)?,
+            stride: placed.pair("stride", g.stride)?,
+            dilation: placed.pair("dilation", g.dilation)?,
+            pad: placed.pair("padding", g.pad)?,
+            weights,
+            params,
+            min,
+            max,
+            residual: self.residual.map(operand).transpose()?,
+        };
+        Ok(step.into())
     }
 }
 
 /// Reads a Conv: NCHW input, weights `[out, in, kh, kw]`.
-pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"])?;
     let x = importer.view(node, 0)?;
     let input = map(node, &x)?;
@@ -195,50 +245,7 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let bias = importer.bias(node, 2, out)?;
     let (geometry, [oh, ow]) = Geometry::import(node, [kh, kw], input)?;
     let weight = weight.view().permuted_axes(vec![0, 2, 3, 1]).iter().copied().collect();
-    let conv =
-        Conv { geometry, inputs: input[2], weight, bias, min: f32::NEG_INFINITY, max: f32::INFINITY, residual: false };
-    let id = importer.emit(node, Op::Conv(conv), vec![x.tensor], [oh, ow, out])?;
+    let conv = Conv { geometry, inputs: input[2], weight, bias, limits: Limits::NONE, residual: false };
+    let id = importer.emit(node, conv, vec![x.tensor], [oh, ow, out])?;
     importer.define(node, 0, nchw(id, [oh, ow, out], x.steps))
-}
-
-/// The shape of an operand that must be an NCHW map.
-pub fn map(node: &Node, x: &View) -> Result<Shape, Error> {
-    if x.is(&[None, Some(Axis::Channel), Some(Axis::Height), Some(Axis::Width)]) {
-        Ok(x.shape)
-    } else {
-        Err(node.unsupported("input", format!("{:?}", x.lengths()), "[1, channels, height, width], channels first"))
-    }
-}
-
-/// The NCHW view of a map.
-pub fn nchw(id: usize, shape: Shape, steps: usize) -> View {
-    View::new(id, shape, steps, &[None, Some(Axis::Channel), Some(Axis::Height), Some(Axis::Width)])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// All small windows along one side, against looking at every tap.
-    #[test]
-    fn windows_outside_the_map_are_known_without_looking_at_taps() {
-        let (mut left, mut missed) = (0, 0);
-        for code in 0..6 * 5 * 4 * 7 * 7_usize {
-            let (size, kernel, stride) = (1 + code % 6, 1 + code / 6 % 5, 1 + code / 30 % 4);
-            let (pad, end) = (code / 120 % 7, code / 840 % 7);
-            let Some(room) = (size + pad + end).checked_sub(kernel) else { continue };
-            let out = room / stride + 1;
-            let geometry = Geometry { kernel: [1, kernel], stride: [1, stride], dilation: [1, 1], pad: [0, pad] };
-            let taps: Vec<_> = geometry.taps([1, size, 1], [1, out, 1]).collect();
-            let leaves = taps.contains(&None);
-            let misses = taps.chunks(kernel).any(|window| window.iter().all(Option::is_none));
-            assert_eq!(geometry.leaves([1, size, 1], [1, out]), leaves, "{geometry} over {size}");
-            assert_eq!(geometry.misses([1, size, 1], [1, out]), misses, "{geometry} over {size}");
-            let turned = Geometry { kernel: [kernel, 1], stride: [stride, 1], pad: [pad, 0], ..geometry };
-            assert_eq!(turned.leaves([size, 1, 1], [out, 1]), leaves, "{turned} over {size}");
-            assert_eq!(turned.misses([size, 1, 1], [out, 1]), misses, "{turned} over {size}");
-            (left, missed) = (left + usize::from(leaves), missed + usize::from(misses));
-        }
-        assert!(left > missed && missed > 0, "{left} {missed}");
-    }
 }

@@ -8,45 +8,59 @@
 //!
 //! <https://onnx.ai/onnx/operators/onnx__GRU.html>
 
+use escarp_runtime::{
+    Dtype,
+    ops::{GruStep, Step},
+    quant::SHIFT_MIN_WIDE,
+};
+
 use crate::{
+    blocks::Block,
     constant::Constant,
+    epilogue::Epilogue,
     error::Error,
-    import::Importer,
+    graph::{Cost, Map, Op, ScaleRule},
+    importer::{Hint, Import, Importer},
     onnx::Node,
-    ops::Op,
+    qgraph::{InPlace, Placed, QOp, State},
+    rows::{FloatRows, Rows},
+    scale::{Q12, Scale},
+    shape::Shape,
+    site::Site,
     view::{Axis, View},
 };
 
+/// What is read here.
+pub const ONNX: &[(&str, Import)] = &[("GRU", Import::new(import).hint(hint))];
+
+/// The int8 copy of the state, which is the output: h in [-1, 1) in steps of 1/128.
+const COPY: Scale = Scale { scale: 1.0 / 128.0, zero_point: 0 };
+
+/// The state itself: Q0.15.
+const STATE: Scale = Scale { scale: 1.0 / 32768.0, zero_point: 0 };
+
 /// A GRU with its weights.
-#[derive(Clone, Debug)]
-pub struct Gru {
+#[derive(Debug)]
+struct Gru {
     /// Features of the input.
-    pub inputs: usize,
+    inputs: usize,
     /// Features of the state.
-    pub hidden: usize,
+    hidden: usize,
     /// `linear_before_reset`: the reset gate acts on `U h + b`, not on `h`.
-    pub reset_after: bool,
+    reset_after: bool,
     /// W: `[3 * hidden][inputs]`
-    pub input_weight: Vec<f32>,
+    input_weight: Vec<f32>,
     /// U: `[3 * hidden][hidden]`
-    pub state_weight: Vec<f32>,
+    state_weight: Vec<f32>,
     /// `[3 * hidden]`
-    pub input_bias: Vec<f32>,
+    input_bias: Vec<f32>,
     /// `[3 * hidden]`
-    pub state_bias: Vec<f32>,
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
+    state_bias: Vec<f32>,
 }
 
 impl Gru {
     /// f32, one step: `state` becomes the new state.
-    pub fn eval(&self, x: &[f32], state: &mut [f32]) {
+    fn step(&self, x: &[f32], state: &mut [f32]) {
         let h = self.hidden;
         let wx = |row: usize| dot(&self.input_weight[row * self.inputs..][..self.inputs], x) + self.input_bias[row];
         let u = |row: usize, state: &[f32]| dot(&self.state_weight[row * h..][..h], state) + self.state_bias[row];
@@ -64,8 +78,132 @@ impl Gru {
     }
 }
 
+impl Op for Gru {
+    fn detail(&self) -> String {
+        format!("hidden {} reset_after {}", self.hidden, self.reset_after)
+    }
+
+    fn weights(&self) -> Vec<(&'static str, &[f32])> {
+        vec![("W", &self.input_weight), ("U", &self.state_weight)]
+    }
+
+    fn cost(&self, _: Shape) -> Cost {
+        let eights = |n: usize| n.next_multiple_of(8);
+        let weights = self.input_weight.len() + self.state_weight.len();
+        Cost {
+            parameters: weights + self.input_bias.len() + self.state_bias.len(),
+            macs: (3 * self.hidden * (self.inputs + self.hidden)) as u64,
+            packed: (3 * eights(self.hidden)).saturating_mul(eights(self.inputs) + eights(self.hidden)),
+            gathered: 0,
+        }
+    }
+
+    fn state_len(&self) -> usize {
+        self.hidden
+    }
+
+    fn eval(&self, inputs: &[Map], state: &mut [f32], out: &mut [f32], _: Shape) {
+        self.step(inputs[0].values, state);
+        out.copy_from_slice(state);
+    }
+
+    fn scale_rule(&self) -> ScaleRule {
+        ScaleRule::Fixed(COPY)
+    }
+
+    fn least_unit(&self, _: &[Scale]) -> f64 {
+        0.0
+    }
+
+    fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
+        let rows = |weight, bias, input| FloatRows { weight, bias, input }.quantize(site, 1.0 / Q12, SHIFT_MIN_WIDE);
+        Ok(Box::new(QGru {
+            inputs: self.inputs,
+            hidden: self.hidden,
+            reset_after: self.reset_after,
+            input: rows(&self.input_weight, &self.input_bias, site.inputs[0])?,
+            state: rows(&self.state_weight, &self.state_bias, COPY)?,
+        }))
+    }
+
+    fn alone(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    fn follows(&self) -> Option<Epilogue<'_>> {
+        None
+    }
+
+    fn absorb(&mut self, _: &Epilogue) -> bool {
+        false
+    }
+}
+
+/// A step of a GRU in integers.
+#[derive(Debug)]
+struct QGru {
+    inputs: usize,
+    hidden: usize,
+    reset_after: bool,
+    /// W x + b to Q3.12: rows z, r, h.
+    input: Rows,
+    /// U h + b to Q3.12: rows z, r, h.
+    state: Rows,
+}
+
+impl QOp for QGru {
+    fn detail(&self) -> String {
+        format!("hidden {} reset_after {}", self.hidden, self.reset_after)
+    }
+
+    fn rows(&self) -> Vec<(&'static str, &Rows)> {
+        vec![("weight", &self.input), ("recurrent", &self.state)]
+    }
+
+    fn in_place(&self) -> InPlace {
+        InPlace::No
+    }
+
+    fn states(&self) -> Vec<State> {
+        vec![State { what: "state", shape: [1, 1, self.hidden], scale: STATE, dtype: Dtype::I16 }]
+    }
+
+    /// The rows of three gates, each gate padded to whole blocks.
+    fn constants(&self) -> Vec<Block> {
+        let gate = |g: usize| {
+            let padded = self.hidden.next_multiple_of(8);
+            (0..padded).map(move |i| (i < self.hidden).then_some(g * self.hidden + i))
+        };
+        let order: Vec<Option<usize>> = (0..3).flat_map(gate).collect();
+        [self.input.blocks(&order, 1, self.inputs), self.state.blocks(&order, 1, self.hidden)].concat()
+    }
+
+    fn record(&self, placed: &Placed) -> Result<Step, Error> {
+        let [input_weights, input_params, state_weights, state_params] = placed.constants()?;
+        let [state] = placed.states()?;
+        let [hidden, _] = placed.pair("state", [self.hidden; 2])?;
+        let step = GruStep {
+            input: placed.input(0)?.id,
+            output: placed.output.id,
+            state,
+            hidden,
+            reset_after: self.reset_after,
+            input_weights,
+            input_params,
+            state_weights,
+            state_params,
+        };
+        Ok(step.into())
+    }
+}
+
+/// A sequence; with layout 0 its time comes first.
+fn hint(node: &Node) -> Hint {
+    Hint::Sequence { time_first: node.int("layout").ok().flatten().unwrap_or(0) == 0 }
+}
+
 /// Reads a GRU over `[time, 1, features]`, or `[1, time, features]` with layout 1.
-pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&["activations", "clip", "direction", "hidden_size", "layout", "linear_before_reset"])?;
     let direction = node.text("direction")?.unwrap_or_else(|| "forward".into());
     if direction != "forward" {
@@ -118,9 +256,17 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         state_bias: bias[rows..].to_vec(),
     };
     let shape = [1, 1, hidden];
-    let id = importer.emit(node, Op::Gru(gru), vec![x.tensor], shape)?;
+    let id = importer.emit(node, gru, vec![x.tensor], shape)?;
     // Y is [time, direction, batch, hidden] or [batch, time, direction, hidden]; Y_h drops the time.
     let y = if batch_first { [none, time, none, channel] } else { [time, none, none, channel] };
     importer.define(node, 0, View::new(id, shape, x.steps, &y))?;
     importer.define(node, 1, View::new(id, shape, x.steps, &[none, none, channel]))
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
 }

@@ -1,18 +1,19 @@
 //! Gemm and MatMul with constant weights: convolutions whose window is the pixel, or the whole map.
 
+use super::{conv::Conv, window::Geometry};
 use crate::{
+    epilogue::Limits,
     error::Error,
-    import::Importer,
+    importer::{Import, Importer},
     onnx::Node,
-    ops::{
-        Op,
-        conv::{Conv, Geometry},
-    },
     view::{Axis, View},
 };
 
+/// What is read here.
+pub const ONNX: &[(&str, Import)] = &[("Gemm", Import::new(import_gemm)), ("MatMul", Import::new(import_matmul))];
+
 /// Gemm: `y = alpha * x * B' + beta * c`.
-pub fn import_gemm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+fn import_gemm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&["alpha", "beta", "transA", "transB"])?;
     if node.int("transA")?.unwrap_or(0) != 0 {
         return Err(node.unsupported("transA", 1, "0"));
@@ -28,7 +29,7 @@ pub fn import_gemm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 }
 
 /// MatMul of a tensor and constant weights `[in, out]`.
-pub fn import_matmul(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+fn import_matmul(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[])?;
     let x = importer.view(node, 0)?;
     import(importer, node, &x, false, [1.0, 1.0])
@@ -67,20 +68,14 @@ fn import(
             ours[o * ins + place] = alpha * if transposed { weight[[o, i]] } else { weight[[i, o]] };
         }
     }
-    let mut bias = importer.bias(node, 2, outs)?;
+    // Gemm broadcasts its third input; MatMul has none.
+    let one = node.operator() == "Gemm" && node.input(2).is_some() && importer.weights(node, 2)?.len() == 1;
+    let mut bias = if one { vec![importer.vector(node, 2, 1)?[0]; outs] } else { importer.bias(node, 2, outs)? };
     bias.iter_mut().for_each(|b| *b *= beta);
     let geometry = Geometry { kernel, ..Geometry::whole([1, 1, 1]) };
     let shape = if pixelwise { [x.shape[0], x.shape[1], outs] } else { [1, 1, outs] };
-    let conv = Conv {
-        geometry,
-        inputs: x.shape[2],
-        weight: ours,
-        bias,
-        min: f32::NEG_INFINITY,
-        max: f32::INFINITY,
-        residual: false,
-    };
-    let id = importer.emit(node, Op::Conv(conv), vec![x.tensor], shape)?;
+    let conv = Conv { geometry, inputs: x.shape[2], weight: ours, bias, limits: Limits::NONE, residual: false };
+    let id = importer.emit(node, conv, vec![x.tensor], shape)?;
     let mut view = View { tensor: id, shape, ..x.clone() };
     let channels = view.along(&[Axis::Channel]);
     *view.dims.last_mut().expect("it has a last dimension, checked above") = channels;

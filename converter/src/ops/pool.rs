@@ -1,42 +1,75 @@
 //! MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, and ReduceMean over height and width.
 
+use escarp_runtime::{
+    ops::{PoolStep, Step},
+    quant::SHIFT_MIN_WIDE,
+};
+
+use super::window::{Geometry, map, nchw};
 use crate::{
-    constant,
+    axes,
+    blocks::Block,
+    epilogue::{Epilogue, Limits},
     error::Error,
-    graph::Shape,
-    import::Importer,
+    graph::{Cost, Map, Op, ScaleRule},
+    importer::{Import, Importer},
     onnx::Node,
-    ops::{
-        Op,
-        conv::{self, Geometry},
-    },
+    qgraph::{InPlace, Placed, QOp, State},
+    rows::{Rows, beyond},
+    scale::{Scale, multiplier},
+    shape::{Shape, TensorId},
+    site::Site,
     view::{Axis, View},
 };
+
+/// What is read here.
+pub const ONNX: &[(&str, Import)] = &[
+    ("MaxPool", Import::new(import)),
+    ("AveragePool", Import::new(import)),
+    ("GlobalAveragePool", Import::new(import)),
+    ("GlobalMaxPool", Import::new(import)),
+    ("ReduceMean", Import::new(import_reduce_mean).remark("over height and width")),
+];
 
 /// Most values in an average: as many differences of at most 255 fit the runtime's i32.
 const MOST_AVERAGED: usize = i32::MAX as usize / 255;
 
 /// Windows' maximum or mean, for each channel.
-#[derive(Clone, Copy, Debug)]
-pub struct Pool {
+#[derive(Debug)]
+struct Pool {
     /// Windows; dilation is 1.
-    pub geometry: Geometry,
+    geometry: Geometry,
     /// Mean, not maximum. Its windows lie inside the map.
-    pub average: bool,
-    /// Lower limit.
-    pub min: f32,
-    /// Upper limit.
-    pub max: f32,
+    average: bool,
+    limits: Limits,
 }
 
 impl Pool {
     /// Taps of a window.
-    pub fn count(&self) -> usize {
+    fn count(&self) -> usize {
         self.geometry.kernel[0] * self.geometry.kernel[1]
     }
+}
 
-    /// f32.
-    pub fn eval(&self, x: &[f32], shape: Shape, out: &mut [f32], out_shape: Shape) {
+impl Op for Pool {
+    fn detail(&self) -> String {
+        self.geometry.to_string()
+    }
+
+    fn weights(&self) -> Vec<(&'static str, &[f32])> {
+        vec![]
+    }
+
+    fn cost(&self, _: Shape) -> Cost {
+        Cost::NONE
+    }
+
+    fn state_len(&self) -> usize {
+        0
+    }
+
+    fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], out_shape: Shape) {
+        let Map { values: x, shape } = inputs[0];
         let (channels, count) = (shape[2], self.count());
         out.fill(if self.average { 0.0 } else { f32::NEG_INFINITY });
         for (i, tap) in self.geometry.taps(shape, out_shape).enumerate() {
@@ -46,14 +79,93 @@ impl Pool {
                 *y = if self.average { *y + x / count as f32 } else { y.max(x) };
             }
         }
-        out.iter_mut().for_each(|y| *y = y.clamp(self.min, self.max));
+        out.iter_mut().for_each(|y| *y = self.limits.clamp(*y));
+    }
+
+    /// A maximum is one of its inputs and keeps their scale.
+    fn scale_rule(&self) -> ScaleRule {
+        if self.average { ScaleRule::OfValues } else { ScaleRule::OfInput }
+    }
+
+    fn least_unit(&self, _: &[Scale]) -> f64 {
+        0.0
+    }
+
+    fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
+        let step = f64::from(site.inputs[0].scale) / self.count() as f64;
+        let factor = || multiplier(step / f64::from(site.output.scale), SHIFT_MIN_WIDE).ok_or_else(|| beyond(site, 0));
+        let average = self.average.then(factor).transpose()?;
+        Ok(Box::new(QPool { geometry: self.geometry, average, limits: site.output.limits(self.limits) }))
+    }
+
+    fn alone(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    fn follows(&self) -> Option<Epilogue<'_>> {
+        None
+    }
+
+    fn absorb(&mut self, next: &Epilogue) -> bool {
+        let Epilogue::Limits(limits) = next else { return false };
+        self.limits = self.limits.then(*limits);
+        true
+    }
+}
+
+/// A pool in integers.
+#[derive(Debug)]
+struct QPool {
+    geometry: Geometry,
+    /// Mean: multiplier and shift, 1/count in them. `None`: maximum.
+    average: Option<(i32, u8)>,
+    limits: (i8, i8),
+}
+
+impl QOp for QPool {
+    fn detail(&self) -> String {
+        format!("{} {:?} clamp {}..{}", self.geometry, self.average, self.limits.0, self.limits.1)
+    }
+
+    fn rows(&self) -> Vec<(&'static str, &Rows)> {
+        vec![]
+    }
+
+    fn in_place(&self) -> InPlace {
+        InPlace::No
+    }
+
+    fn states(&self) -> Vec<State> {
+        vec![]
+    }
+
+    fn constants(&self) -> Vec<Block> {
+        vec![]
+    }
+
+    fn record(&self, placed: &Placed) -> Result<Step, Error> {
+        let (g, x, (min, max)) = (self.geometry, placed.input(0)?, self.limits);
+        let [h, w, _] = x.shape;
+        // What a larger window has beyond the map is outside it wherever the window stands: no maximum sees it.
+        let kernel = [g.kernel[0].min(h + g.pad[0]), g.kernel[1].min(w + g.pad[1])];
+        let step = PoolStep {
+            input: x.id,
+            output: placed.output.id,
+            kernel: placed.pair("window", kernel)?,
+            stride: placed.pair("stride", g.stride)?,
+            pad: placed.pair("padding", g.pad)?,
+            average: self.average,
+            min,
+            max,
+        };
+        Ok(step.into())
     }
 }
 
 /// Reads a pool over an NCHW map.
-pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let x = importer.view(node, 0)?;
-    let input = conv::map(node, &x)?;
+    let input = map(node, &x)?;
     let average = node.operator().contains("Average");
     let (geometry, [oh, ow]) = if node.operator().starts_with("Global") {
         node.only(&[])?;
@@ -94,15 +206,15 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     }
     // The mean of one value is that value.
     let average = average && geometry.kernel != [1, 1];
-    emit(importer, node, &x, Pool { geometry, average, min: f32::NEG_INFINITY, max: f32::INFINITY }, [oh, ow])
-        .and_then(|id| importer.define(node, 0, conv::nchw(id, [oh, ow, input[2]], x.steps)))
+    emit(importer, node, &x, Pool { geometry, average, limits: Limits::NONE }, [oh, ow])
+        .and_then(|id| importer.define(node, 0, nchw(id, [oh, ow, input[2]], x.steps)))
 }
 
 /// ReduceMean over exactly height and width.
-pub fn import_reduce_mean(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+fn import_reduce_mean(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
     let x = importer.view(node, 0)?;
-    let axes = constant::axes(node, importer.constant(node, 1)?, x.dims.len())?.unwrap_or_default();
+    let axes = axes::axes(node, importer.constant(node, 1)?, x.dims.len())?.unwrap_or_default();
     let over: Vec<Axis> = axes.iter().flat_map(|&a| x.dims[a].axes.iter().copied()).collect();
     let wanted: Vec<Axis> = [Axis::Height, Axis::Width].into_iter().filter(|&a| x.length(a) > 1).collect();
     if axes.is_empty() || over.len() != wanted.len() || !wanted.iter().all(|a| over.contains(a)) {
@@ -110,7 +222,7 @@ pub fn import_reduce_mean(importer: &mut Importer, node: &Node) -> Result<(), Er
     }
     let geometry = Geometry::whole(x.shape);
     let average = geometry.kernel != [1, 1];
-    let id = emit(importer, node, &x, Pool { geometry, average, min: f32::NEG_INFINITY, max: f32::INFINITY }, [1, 1])?;
+    let id = emit(importer, node, &x, Pool { geometry, average, limits: Limits::NONE }, [1, 1])?;
     let keep = node.int("keepdims")?.unwrap_or(1) != 0;
     let mut view = View { tensor: id, shape: [1, 1, x.shape[2]], ..x.clone() };
     for &axis in axes.iter().rev() {
@@ -123,10 +235,10 @@ pub fn import_reduce_mean(importer: &mut Importer, node: &Node) -> Result<(), Er
     importer.define(node, 0, view)
 }
 
-fn emit(importer: &mut Importer, node: &Node, x: &View, pool: Pool, [oh, ow]: [usize; 2]) -> Result<usize, Error> {
+fn emit(importer: &mut Importer, node: &Node, x: &View, pool: Pool, [oh, ow]: [usize; 2]) -> Result<TensorId, Error> {
     if pool.average && pool.count() > MOST_AVERAGED {
         let [h, w] = pool.geometry.kernel;
         return Err(node.wrong(format!("an average over {h}x{w} values; allowed: {MOST_AVERAGED}")));
     }
-    importer.emit(node, Op::Pool(pool), vec![x.tensor], [oh, ow, x.shape[2]])
+    importer.emit(node, pool, vec![x.tensor], [oh, ow, x.shape[2]])
 }

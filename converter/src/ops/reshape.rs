@@ -1,15 +1,42 @@
 //! Operators that move no data of ours: they only change how ONNX sees a tensor.
 
 use crate::{
-    constant,
+    axes,
+    constant::Constant,
     error::Error,
-    import::Importer,
+    importer::{Hint, Import, Importer},
     onnx::Node,
     view::{Axis, Dim, View},
 };
 
+/// What is read here.
+pub const ONNX: &[(&str, Import)] = &[
+    ("Transpose", Import::new(import).hint(transposed)),
+    ("Reshape", Import::new(import).hint(|_| Hint::ChannelsLastIfOne)),
+    ("Flatten", Import::new(import)),
+    ("Squeeze", Import::new(import)),
+    ("Unsqueeze", Import::new(import)),
+    ("Gather", Import::new(import_gather).remark("last step")),
+    ("Identity", Import::new(import)),
+    ("Dropout", Import::new(import)),
+    ("Shape", Import::new(import_shape).hint(|_| Hint::NoReader)),
+];
+
+/// Keras models begin with a Transpose to channels first, or with one channel a Reshape, which does the same.
+fn transposed(node: &Node) -> Hint {
+    let channels_first = node.ints("perm").is_ok_and(|perm| perm == Some(&[0, 3, 1, 2]));
+    if channels_first { Hint::ChannelsLast } else { Hint::Nothing }
+}
+
+/// The shape of anything is a constant once the batch is one and the sequence has a length.
+fn import_shape(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&[])?;
+    let lengths = importer.lengths(node, 0)?;
+    importer.define_constant(node, 0, Constant::from_shape(&lengths))
+}
+
 /// Transpose, Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout.
-pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let x = importer.view(node, 0)?;
     let lengths = x.lengths();
     let one = Dim { length: 1, axes: vec![] };
@@ -17,16 +44,16 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     match node.operator() {
         "Transpose" => {
             node.only(&["perm"])?;
-            view.dims = constant::permutation(node, lengths.len())?.iter().map(|&p| x.dims[p].clone()).collect();
+            view.dims = axes::permutation(node, lengths.len())?.iter().map(|&p| x.dims[p].clone()).collect();
         }
         "Reshape" => {
             node.only(&["allowzero", "shape"])?;
             let target = match (importer.constant(node, 1)?, node.ints("shape")?) {
-                (Some(c), _) => constant::list(node, "shape", c)?,
+                (Some(c), _) => axes::list(node, "shape", c)?,
                 (None, Some(ints)) => ints.to_vec(),
                 (None, None) => return Err(node.unsupported("shape", "(not constant)", "a constant")),
             };
-            view = cut(node, &x, &constant::reshape_target(node, &lengths, &target)?)?;
+            view = cut(node, &x, &axes::reshape_target(node, &lengths, &target)?)?;
         }
         "Flatten" => {
             node.only(&["axis"])?;
@@ -35,14 +62,14 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
             let at = if usize::try_from(given) == Ok(lengths.len()) {
                 lengths.len()
             } else {
-                constant::axis(node, "axis", given, lengths.len())?
+                axes::axis(node, "axis", given, lengths.len())?
             };
             view = cut(node, &x, &[lengths[..at].iter().product(), lengths[at..].iter().product()])?;
         }
         "Squeeze" => {
             node.only(&["axes"])?;
             let ones = || (0..lengths.len()).filter(|&i| lengths[i] == 1).collect();
-            let axes = constant::axes(node, importer.constant(node, 1)?, lengths.len())?.unwrap_or_else(ones);
+            let axes = axes::axes(node, importer.constant(node, 1)?, lengths.len())?.unwrap_or_else(ones);
             for &axis in axes.iter().rev() {
                 if view.dims.remove(axis) != one {
                     return Err(node.wrong(format!("axis {axis} of {lengths:?} is not 1")));
@@ -52,7 +79,7 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         "Unsqueeze" => {
             node.only(&["axes"])?;
             // Ascending and each once: the place is there when its turn comes.
-            for axis in constant::new_axes(node, importer.constant(node, 1)?, lengths.len())? {
+            for axis in axes::new_axes(node, importer.constant(node, 1)?, lengths.len())? {
                 view.dims.insert(axis, one.clone());
             }
         }
@@ -71,17 +98,17 @@ fn cut(node: &Node, x: &View, lengths: &[usize]) -> Result<View, Error> {
 }
 
 /// Gather of the last time step: the state after the whole sequence is what a streaming step leaves behind.
-pub fn import_gather(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+fn import_gather(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&["axis"])?;
     let x = importer.view(node, 0)?;
-    let along = constant::axis(node, "axis", node.int("axis")?.unwrap_or(0), x.dims.len())?;
+    let along = axes::axis(node, "axis", node.int("axis")?.unwrap_or(0), x.dims.len())?;
     let Some(index) = importer.constant(node, 1)?.filter(|c| c.shape().iter().all(|&d| d == 1)) else {
         return Err(node.unsupported("indices", "(not one constant)", "the last time step"));
     };
     let rank = index.shape().len();
-    constant::fits_rank(node, x.dims.len() - 1 + rank)?;
-    let index = constant::list(node, "indices", index)?[0];
-    let place = constant::axis(node, "indices", index, x.dims[along].length)?;
+    axes::fits_rank(node, x.dims.len() - 1 + rank)?;
+    let index = axes::list(node, "indices", index)?[0];
+    let place = axes::axis(node, "indices", index, x.dims[along].length)?;
     let of_time = x.dims[along].axes == [Axis::Time];
     if !(of_time && place + 1 == x.steps || x.dims[along].axes.is_empty()) {
         let what = format!("{index} along dimension {along} of {:?}", x.lengths());

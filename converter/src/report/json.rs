@@ -44,7 +44,7 @@ pub(super) fn render(report: &Report) -> String {
             "rest": parts.rest,
         },
         "arena_bytes": c.plan.arena_len,
-        "scratch_bytes": c.plan.scratch_len,
+        "scratch_bytes": c.plan.totals.scratch,
         "state_bytes": c.plan.state_len,
         "activation_lower_bound_bytes": c.plan.lower_bound,
         "macs": c.plan.graph.macs,

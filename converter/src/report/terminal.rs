@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use escarp_media::visible;
 
-use super::{Report, decibels, percent, short, thousands};
+use super::{Report, decibels, right, short};
+use crate::page::thousands;
 
 /// Layers shown.
 const WORST: usize = 5;
@@ -29,9 +30,9 @@ pub(super) fn render(report: &Report) -> String {
                 "{} bytes: states {}, activations {} (lower bound {}), scratch {}",
                 thousands(plan.arena_len),
                 thousands(plan.state_len),
-                thousands(plan.arena_len - plan.state_len - plan.scratch_len),
+                thousands(plan.arena_len - plan.state_len - plan.totals.scratch),
                 thousands(plan.lower_bound),
-                thousands(plan.scratch_len)
+                thousands(plan.totals.scratch)
             ),
         ),
         (
@@ -46,13 +47,13 @@ pub(super) fn render(report: &Report) -> String {
         ("calibrated on", format!("{} samples, spread evenly over classes and files", c.picks.len())),
     ];
     if s.labelled > 0 {
-        let right = |n: usize| format!("{n} of {} right, {}", s.labelled, percent(n, s.labelled));
-        rows.push(("float accuracy", right(s.float_correct)));
-        rows.push(("int8 accuracy", right(s.int8_correct)));
+        let counted = |n: usize| format!("{n} of {} right, {}", s.labelled, right(n, s.labelled));
+        rows.push(("float accuracy", counted(s.float_correct)));
+        rows.push(("int8 accuracy", counted(s.int8_correct)));
     } else {
         rows.push(("accuracy", "unknown: the samples have no labels".into()));
     }
-    rows.push(("same top-1", format!("{} of {}, {}", s.agree, s.total, percent(s.agree, s.total))));
+    rows.push(("same top-1", format!("{} of {}, {}", s.agree, s.total, right(s.agree, s.total))));
     rows.push(("measured on", format!("{} {}", s.total, report.basis())));
     rows.push(("measured with", format!("{} kernels", report.isa.name())));
     let mut out = String::new();

@@ -22,7 +22,7 @@ pub fn check(
     let unreadable = || Error::Rule(format!("{}: escarp-run info says nothing", model.display()));
     let info = job::answer(host, &["info", "--json", &model.to_string_lossy()]).ok_or_else(unreadable)?;
     let info: Value = serde_json::from_str(&info).map_err(|_| unreadable())?;
-    let shape = info["input"]["shape"].as_array().ok_or_else(unreadable)?;
+    let shape = info["inputs"][0]["shape"].as_array().ok_or_else(unreadable)?;
     let elements = shape.iter().chain([&info["sequence"]]).filter_map(Value::as_u64).product::<u64>();
     // Every residue of 256 appears; 37 is coprime to it.
     let input: Vec<u8> = (0..elements).map(|i| (i * 37) as u8).collect();

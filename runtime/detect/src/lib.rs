@@ -5,15 +5,37 @@
 #![expect(unsafe_code, reason = "Cpu::assume, each time right after the question")]
 #![warn(missing_docs)]
 
-use escarp_runtime::{Cpu, Isa};
+use escarp_runtime::{Core, Cpu, Isa};
 
-/// Every instruction set that kernels exist for.
+/// Every instruction set that kernels exist for, lower ones first.
 const ISAS: [Isa; 3] = [Isa::Portable, Isa::Neon, Isa::Avx2];
+/// Every kind of core.
+const CORES: [Core; 2] = [Core::Generic, Core::A53];
+/// Arm's part number of Cortex-A53 in /proc/cpuinfo.
+const A53: &str = "0xd03";
 
 /// The best this CPU has. The answer comes from the kernel (HWCAP) on aarch64: reading ID registers faults on the Linux 4.4
 /// and 4.9 of the boards.
 pub fn detect() -> Cpu {
-    ISAS.into_iter().rev().find_map(cpu).unwrap_or(Cpu::PORTABLE)
+    ISAS.into_iter().rev().find_map(cpu).unwrap_or(Cpu::PORTABLE).tuned_for(core())
+}
+
+/// Everything this CPU has, portable first: each instruction set, ordered for each kind of core. For tests and benchmarks.
+pub fn all() -> Vec<Cpu> {
+    let isas = ISAS.into_iter().filter_map(cpu);
+    isas.flat_map(|cpu| CORES.map(|core| cpu.tuned_for(core))).collect()
+}
+
+/// The kind of core that runs this: [`Core::A53`] where the machine has no other, as a thread may move between cores.
+fn core() -> Core {
+    core_of(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
+}
+
+fn core_of(cpuinfo: &str) -> Core {
+    let mut parts = cpuinfo.lines().filter_map(|line| line.strip_prefix("CPU part")?.split_once(':'));
+    let first = parts.next().map(|(_, part)| part.trim());
+    let all = first == Some(A53) && parts.all(|(_, part)| part.trim() == A53);
+    if all { Core::A53 } else { Core::Generic }
 }
 
 /// The proof that this CPU has `isa`, if it has.
@@ -62,7 +84,7 @@ pub fn named(name: &str) -> Result<Cpu, Error> {
     let names = |isas: &mut dyn Iterator<Item = Isa>| isas.map(Isa::name).collect::<Vec<_>>().join(", ");
     let isa = ISAS.into_iter().find(|isa| isa.name() == name);
     let isa = isa.ok_or_else(|| Error::Unknown { given: name.into(), allowed: names(&mut ISAS.into_iter()) })?;
-    cpu(isa).ok_or_else(|| Error::Lacking {
+    cpu(isa).map(|cpu| cpu.tuned_for(core())).ok_or_else(|| Error::Lacking {
         asked: isa.name(),
         arch: std::env::consts::ARCH,
         has: names(&mut ISAS.into_iter().filter(|i| cpu(*i).is_some())),
@@ -76,10 +98,27 @@ mod tests {
     #[test]
     fn the_best_is_one_that_can_be_named() {
         assert_eq!(named(detect().isa().name()).unwrap(), detect());
-        assert_eq!(named("portable").unwrap(), Cpu::PORTABLE);
+        assert_eq!(named("portable").unwrap().isa(), Isa::Portable);
+        assert_eq!(all().first(), Some(&Cpu::PORTABLE));
+        assert!(all().contains(&detect()));
         if cfg!(target_arch = "aarch64") {
             assert_eq!(detect().isa(), Isa::Neon, "every aarch64 Linux has Advanced SIMD");
         }
+    }
+
+    /// As Linux prints it; rk3399 has both kinds of core.
+    #[test]
+    fn a_machine_of_one_kind_of_core_is_that_core() {
+        let cpuinfo = |parts: &[&str]| {
+            parts
+                .iter()
+                .map(|part| format!("processor\t: 0\nCPU part\t: {part}\nCPU revision\t: 4\n\n"))
+                .collect::<String>()
+        };
+        assert_eq!(core_of(&cpuinfo(&["0xd03"; 4])), Core::A53);
+        assert_eq!(core_of(&cpuinfo(&["0xd03", "0xd03", "0xd08"])), Core::Generic);
+        assert_eq!(core_of(&cpuinfo(&["0xd07"; 4])), Core::Generic);
+        assert_eq!([core_of(""), core_of("model name : x86")], [Core::Generic; 2]);
     }
 
     #[test]

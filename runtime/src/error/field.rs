@@ -8,15 +8,20 @@ use core::fmt;
 #[expect(missing_docs, reason = "each is the name of a field in format.md; Display spells it")]
 pub enum Field {
     Tensors,
+    Ports,
     Steps,
     Constants,
+    Names,
     Metadata,
     Arena,
     Scratch,
+    WorkerScratch,
     State,
     Macs,
     Work,
     Sequence,
+    Inputs,
+    Outputs,
     Input,
     Output,
     Weights,
@@ -31,23 +36,30 @@ pub enum Field {
     Multiplier,
     Shift,
     Hidden,
+    Table,
+    Factor,
 }
 
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Field::Tensors => "tensors",
+            Field::Ports => "inputs and outputs",
             Field::Steps => "steps",
             Field::Constants => "constants",
+            Field::Names => "names",
             Field::Metadata => "metadata",
             Field::Arena => "arena",
             Field::Scratch => "scratch",
+            Field::WorkerScratch => "scratch of a further worker",
             Field::State => "state",
             Field::Macs => "multiply-accumulates",
             Field::Work => "work",
             Field::Sequence => "sequence",
-            Field::Input => "input tensor",
-            Field::Output => "output tensor",
+            Field::Inputs => "inputs",
+            Field::Outputs => "outputs",
+            Field::Input => "input",
+            Field::Output => "output",
             Field::Weights => "weights",
             Field::Parameters => "parameters",
             Field::StateWeights => "state weights",
@@ -60,6 +72,8 @@ impl fmt::Display for Field {
             Field::Multiplier => "multiplier",
             Field::Shift => "shift",
             Field::Hidden => "hidden size",
+            Field::Table => "table",
+            Field::Factor => "scale factor",
         })
     }
 }

@@ -8,20 +8,25 @@ use core::fmt;
 pub enum MetaError {
     /// It goes beyond the end of the section.
     Truncated,
-    /// Its tag was there before.
+    /// A tag below [`crate::meta::FOREIGN`] that means nothing here.
+    Tag {
+        /// The tag.
+        tag: u16,
+    },
+    /// It is about an input or output that does not exist.
+    Port {
+        /// The number.
+        port: u16,
+    },
+    /// Its tag was there before, for the same input or output.
     Twice {
         /// The tag.
         tag: u16,
     },
     /// Text that is not UTF-8.
     Utf8,
-    /// Content of the wrong length.
+    /// Content of the wrong length, or bytes behind it that are not zero.
     Length,
-    /// An unknown code.
-    Code {
-        /// The code found.
-        found: u8,
-    },
     /// A front end that cannot be; `frontend::FrontEnd::parse` says why.
     FrontEnd,
     /// There are labels, but not one for each output.
@@ -35,10 +40,11 @@ impl fmt::Display for MetaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             MetaError::Truncated => f.write_str("goes beyond the end of the metadata"),
+            MetaError::Tag { tag } => write!(f, "tag {tag} is unknown here: a newer runtime is needed"),
+            MetaError::Port { port } => write!(f, "is about input or output {port}, which does not exist"),
             MetaError::Twice { tag } => write!(f, "tag {tag} was there before"),
             MetaError::Utf8 => f.write_str("text is not UTF-8"),
-            MetaError::Length => f.write_str("content of the wrong length"),
-            MetaError::Code { found } => write!(f, "code {found} is unknown"),
+            MetaError::Length => f.write_str("content of the wrong length, or bytes behind it that are not zero"),
             MetaError::FrontEnd => f.write_str("not a front end that this runtime has"),
             MetaError::Labels { found } => write!(f, "{found} labels, not one for each output"),
         }

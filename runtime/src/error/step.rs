@@ -3,16 +3,21 @@
 use core::fmt;
 
 use super::Field;
-use crate::ops::TensorId;
+use crate::id::TensorId;
 
 /// Why a step record was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StepError {
-    /// An unknown operator, or one whose feature bit the header lacks.
+    /// An unknown operator.
     Kind {
         /// The code found.
-        found: u8,
+        found: u16,
+    },
+    /// A flag or a reserved byte that means nothing here.
+    Reserved {
+        /// Which byte of the record.
+        at: u8,
     },
     /// A tensor that does not exist.
     NoTensor {
@@ -116,7 +121,8 @@ pub enum StepError {
 impl fmt::Display for StepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            StepError::Kind { found } => write!(f, "operator {found} is unknown or not among the header's features"),
+            StepError::Kind { found } => write!(f, "operator {found} is unknown here: a newer runtime is needed"),
+            StepError::Reserved { at } => write!(f, "byte {at} of the record means nothing here"),
             StepError::NoTensor { id, count } => write!(f, "names tensor {id}, there are {count}"),
             StepError::Dtype { id } => write!(f, "tensor {id} has the wrong element type"),
             StepError::State { id } => write!(f, "tensor {id}: a state where an activation must be, or the reverse"),
@@ -134,7 +140,7 @@ impl fmt::Display for StepError {
             StepError::Unaligned { field, offset } => write!(f, "{field} at offset {offset} are not aligned"),
             StepError::Weight { at } => write!(f, "weight at {at} is -128, allowed: -127 to 127"),
             StepError::Unwritten { id } => {
-                write!(f, "reads tensor {id}, which no earlier step has left there, nor is it the input")
+                write!(f, "reads tensor {id}, which no earlier step has left there, nor is it an input")
             }
             StepError::Lifetimes { limit } => {
                 write!(f, "tensors live so long that all reads look back over more than {limit} steps")

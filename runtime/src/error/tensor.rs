@@ -11,6 +11,16 @@ pub enum TensorError {
         /// The code found.
         found: u8,
     },
+    /// A flag or a reserved byte that means nothing here.
+    Reserved {
+        /// Which byte of the record.
+        at: u8,
+    },
+    /// A zero point where only int8 has one.
+    ZeroPoint {
+        /// What was found.
+        found: i8,
+    },
     /// A dimension is zero.
     Empty,
     /// The scale is not a positive finite number.
@@ -46,7 +56,9 @@ pub enum TensorError {
 impl fmt::Display for TensorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            TensorError::Dtype { found } => write!(f, "element type {found}, allowed: 0 (int8), 1 (int16)"),
+            TensorError::Dtype { found } => write!(f, "element type {found}, allowed: 0 (int8), 1 (int16), 2 (int32)"),
+            TensorError::Reserved { at } => write!(f, "byte {at} of the record means nothing here"),
+            TensorError::ZeroPoint { found } => write!(f, "zero point {found}; only int8 may have another than 0"),
             TensorError::Empty => f.write_str("a dimension is zero"),
             TensorError::Scale => f.write_str("the scale is not a positive finite number"),
             TensorError::Unaligned { offset } => write!(f, "offset {offset} is not a multiple of 16"),

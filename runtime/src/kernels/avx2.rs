@@ -4,9 +4,15 @@
 //! saturates its int16 sums, hence never appears here. One 16-byte load of a weight line `[8 ch][8 k]` holds two channels,
 //! which meet the pixel's 8 bytes stored twice; four accumulators of two channels x four lanes make a block of eight.
 
+pub(super) mod add;
+pub(super) mod conv;
+pub(super) mod gemv;
+pub(super) mod lookup;
+pub(super) mod mul;
+
 use core::arch::x86_64::*;
 
-use super::{Add, Conv, Epilogue, PARAM_BLOCK, Residual, WEIGHT_STEP, portable};
+use super::WEIGHT_STEP;
 
 /// Partial sums of 8 channels: entry `i` holds channels 2i and 2i + 1, four lanes each.
 type Lanes = [__m256i; 4];
@@ -50,25 +56,22 @@ fn sums(lanes: &Lanes) -> __m256i {
     _mm256_permutevar8x32_epi32(sums, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
 }
 
-/// One channel block's parameters in registers.
-struct Params {
-    bias: __m256i,
-    multiplier: __m256i,
-    /// Shifts of channels 0, 2, 4, 6 and of 1, 3, 5, 7, as 64-bit counts.
-    shift: [__m256i; 2],
-}
-
+/// Eight bytes as int32.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn params(block: &[u8; PARAM_BLOCK]) -> Params {
-    let p = block.as_ptr();
-    // SAFETY: loads of 32, 32 and 8 bytes at 0, 32 and 64 end at byte 72, the block's length; none needs alignment.
-    let (bias, multiplier, shift) = unsafe {
-        (_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(32).cast()), _mm_loadl_epi64(p.add(64).cast()))
-    };
-    let shift = _mm256_cvtepu8_epi32(shift);
-    let even = _mm256_and_si256(shift, _mm256_set1_epi64x(0xffff_ffff));
-    Params { bias, multiplier, shift: [even, _mm256_srli_epi64::<32>(shift)] }
+fn load_words(x: &[i8; 8]) -> __m256i {
+    _mm256_cvtepi8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(x.map(i8::cast_unsigned))))
+}
+
+/// Zero point, clamp, store. Saturating at int16 first is harmless: +-32767 and a zero point still lie beyond every int8
+/// limit.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(y: __m256i, zero_point: i8, min: i8, max: i8, out: &mut [i8; 8]) {
+    let y = _mm_packs_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256::<1>(y));
+    let y = _mm_adds_epi16(y, _mm_set1_epi16(zero_point.into()));
+    let y = _mm_min_epi16(_mm_max_epi16(y, _mm_set1_epi16(min.into())), _mm_set1_epi16(max.into()));
+    *out = _mm_cvtsi128_si64(_mm_packs_epi16(y, y)).to_le_bytes().map(u8::cast_signed);
 }
 
 /// `floor((acc * m + 2^(s-1)) / 2^s)` in 64 bits for the four even channels of `acc` and `m`, s in [16, 62].
@@ -90,116 +93,4 @@ fn quotient(acc: __m256i, multiplier: __m256i, shift: __m256i) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn interleave(even: __m256i, odd: __m256i) -> __m256i {
     _mm256_blend_epi32::<0b1010_1010>(even, _mm256_slli_epi64::<32>(odd))
-}
-
-/// Limits 64-bit lanes to +-2^30.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn limit(x: __m256i) -> __m256i {
-    let (low, high) = (_mm256_set1_epi64x(-(1 << 30)), _mm256_set1_epi64x(1 << 30));
-    let x = _mm256_blendv_epi8(x, high, _mm256_cmpgt_epi64(x, high));
-    _mm256_blendv_epi8(x, low, _mm256_cmpgt_epi64(low, x))
-}
-
-/// `(t + (r - zero_point) * multiplier + 2^11) >> 12`; the limits on t and the multiplier keep the sum inside 32 bits.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn add_residual(t: __m256i, r: &[i8; 8], residual: &Residual) -> __m256i {
-    let r = _mm256_sub_epi32(load_words(r), _mm256_set1_epi32(residual.zero_point.into()));
-    let sum = _mm256_add_epi32(t, _mm256_mullo_epi32(r, _mm256_set1_epi32(residual.multiplier)));
-    _mm256_srai_epi32::<12>(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << 11)))
-}
-
-/// Eight bytes as int32.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load_words(x: &[i8; 8]) -> __m256i {
-    _mm256_cvtepi8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(x.map(i8::cast_unsigned))))
-}
-
-/// Zero point, clamp, store. Saturating at int16 first is harmless: +-32767 and a zero point still lie beyond every int8
-/// limit.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn store(y: __m256i, zero_point: i8, min: i8, max: i8, out: &mut [i8; 8]) {
-    let y = _mm_packs_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256::<1>(y));
-    let y = _mm_adds_epi16(y, _mm_set1_epi16(zero_point.into()));
-    let y = _mm_min_epi16(_mm_max_epi16(y, _mm_set1_epi16(min.into())), _mm_set1_epi16(max.into()));
-    *out = _mm_cvtsi128_si64(_mm_packs_epi16(y, y)).to_le_bytes().map(u8::cast_signed);
-}
-
-/// From partial sums to eight output bytes.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn finish(lanes: &Lanes, params: &Params, epilogue: &Epilogue, out: &mut [i8; 8]) {
-    let acc = _mm256_add_epi32(sums(lanes), params.bias);
-    let even = quotient(acc, params.multiplier, params.shift[0]);
-    let (acc, multiplier) = (_mm256_srli_epi64::<32>(acc), _mm256_srli_epi64::<32>(params.multiplier));
-    let odd = quotient(acc, multiplier, params.shift[1]);
-    let y = match &epilogue.residual {
-        // s >= 32, so the quotients fit 32 bits.
-        None => interleave(even, odd),
-        Some(residual) => add_residual(interleave(limit(even), limit(odd)), out, residual),
-    };
-    store(y, epilogue.zero_point, epilogue.min, epilogue.max, out);
-}
-
-/// See [`Conv`]. Channel blocks outside, pixels inside: one block's weights stay in the first-level cache for the strip.
-#[target_feature(enable = "avx2")]
-pub fn conv(conv: &Conv, out: &mut [i8]) {
-    let (blocks, _) = conv.params.as_chunks::<PARAM_BLOCK>();
-    let (lines, _) = conv.weights.as_chunks::<WEIGHT_STEP>();
-    let (out, _) = out.as_chunks_mut::<8>(); // [pixels][blocks]
-    // `max(1)`, `get_mut`: what `Kernels::conv` has checked, in a form that leaves the compiler no panic to emit.
-    let (depth, row) = (conv.taps.saturating_mul(conv.groups).max(1), blocks.len().max(1));
-    for (b, (block, lines)) in blocks.iter().zip(lines.chunks_exact(depth)).enumerate() {
-        let block = params(block);
-        for (out, offsets) in out.chunks_mut(2 * row).zip(conv.offsets.chunks(conv.taps.saturating_mul(2).max(1))) {
-            let (first, second) = offsets.split_at_checked(conv.taps).unwrap_or_default();
-            // An odd last pixel is computed twice.
-            let second = if second.is_empty() { first } else { second };
-            let mut tile = [[_mm256_setzero_si256(); 4]; 2];
-            for ((lines, &first), &second) in lines.chunks_exact(conv.groups.max(1)).zip(first).zip(second) {
-                for ((line, first), second) in lines.iter().zip(conv.run(first)).zip(conv.run(second)) {
-                    step(&mut tile, line, [first, second]);
-                }
-            }
-            for (lanes, out) in tile.iter().zip(out.chunks_exact_mut(row)) {
-                if let Some(out) = out.get_mut(b) {
-                    finish(lanes, &block, &conv.epilogue, out);
-                }
-            }
-        }
-    }
-}
-
-/// Matrix times vector, see [`super::Kernels::gemv`].
-#[target_feature(enable = "avx2")]
-pub fn gemv(x: &[i8], weights: &[i8], acc: &mut [i32]) {
-    let (x, _) = x.as_chunks::<8>();
-    let (lines, _) = weights.as_chunks::<WEIGHT_STEP>();
-    let (acc, _) = acc.as_chunks_mut::<8>();
-    for (acc, lines) in acc.iter_mut().zip(lines.chunks_exact(x.len().max(1))) {
-        let mut lanes = [[_mm256_setzero_si256(); 4]];
-        for (line, x) in lines.iter().zip(x) {
-            step(&mut lanes, line, [x]);
-        }
-        // SAFETY: `acc` is eight writable words; `storeu` needs no alignment.
-        unsafe { _mm256_storeu_si256(acc.as_mut_ptr().cast(), sums(&lanes[0])) };
-    }
-}
-
-/// See [`Add`]: `((a - za) * ma + (b - zb) * mb + 2^11) >> 12`; |sum| <= 255 * 2^22 + 2^11 fits 32 bits.
-#[target_feature(enable = "avx2")]
-pub fn add(add: &Add, out: &mut [i8], b: &[i8]) {
-    let [za, zb] = add.zero_points.map(|z| _mm256_set1_epi32(z.into()));
-    let [ma, mb] = add.multipliers.map(|m| _mm256_set1_epi32(m));
-    let ((out, out_rest), (b, b_rest)) = (out.as_chunks_mut::<8>(), b.as_chunks::<8>());
-    for (a, b) in out.iter_mut().zip(b) {
-        let x = _mm256_mullo_epi32(_mm256_sub_epi32(load_words(a), za), ma);
-        let y = _mm256_mullo_epi32(_mm256_sub_epi32(load_words(b), zb), mb);
-        let sum = _mm256_add_epi32(_mm256_add_epi32(x, y), _mm256_set1_epi32(1 << 11));
-        store(_mm256_srai_epi32::<12>(sum), add.zero_point, add.min, add.max, a);
-    }
-    portable::add(add, out_rest, b_rest);
 }

@@ -1,11 +1,23 @@
 //! Element-wise sum of two tensors of the same shape.
 
-use super::check::{Check, clamps, value};
-use super::{RATIO_MAX, Run, TensorId};
-use crate::bytes::{i8_at, i32_at, put, u16_at};
-use crate::error::{Error, Field, StepError};
-use crate::format::{STEP, Tensor};
-use crate::kernels::Add;
+use super::{
+    Cost, Operator, RATIO_MAX, Reads, Record, Run, Tensors,
+    check::{Check, clamps, value},
+    field::{INPUT, MAX, MIN, OUTPUT},
+};
+use crate::{
+    error::{Error, Field, StepError},
+    id::TensorId,
+    kernels::Add,
+};
+
+/// Where its own numbers stand; `a` is the input.
+mod field {
+    use crate::bytes::Slot;
+
+    pub const B: Slot<u16> = Slot::at(10);
+    pub const MULTIPLIERS: Slot<[i32; 2]> = Slot::at(12);
+}
 
 /// `output = a + b`, each rescaled to Q12 of the output's scale, see [`Add`]. `output` lies exactly where `a` lies, or
 /// apart from it; always apart from `b`.
@@ -25,34 +37,42 @@ pub struct AddStep {
     pub max: i8,
 }
 
-impl AddStep {
-    pub(super) fn parse(record: &[u8; STEP]) -> AddStep {
+impl Operator for AddStep {
+    const KIND: u16 = 2;
+    const NAME: &'static str = "add";
+
+    fn parse(record: &Record) -> AddStep {
         AddStep {
-            a: u16_at(record, 2),
-            b: u16_at(record, 8),
-            output: u16_at(record, 4),
-            multipliers: [i32_at(record, 12), i32_at(record, 16)],
-            min: i8_at(record, 6),
-            max: i8_at(record, 7),
+            a: INPUT.read(record),
+            b: field::B.read(record),
+            output: OUTPUT.read(record),
+            multipliers: field::MULTIPLIERS.read(record),
+            min: MIN.read(record),
+            max: MAX.read(record),
         }
     }
 
-    pub(super) fn emit(&self, record: &mut [u8; STEP]) {
-        put(record, 2, self.a.to_le_bytes());
-        put(record, 4, self.output.to_le_bytes());
-        put(record, 6, self.min.to_le_bytes());
-        put(record, 7, self.max.to_le_bytes());
-        put(record, 8, self.b.to_le_bytes());
-        put(record, 12, self.multipliers[0].to_le_bytes());
-        put(record, 16, self.multipliers[1].to_le_bytes());
+    fn emit(&self, record: &mut Record) {
+        INPUT.write(record, self.a);
+        OUTPUT.write(record, self.output);
+        MIN.write(record, self.min);
+        MAX.write(record, self.max);
+        field::B.write(record, self.b);
+        field::MULTIPLIERS.write(record, self.multipliers);
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::two(self.a, self.b)
     }
 
     /// Both operands, and the first one more where it is copied to the output first.
-    pub(super) const fn work(&self, a: &Tensor, output: &Tensor) -> u64 {
-        a.padded_elements() * if a.offset == output.offset { 2 } else { 3 }
+    fn cost(&self, tensors: &dyn Tensors) -> Option<Cost> {
+        let (a, output) = (tensors.tensor(self.a)?, tensors.tensor(self.output)?);
+        let work = a.padded_elements() * if a.offset == output.offset { 2 } else { 3 };
+        Some(Cost { work, ..Cost::default() })
     }
 
-    pub(super) fn check(&self, check: &mut Check) -> Result<(), StepError> {
+    fn check(&self, check: &mut Check) -> Result<(), StepError> {
         let [a, b, output] = [check.activation(self.a)?, check.activation(self.b)?, check.activation(self.output)?];
         if b.shape() != a.shape() {
             return Err(StepError::Shape { id: self.b });
@@ -70,7 +90,7 @@ impl AddStep {
         clamps(self.min, self.max)
     }
 
-    pub(super) fn run(&self, run: &mut Run) -> Result<(), Error> {
+    fn run(&self, run: &mut Run) -> Result<(), Error> {
         let [a, b, output] = [run.tensor(self.a)?, run.tensor(self.b)?, run.tensor(self.output)?];
         if output.offset != a.offset {
             let ([target, source], _) = run.memory.tensors([&output, &a])?;

@@ -1,29 +1,32 @@
 //! What the operators' checks have in common.
 
-use super::{ConstOffset, TensorId, Tensors};
-use crate::Model;
-use crate::bytes::{array_at, u8_at};
-use crate::error::{Field, StepError};
-use crate::format::{Dtype, PARAMS_ALIGN, SECTION_ALIGN, Tensor, saturate};
-use crate::kernels::PARAM_BLOCK;
-use crate::quant::{MULTIPLIER_MIN, SHIFT_MAX};
+use super::Cost;
+use crate::{
+    bytes::{array_at, u8_at},
+    element::Dtype,
+    error::{Field, StepError},
+    format::{PARAMS_ALIGN, SECTION_ALIGN, Sections, Tensor, saturate},
+    id::{ConstOffset, TensorId},
+    kernels::{PARAM_BLOCK, Table},
+    quant::{MULTIPLIER_MIN, SHIFT_MAX},
+};
 
 /// Checks one step after the other against the model.
-pub(crate) struct Check<'c, 'm> {
-    model: &'c Model<'m>,
+pub struct Check<'c, 'm> {
+    sections: &'c Sections<'m>,
     /// Where the constants of the steps so far end. Constants lie in the order of the steps, so that each byte is
     /// looked at once: a small file cannot make a load long by naming the same constants thousands of times.
     consts_end: u64,
 }
 
 impl<'c, 'm> Check<'c, 'm> {
-    pub(crate) fn new(model: &'c Model<'m>) -> Check<'c, 'm> {
-        Check { model, consts_end: 0 }
+    pub(crate) fn new(sections: &'c Sections<'m>) -> Check<'c, 'm> {
+        Check { sections, consts_end: 0 }
     }
 
     fn tensor(&self, id: TensorId) -> Result<Tensor, StepError> {
-        let count = self.model.header().tensors;
-        Tensors::tensor(self.model, id).ok_or(StepError::NoTensor { id, count })
+        let count = self.sections.header.tensors;
+        self.sections.tensor(id).ok_or(StepError::NoTensor { id, count })
     }
 
     /// An int8 tensor that is no state.
@@ -31,8 +34,8 @@ impl<'c, 'm> Check<'c, 'm> {
         let tensor = self.tensor(id)?;
         match tensor {
             Tensor { state: true, .. } => Err(StepError::State { id }),
-            Tensor { dtype: Dtype::I16, .. } => Err(StepError::Dtype { id }),
-            _ => Ok(tensor),
+            Tensor { dtype: Dtype::I8, .. } => Ok(tensor),
+            _ => Err(StepError::Dtype { id }),
         }
     }
 
@@ -41,8 +44,8 @@ impl<'c, 'm> Check<'c, 'm> {
         let tensor = self.tensor(id)?;
         match tensor {
             Tensor { state: false, .. } => Err(StepError::State { id }),
-            Tensor { dtype: Dtype::I8, .. } => Err(StepError::Dtype { id }),
-            _ => Ok(tensor),
+            Tensor { dtype: Dtype::I16, .. } => Ok(tensor),
+            _ => Err(StepError::Dtype { id }),
         }
     }
 
@@ -52,13 +55,13 @@ impl<'c, 'm> Check<'c, 'm> {
     }
 
     fn consts(&mut self, field: Field, offset: ConstOffset, len: u64, align: usize) -> Result<&'m [u8], StepError> {
-        let header = self.model.header();
+        let header = &self.sections.header;
         let in_file = |at: u64| saturate(header.consts_at as u64 + at);
         if !(offset as usize).is_multiple_of(align) {
             return Err(StepError::Unaligned { field, offset });
         }
         let end = offset as u64 + len;
-        let bytes = self.model.consts(offset, len).ok_or(StepError::Range {
+        let bytes = self.sections.consts(offset, len).ok_or(StepError::Range {
             field,
             end: in_file(end),
             limit: in_file(header.consts_len as u64),
@@ -76,9 +79,14 @@ impl<'c, 'm> Check<'c, 'm> {
         let weights = self.consts(field, offset, len, SECTION_ALIGN)?;
         if weights.contains(&0x80) {
             let at = weights.iter().position(|&w| w == 0x80).unwrap_or_default() as u64;
-            return Err(StepError::Weight { at: saturate(self.model.header().consts_at as u64 + offset as u64 + at) });
+            return Err(StepError::Weight { at: saturate(self.sections.header.consts_at as u64 + offset as u64 + at) });
         }
         Ok(())
+    }
+
+    /// The 256 entries of a table: in the file, aligned.
+    pub(super) fn table(&mut self, offset: ConstOffset) -> Result<(), StepError> {
+        self.consts(Field::Table, offset, size_of::<Table>() as u64, PARAMS_ALIGN).map(drop)
     }
 
     /// Parameter blocks: in the file, aligned, multipliers normalized (or zero, for padding), shifts within
@@ -109,12 +117,14 @@ impl<'c, 'm> Check<'c, 'm> {
     }
 
     /// The step's scratch fits the scratch that the header states.
-    pub(crate) fn scratch(&self, needed: Option<u64>) -> Result<(), StepError> {
-        let stated = self.model.header().scratch_len;
-        match needed {
-            Some(needed) if needed > stated as u64 => Err(StepError::Scratch { needed: saturate(needed), stated }),
-            _ => Ok(()),
+    pub(crate) fn scratch(&self, cost: &Cost) -> Result<(), StepError> {
+        let header = &self.sections.header;
+        for (needed, stated) in [(cost.scratch, header.scratch_len), (cost.worker_scratch, header.worker_len)] {
+            if needed > stated as u64 {
+                return Err(StepError::Scratch { needed: saturate(needed), stated });
+            }
         }
+        Ok(())
     }
 }
 

@@ -1,12 +1,35 @@
 //! 2-D convolution, indirect: the kernel reads its input through a table of offsets, made for a strip of pixels at a time.
 
-use super::check::{Check, PADDING_MAX, clamps, value, windows};
-use super::{ConstOffset, RATIO_MAX, Run, TensorId};
-use crate::bytes::{array_at, as_i8, as_u32_mut, i8_at, i32_at, put, u8_at, u16_at, u32_at};
-use crate::error::{Error, Field, StepError};
-use crate::format::{STEP, Tensor, in_memory};
-use crate::kernels::{Conv, Epilogue, PADDING, PARAM_BLOCK, Residual, WEIGHT_STEP};
-use crate::quant::{SHIFT_MIN, SHIFT_MIN_WIDE};
+use super::{
+    Cost, Operator, RATIO_MAX, Reads, Record, Run, Tensors,
+    check::{Check, PADDING_MAX, clamps, value, windows},
+    field::{FLAGS, INPUT, MAX, MIN, OUTPUT},
+};
+use crate::{
+    bytes::{as_i8, as_u32_mut},
+    error::{Error, Field, StepError},
+    format::{Tensor, in_memory},
+    id::{ConstOffset, TensorId},
+    kernels::{Conv, Epilogue, PADDING, PARAM_BLOCK, Residual, WEIGHT_STEP},
+    quant::{SHIFT_MIN, SHIFT_MIN_WIDE},
+};
+
+/// Where its own numbers stand.
+mod field {
+    use crate::bytes::Slot;
+
+    pub const KERNEL: Slot<[u8; 2]> = Slot::at(10);
+    pub const STRIDE: Slot<[u8; 2]> = Slot::at(12);
+    pub const DILATION: Slot<[u8; 2]> = Slot::at(14);
+    pub const PAD: Slot<[u8; 2]> = Slot::at(16);
+    pub const RESIDUAL_ZERO: Slot<i8> = Slot::at(18);
+    pub const WEIGHTS: Slot<u32> = Slot::at(20);
+    pub const PARAMS: Slot<u32> = Slot::at(24);
+    pub const RESIDUAL: Slot<i32> = Slot::at(28);
+}
+
+/// The flag of a residual operand.
+const RESIDUAL: u16 = 1;
 
 /// `output[y, x, :] = epilogue(sum over taps and input channels)`; the tap `(i, j)` of output `(y, x)` reads the input at
 /// `(y * stride + i * dilation - pad, ...)`, and zero points outside the image. Padding at bottom and right follows from
@@ -43,40 +66,6 @@ const STRIP_BYTES: usize = 4096;
 const STRIP_UNIT: usize = 12;
 
 impl ConvStep {
-    pub(super) fn parse(record: &[u8; STEP]) -> ConvStep {
-        ConvStep {
-            input: u16_at(record, 2),
-            output: u16_at(record, 4),
-            min: i8_at(record, 6),
-            max: i8_at(record, 7),
-            kernel: array_at(record, 8),
-            stride: array_at(record, 10),
-            dilation: array_at(record, 12),
-            pad: array_at(record, 14),
-            weights: u32_at(record, 16),
-            params: u32_at(record, 20),
-            residual: (u8_at(record, 1) & 1 != 0).then(|| (i8_at(record, 28), i32_at(record, 24))),
-        }
-    }
-
-    pub(super) fn emit(&self, record: &mut [u8; STEP]) {
-        put(record, 1, [self.residual.is_some() as u8]);
-        put(record, 2, self.input.to_le_bytes());
-        put(record, 4, self.output.to_le_bytes());
-        put(record, 6, self.min.to_le_bytes());
-        put(record, 7, self.max.to_le_bytes());
-        put(record, 8, self.kernel);
-        put(record, 10, self.stride);
-        put(record, 12, self.dilation);
-        put(record, 14, self.pad);
-        put(record, 16, self.weights.to_le_bytes());
-        put(record, 20, self.params.to_le_bytes());
-        if let Some((zero_point, multiplier)) = self.residual {
-            put(record, 24, multiplier.to_le_bytes());
-            put(record, 28, zero_point.to_le_bytes());
-        }
-    }
-
     /// Kernel height times width; at least 1, so that no division by it can fail.
     pub const fn taps(&self) -> usize {
         let taps = self.kernel[0] as usize * self.kernel[1] as usize;
@@ -93,29 +82,95 @@ impl ConvStep {
         (output.groups() * PARAM_BLOCK) as u64
     }
 
-    /// Multiply-accumulates, without padding channels; taps outside the image count.
-    pub const fn macs(&self, input: &Tensor, output: &Tensor) -> u64 {
-        output.elements().saturating_mul(self.taps() as u64 * input.channels as u64)
-    }
-
-    /// Products, padding channels and taps outside the image included, and one offset for each tap of a pixel.
-    pub(super) const fn work(&self, input: &Tensor, output: &Tensor) -> u64 {
-        let taps = output.pixels().saturating_mul(self.taps() as u64);
-        taps.saturating_mul((input.padded_channels() * output.padded_channels() + 1) as u64)
-    }
-
     /// Output pixels worked on at a time.
     fn strip(&self, output: &Tensor) -> usize {
         let pixels = STRIP_BYTES / size_of::<u32>() / self.taps() / STRIP_UNIT * STRIP_UNIT;
         in_memory((pixels.max(STRIP_UNIT) as u64).min(output.pixels()))
     }
 
-    /// Bytes of scratch: a strip's offsets and one row of zero points.
-    pub fn scratch_len(&self, input: &Tensor, output: &Tensor) -> u64 {
-        (self.strip(output) * size_of::<u32>()) as u64 * self.taps() as u64 + input.padded_channels() as u64
+    /// Fills `[pixels][taps]` offsets for the output pixels from `first` on.
+    fn offsets(&self, input: &Tensor, output: &Tensor, first: usize, offsets: &mut [u32]) {
+        let columns = output.width as usize;
+        let (mut y, mut x) = (first / columns, first % columns);
+        // The taps of the pixel before, if all of them and the pixel itself lie in this row inside the image.
+        let mut inside: Option<&[u32]> = None;
+        // At most 255 * 65536.
+        let step = self.stride[1] as u32 * run_of(input);
+        for taps in offsets.chunks_exact_mut(self.taps()) {
+            let corner = Corner::new(self, y, x);
+            let whole = corner.whole(self, input);
+            match inside.filter(|_| whole) {
+                // Most pixels: each tap moves by one stride.
+                Some(before) => taps.iter_mut().zip(before).for_each(|(tap, before)| *tap = before.wrapping_add(step)),
+                None => corner.taps(self, input, taps),
+            }
+            x += 1;
+            inside = if whole && x < columns { Some(taps) } else { None };
+            if x == columns {
+                (x, y) = (0, y + 1);
+            }
+        }
+    }
+}
+
+impl Operator for ConvStep {
+    const KIND: u16 = 0;
+    const NAME: &'static str = "conv";
+
+    fn parse(record: &Record) -> ConvStep {
+        let residual = FLAGS.read(record) & RESIDUAL != 0;
+        ConvStep {
+            input: INPUT.read(record),
+            output: OUTPUT.read(record),
+            min: MIN.read(record),
+            max: MAX.read(record),
+            kernel: field::KERNEL.read(record),
+            stride: field::STRIDE.read(record),
+            dilation: field::DILATION.read(record),
+            pad: field::PAD.read(record),
+            weights: field::WEIGHTS.read(record),
+            params: field::PARAMS.read(record),
+            residual: residual.then(|| (field::RESIDUAL_ZERO.read(record), field::RESIDUAL.read(record))),
+        }
     }
 
-    pub(super) fn check(&self, check: &mut Check) -> Result<(), StepError> {
+    fn emit(&self, record: &mut Record) {
+        INPUT.write(record, self.input);
+        OUTPUT.write(record, self.output);
+        MIN.write(record, self.min);
+        MAX.write(record, self.max);
+        field::KERNEL.write(record, self.kernel);
+        field::STRIDE.write(record, self.stride);
+        field::DILATION.write(record, self.dilation);
+        field::PAD.write(record, self.pad);
+        field::WEIGHTS.write(record, self.weights);
+        field::PARAMS.write(record, self.params);
+        if let Some((zero_point, multiplier)) = self.residual {
+            FLAGS.write(record, RESIDUAL);
+            field::RESIDUAL_ZERO.write(record, zero_point);
+            field::RESIDUAL.write(record, multiplier);
+        }
+    }
+
+    fn reads(&self) -> Reads {
+        Reads { output_place: self.residual.is_some(), ..Reads::one(self.input) }
+    }
+
+    /// Multiply-accumulates with the taps outside the image. Work: products, padding channels included, and one offset for
+    /// each tap of a pixel. Scratch: a strip's offsets and one row of zero points.
+    fn cost(&self, tensors: &dyn Tensors) -> Option<Cost> {
+        let (input, output) = (tensors.tensor(self.input)?, tensors.tensor(self.output)?);
+        let taps = output.pixels().saturating_mul(self.taps() as u64);
+        let cost = Cost {
+            macs: output.elements().saturating_mul(self.taps() as u64 * input.channels as u64),
+            work: taps.saturating_mul((input.padded_channels() * output.padded_channels() + 1) as u64),
+            ..Cost::default()
+        };
+        let offsets = (self.strip(&output) * size_of::<u32>()) as u64 * self.taps() as u64;
+        Some(cost.with_scratch(offsets + input.padded_channels() as u64))
+    }
+
+    fn check(&self, check: &mut Check) -> Result<(), StepError> {
         let (input, output) = (check.activation(self.input)?, check.activation(self.output)?);
         check.apart(self.input, self.output)?;
         for axis in 0..2 {
@@ -138,7 +193,7 @@ impl ConvStep {
         check.params(Field::Parameters, self.params, output.groups() as u64, shift_min)
     }
 
-    pub(super) fn run(&self, run: &mut Run) -> Result<(), Error> {
+    fn run(&self, run: &mut Run) -> Result<(), Error> {
         let (input, output) = (run.tensor(self.input)?, run.tensor(self.output)?);
         let weights = as_i8(run.consts(self.weights, self.weights_len(&input, &output))?);
         let params = run.consts(self.params, self.params_len(&output))?;
@@ -164,30 +219,6 @@ impl ConvStep {
             first += pixels;
         }
         Ok(())
-    }
-
-    /// Fills `[pixels][taps]` offsets for the output pixels from `first` on.
-    fn offsets(&self, input: &Tensor, output: &Tensor, first: usize, offsets: &mut [u32]) {
-        let columns = output.width as usize;
-        let (mut y, mut x) = (first / columns, first % columns);
-        // The taps of the pixel before, if all of them and the pixel itself lie in this row inside the image.
-        let mut inside: Option<&[u32]> = None;
-        // At most 255 * 65536.
-        let step = self.stride[1] as u32 * run_of(input);
-        for taps in offsets.chunks_exact_mut(self.taps()) {
-            let corner = Corner::new(self, y, x);
-            let whole = corner.whole(self, input);
-            match inside.filter(|_| whole) {
-                // Most pixels: each tap moves by one stride.
-                Some(before) => taps.iter_mut().zip(before).for_each(|(tap, before)| *tap = before.wrapping_add(step)),
-                None => corner.taps(self, input, taps),
-            }
-            x += 1;
-            inside = if whole && x < columns { Some(taps) } else { None };
-            if x == columns {
-                (x, y) = (0, y + 1);
-            }
-        }
     }
 }
 
@@ -240,7 +271,7 @@ mod tests {
     use super::*;
 
     fn map(height: u16, width: u16, channels: u16) -> Tensor {
-        let (scale, dtype) = (1.0, crate::Dtype::I8);
+        let (scale, dtype) = (1.0, crate::element::Dtype::I8);
         Tensor { offset: 0, height, width, channels, scale, zero_point: 0, dtype, state: false }
     }
 

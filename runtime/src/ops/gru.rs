@@ -11,14 +11,35 @@
 //!
 //! `|z * (h - n)| <= 32767 * 65535` and the half added stay below 2^31; `h'` lies between `n` and `h`, so it fits int16.
 
-use super::check::{Check, value};
-use super::{ConstOffset, Run, TensorId};
-use crate::bytes::{array_at, as_i8, as_i16_mut, as_i32_mut, put, u8_at, u16_at, u32_at};
-use crate::error::{Error, Field, StepError};
-use crate::format::{STEP, Tensor};
-use crate::kernels::{Kernels, PARAM_BLOCK};
-use crate::quant::{SHIFT_MIN_WIDE, requantize, sat16};
-use crate::tables::{sigmoid, tanh};
+use super::{
+    Cost, Operator, Reads, Record, Run, Tensors,
+    check::{Check, value},
+    field::{FLAGS, INPUT, OUTPUT},
+};
+use crate::{
+    bytes::{array_at, as_i8, as_i16_mut, as_i32_mut, u8_at},
+    error::{Error, Field, StepError},
+    format::{ARENA_ALIGN, Tensor},
+    id::{ConstOffset, TensorId},
+    kernels::{Kernels, PARAM_BLOCK},
+    quant::{SHIFT_MIN_WIDE, requantize, sat16},
+    tables::{sigmoid, tanh},
+};
+
+/// Where its own numbers stand.
+mod field {
+    use crate::bytes::Slot;
+
+    pub const STATE: Slot<u16> = Slot::at(10);
+    pub const HIDDEN: Slot<u16> = Slot::at(12);
+    pub const INPUT_WEIGHTS: Slot<u32> = Slot::at(16);
+    pub const INPUT_PARAMS: Slot<u32> = Slot::at(20);
+    pub const STATE_WEIGHTS: Slot<u32> = Slot::at(24);
+    pub const STATE_PARAMS: Slot<u32> = Slot::at(28);
+}
+
+/// The flag of a reset after the product.
+const RESET_AFTER: u16 = 1;
 
 /// ONNX GRU, forward, one layer. Weights `[n8][k8][8][8]` over the rows of the gates in ONNX's order z, r, n (there: h),
 /// each gate padded to a multiple of 8 rows; parameters of 72 bytes a block bring the sums to Q3.12.
@@ -45,32 +66,6 @@ pub struct GruStep {
 }
 
 impl GruStep {
-    pub(super) fn parse(record: &[u8; STEP]) -> GruStep {
-        GruStep {
-            input: u16_at(record, 2),
-            output: u16_at(record, 4),
-            state: u16_at(record, 8),
-            hidden: u16_at(record, 10),
-            reset_after: u8_at(record, 1) & 1 != 0,
-            input_weights: u32_at(record, 12),
-            input_params: u32_at(record, 16),
-            state_weights: u32_at(record, 20),
-            state_params: u32_at(record, 24),
-        }
-    }
-
-    pub(super) fn emit(&self, record: &mut [u8; STEP]) {
-        put(record, 1, [self.reset_after as u8]);
-        put(record, 2, self.input.to_le_bytes());
-        put(record, 4, self.output.to_le_bytes());
-        put(record, 8, self.state.to_le_bytes());
-        put(record, 10, self.hidden.to_le_bytes());
-        put(record, 12, self.input_weights.to_le_bytes());
-        put(record, 16, self.input_params.to_le_bytes());
-        put(record, 20, self.state_weights.to_le_bytes());
-        put(record, 24, self.state_params.to_le_bytes());
-    }
-
     /// Rows of a gate, padded.
     pub const fn gate_rows(&self) -> usize {
         (self.hidden as usize).next_multiple_of(8)
@@ -91,24 +86,73 @@ impl GruStep {
         (3 * self.gate_rows() / 8 * PARAM_BLOCK) as u64
     }
 
-    /// Multiply-accumulates of the two products, without padding.
-    pub const fn macs(&self, input: &Tensor) -> u64 {
-        (input.elements() + self.hidden as u64).saturating_mul(3 * self.hidden as u64)
+    /// The new state from the pre-activations of the gates.
+    #[expect(clippy::cast_possible_truncation, reason = "h' lies between n and h")]
+    fn update(&self, gx: &[i32], gh: &[i32], h: &mut [i16]) {
+        let rows = self.gate_rows();
+        let gate = |g: usize| gx.iter().skip(g * rows).zip(gh.iter().skip(g * rows));
+        for (((h, (&xz, &hz)), (&xr, &hr)), (&xn, &hn)) in h.iter_mut().zip(gate(0)).zip(gate(1)).zip(gate(2)) {
+            let z = sigmoid(sat16(xz + hz)) as i32;
+            let hn = if self.reset_after {
+                let r = sigmoid(sat16(xr + hr)) as i32;
+                (r * hn + (1 << 14)) >> 15
+            } else {
+                hn
+            };
+            let n = tanh(sat16(xn + hn)) as i32;
+            *h = (n + ((z * (*h as i32 - n) + (1 << 14)) >> 15)) as i16;
+        }
+    }
+}
+
+impl Operator for GruStep {
+    const KIND: u16 = 4;
+    const NAME: &'static str = "gru";
+
+    fn parse(record: &Record) -> GruStep {
+        GruStep {
+            input: INPUT.read(record),
+            output: OUTPUT.read(record),
+            state: field::STATE.read(record),
+            hidden: field::HIDDEN.read(record),
+            reset_after: FLAGS.read(record) & RESET_AFTER != 0,
+            input_weights: field::INPUT_WEIGHTS.read(record),
+            input_params: field::INPUT_PARAMS.read(record),
+            state_weights: field::STATE_WEIGHTS.read(record),
+            state_params: field::STATE_PARAMS.read(record),
+        }
     }
 
-    /// Both products, padding included, and the gates.
-    pub(super) const fn work(&self, input: &Tensor) -> u64 {
-        let rows = self.gate_rows() as u64;
-        input.padded_elements().saturating_add(rows + 1).saturating_mul(3 * rows)
+    fn emit(&self, record: &mut Record) {
+        FLAGS.write(record, if self.reset_after { RESET_AFTER } else { 0 });
+        INPUT.write(record, self.input);
+        OUTPUT.write(record, self.output);
+        field::STATE.write(record, self.state);
+        field::HIDDEN.write(record, self.hidden);
+        field::INPUT_WEIGHTS.write(record, self.input_weights);
+        field::INPUT_PARAMS.write(record, self.input_params);
+        field::STATE_WEIGHTS.write(record, self.state_weights);
+        field::STATE_PARAMS.write(record, self.state_params);
     }
 
-    /// Bytes of scratch: gx and gh, and the int8 copy of r * h if the reset comes before the product.
-    pub const fn scratch_len(&self) -> u64 {
-        let rows = self.gate_rows() as u64;
-        2 * 3 * rows * size_of::<i32>() as u64 + if self.reset_after { 0 } else { rows }
+    fn reads(&self) -> Reads {
+        Reads::one(self.input)
     }
 
-    pub(super) fn check(&self, check: &mut Check) -> Result<(), StepError> {
+    /// Multiply-accumulates of the two products, without padding. Work: both products, padding included, and the gates.
+    /// Scratch: gx and gh, and the int8 copy of r * h if the reset comes before the product; a step is not split.
+    fn cost(&self, tensors: &dyn Tensors) -> Option<Cost> {
+        let (input, rows) = (tensors.tensor(self.input)?, self.gate_rows() as u64);
+        let scratch = 2 * 3 * rows * size_of::<i32>() as u64 + if self.reset_after { 0 } else { rows };
+        Some(Cost {
+            macs: (input.elements() + self.hidden as u64).saturating_mul(3 * self.hidden as u64),
+            work: input.padded_elements().saturating_add(rows + 1).saturating_mul(3 * rows),
+            scratch: scratch.next_multiple_of(ARENA_ALIGN as u64),
+            worker_scratch: 0,
+        })
+    }
+
+    fn check(&self, check: &mut Check) -> Result<(), StepError> {
         let (input, output) = (check.activation(self.input)?, check.activation(self.output)?);
         let state = check.state(self.state)?;
         check.apart(self.input, self.output)?;
@@ -129,7 +173,7 @@ impl GruStep {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "|r * h| <= 32767 * 32768 and its half, >> 15")]
-    pub(super) fn run(&self, run: &mut Run) -> Result<(), Error> {
+    fn run(&self, run: &mut Run) -> Result<(), Error> {
         let [input, output, state] = [run.tensor(self.input)?, run.tensor(self.output)?, run.tensor(self.state)?];
         let rows = self.gate_rows();
         let w = Product {
@@ -165,24 +209,6 @@ impl GruStep {
         self.update(gx, gh, h);
         round_to_i8(h, h8);
         Ok(())
-    }
-
-    /// The new state from the pre-activations of the gates.
-    #[expect(clippy::cast_possible_truncation, reason = "h' lies between n and h")]
-    fn update(&self, gx: &[i32], gh: &[i32], h: &mut [i16]) {
-        let rows = self.gate_rows();
-        let gate = |g: usize| gx.iter().skip(g * rows).zip(gh.iter().skip(g * rows));
-        for (((h, (&xz, &hz)), (&xr, &hr)), (&xn, &hn)) in h.iter_mut().zip(gate(0)).zip(gate(1)).zip(gate(2)) {
-            let z = sigmoid(sat16(xz + hz)) as i32;
-            let hn = if self.reset_after {
-                let r = sigmoid(sat16(xr + hr)) as i32;
-                (r * hn + (1 << 14)) >> 15
-            } else {
-                hn
-            };
-            let n = tanh(sat16(xn + hn)) as i32;
-            *h = (n + ((z * (*h as i32 - n) + (1 << 14)) >> 15)) as i16;
-        }
     }
 }
 

@@ -1,12 +1,26 @@
 //! Matrix times vector, in strips of rows.
 
-use super::check::{Check, clamps};
-use super::{ConstOffset, Run, TensorId};
-use crate::bytes::{as_i8, as_i32_mut, i8_at, put, u16_at, u32_at};
-use crate::error::{Error, Field, StepError};
-use crate::format::{STEP, Tensor};
-use crate::kernels::{Epilogue, PARAM_BLOCK, WEIGHT_STEP};
-use crate::quant::SHIFT_MIN;
+use super::{
+    Cost, Operator, Reads, Record, Run, Tensors,
+    check::{Check, clamps},
+    field::{INPUT, MAX, MIN, OUTPUT},
+};
+use crate::{
+    bytes::{as_i8, as_i32_mut},
+    error::{Error, Field, StepError},
+    format::Tensor,
+    id::{ConstOffset, TensorId},
+    kernels::{Epilogue, PARAM_BLOCK, WEIGHT_STEP},
+    quant::SHIFT_MIN,
+};
+
+/// Where its own numbers stand.
+mod field {
+    use crate::bytes::Slot;
+
+    pub const WEIGHTS: Slot<u32> = Slot::at(12);
+    pub const PARAMS: Slot<u32> = Slot::at(16);
+}
 
 /// `output = epilogue(W x)`. The input may have any shape: its bytes are the vector, padding channels included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,26 +43,6 @@ pub struct LinearStep {
 const STRIP: usize = 64;
 
 impl LinearStep {
-    pub(super) fn parse(record: &[u8; STEP]) -> LinearStep {
-        LinearStep {
-            input: u16_at(record, 2),
-            output: u16_at(record, 4),
-            min: i8_at(record, 6),
-            max: i8_at(record, 7),
-            weights: u32_at(record, 16),
-            params: u32_at(record, 20),
-        }
-    }
-
-    pub(super) fn emit(&self, record: &mut [u8; STEP]) {
-        put(record, 2, self.input.to_le_bytes());
-        put(record, 4, self.output.to_le_bytes());
-        put(record, 6, self.min.to_le_bytes());
-        put(record, 7, self.max.to_le_bytes());
-        put(record, 16, self.weights.to_le_bytes());
-        put(record, 20, self.params.to_le_bytes());
-    }
-
     /// Bytes of packed weights.
     pub const fn weights_len(&self, input: &Tensor, output: &Tensor) -> u64 {
         (input.padded_elements() / 8).saturating_mul((output.groups() * WEIGHT_STEP) as u64)
@@ -58,18 +52,45 @@ impl LinearStep {
     pub const fn params_len(&self, output: &Tensor) -> u64 {
         (output.groups() * PARAM_BLOCK) as u64
     }
+}
 
-    /// Multiply-accumulates, without padding channels.
-    pub const fn macs(&self, input: &Tensor, output: &Tensor) -> u64 {
-        input.elements().saturating_mul(output.channels as u64)
+impl Operator for LinearStep {
+    const KIND: u16 = 1;
+    const NAME: &'static str = "linear";
+
+    fn parse(record: &Record) -> LinearStep {
+        LinearStep {
+            input: INPUT.read(record),
+            output: OUTPUT.read(record),
+            min: MIN.read(record),
+            max: MAX.read(record),
+            weights: field::WEIGHTS.read(record),
+            params: field::PARAMS.read(record),
+        }
     }
 
-    /// Bytes of scratch: a strip's sums.
-    pub fn scratch_len(&self, output: &Tensor) -> u64 {
-        (output.groups().min(STRIP) * 8 * size_of::<i32>()) as u64
+    fn emit(&self, record: &mut Record) {
+        INPUT.write(record, self.input);
+        OUTPUT.write(record, self.output);
+        MIN.write(record, self.min);
+        MAX.write(record, self.max);
+        field::WEIGHTS.write(record, self.weights);
+        field::PARAMS.write(record, self.params);
     }
 
-    pub(super) fn check(&self, check: &mut Check) -> Result<(), StepError> {
+    fn reads(&self) -> Reads {
+        Reads::one(self.input)
+    }
+
+    /// Work: bytes of weights. Scratch: a strip's sums.
+    fn cost(&self, tensors: &dyn Tensors) -> Option<Cost> {
+        let (input, output) = (tensors.tensor(self.input)?, tensors.tensor(self.output)?);
+        let macs = input.elements().saturating_mul(output.channels as u64);
+        let cost = Cost { macs, work: self.weights_len(&input, &output), ..Cost::default() };
+        Some(cost.with_scratch((output.groups().min(STRIP) * 8 * size_of::<i32>()) as u64))
+    }
+
+    fn check(&self, check: &mut Check) -> Result<(), StepError> {
         let (input, output) = (check.activation(self.input)?, check.activation(self.output)?);
         check.apart(self.input, self.output)?;
         if output.pixels() != 1 {
@@ -80,7 +101,7 @@ impl LinearStep {
         check.params(Field::Parameters, self.params, output.groups() as u64, SHIFT_MIN)
     }
 
-    pub(super) fn run(&self, run: &mut Run) -> Result<(), Error> {
+    fn run(&self, run: &mut Run) -> Result<(), Error> {
         let (input, output) = (run.tensor(self.input)?, run.tensor(self.output)?);
         let weights = as_i8(run.consts(self.weights, self.weights_len(&input, &output))?);
         let (params, _) = run.consts(self.params, self.params_len(&output))?.as_chunks::<PARAM_BLOCK>();

@@ -1,11 +1,30 @@
 //! Maximum or average over windows.
 
-use super::check::{Check, clamps, value, windows};
-use super::{Run, TensorId};
-use crate::bytes::{array_at, i8_at, i32_at, put, u8_at, u16_at};
-use crate::error::{Error, Field, StepError};
-use crate::format::{STEP, Tensor};
-use crate::quant::{MULTIPLIER_MIN, SHIFT_MAX, SHIFT_MIN_WIDE, requantize};
+use super::{
+    Cost, Operator, Reads, Record, Run, Tensors,
+    check::{Check, clamps, value, windows},
+    field::{FLAGS, INPUT, MAX, MIN, OUTPUT},
+};
+use crate::{
+    error::{Error, Field, StepError},
+    format::Tensor,
+    id::TensorId,
+    quant::{MULTIPLIER_MIN, SHIFT_MAX, SHIFT_MIN_WIDE, requantize},
+};
+
+/// Where its own numbers stand.
+mod field {
+    use crate::bytes::Slot;
+
+    pub const SHIFT: Slot<u8> = Slot::at(10);
+    pub const KERNEL: Slot<[u16; 2]> = Slot::at(12);
+    pub const STRIDE: Slot<[u8; 2]> = Slot::at(16);
+    pub const PAD: Slot<[u8; 2]> = Slot::at(18);
+    pub const MULTIPLIER: Slot<i32> = Slot::at(20);
+}
+
+/// The flag of an average.
+const AVERAGE: u16 = 1;
 
 /// Maximum keeps scale and zero point and leaves out what lies outside the image.
 /// Average: `requantize(sum - count * zero_point, m, s) + zero_point of the output`, with `1 / count` folded into `m / 2^s`;
@@ -30,42 +49,51 @@ pub struct PoolStep {
     pub max: i8,
 }
 
-impl PoolStep {
-    pub(super) fn parse(record: &[u8; STEP]) -> PoolStep {
+impl Operator for PoolStep {
+    const KIND: u16 = 3;
+    const NAME: &'static str = "pool";
+
+    fn parse(record: &Record) -> PoolStep {
+        let average = FLAGS.read(record) & AVERAGE != 0;
         PoolStep {
-            input: u16_at(record, 2),
-            output: u16_at(record, 4),
-            min: i8_at(record, 6),
-            max: i8_at(record, 7),
-            kernel: [u16_at(record, 8), u16_at(record, 10)],
-            stride: array_at(record, 12),
-            pad: array_at(record, 14),
-            average: (u8_at(record, 1) & 1 != 0).then(|| (i32_at(record, 16), u8_at(record, 20))),
+            input: INPUT.read(record),
+            output: OUTPUT.read(record),
+            min: MIN.read(record),
+            max: MAX.read(record),
+            kernel: field::KERNEL.read(record),
+            stride: field::STRIDE.read(record),
+            pad: field::PAD.read(record),
+            average: average.then(|| (field::MULTIPLIER.read(record), field::SHIFT.read(record))),
         }
     }
 
-    pub(super) fn emit(&self, record: &mut [u8; STEP]) {
-        put(record, 1, [self.average.is_some() as u8]);
-        put(record, 2, self.input.to_le_bytes());
-        put(record, 4, self.output.to_le_bytes());
-        put(record, 6, self.min.to_le_bytes());
-        put(record, 7, self.max.to_le_bytes());
-        put(record, 8, self.kernel[0].to_le_bytes());
-        put(record, 10, self.kernel[1].to_le_bytes());
-        put(record, 12, self.stride);
-        put(record, 14, self.pad);
+    fn emit(&self, record: &mut Record) {
+        INPUT.write(record, self.input);
+        OUTPUT.write(record, self.output);
+        MIN.write(record, self.min);
+        MAX.write(record, self.max);
+        field::KERNEL.write(record, self.kernel);
+        field::STRIDE.write(record, self.stride);
+        field::PAD.write(record, self.pad);
         if let Some((multiplier, shift)) = self.average {
-            put(record, 16, multiplier.to_le_bytes());
-            put(record, 20, [shift]);
+            FLAGS.write(record, AVERAGE);
+            field::MULTIPLIER.write(record, multiplier);
+            field::SHIFT.write(record, shift);
         }
     }
 
-    /// Values in all windows, those outside the image included.
-    pub(super) const fn work(&self, output: &Tensor) -> u64 {
-        output.padded_elements().saturating_mul(self.kernel[0] as u64 * self.kernel[1] as u64)
+    fn reads(&self) -> Reads {
+        Reads::one(self.input)
     }
 
-    pub(super) fn check(&self, check: &mut Check) -> Result<(), StepError> {
+    /// Work: values in all windows, those outside the image included.
+    fn cost(&self, tensors: &dyn Tensors) -> Option<Cost> {
+        let [height, width] = self.kernel;
+        let work = tensors.tensor(self.output)?.padded_elements().saturating_mul(height as u64 * width as u64);
+        Some(Cost { work, ..Cost::default() })
+    }
+
+    fn check(&self, check: &mut Check) -> Result<(), StepError> {
         let (input, output) = (check.activation(self.input)?, check.activation(self.output)?);
         check.apart(self.input, self.output)?;
         if output.channels != input.channels {
@@ -94,7 +122,7 @@ impl PoolStep {
         value(Field::Kernel, self.kernel[0] as i64 * self.kernel[1] as i64, 1..=i32::MAX as i64 / 255)
     }
 
-    pub(super) fn run(&self, run: &mut Run) -> Result<(), Error> {
+    fn run(&self, run: &mut Run) -> Result<(), Error> {
         let (input, output) = (run.tensor(self.input)?, run.tensor(self.output)?);
         let ([source, target], _) = run.memory.tensors([&input, &output])?;
         let columns = output.width as usize;
@@ -113,7 +141,9 @@ impl PoolStep {
         }
         Ok(())
     }
+}
 
+impl PoolStep {
     /// First and last + 1 input row (axis 0) or column (axis 1) of an output's window, within the image.
     fn window(&self, axis: usize, position: usize, limit: u16) -> (usize, usize) {
         let (pad, limit) = (self.pad[axis] as usize, limit as usize);

@@ -1,10 +1,12 @@
 //! A small writer of model files: packs weights and lays tensors out one after the other.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use escarp_runtime::format::{ARENA_ALIGN, HEADER, Header, PARAMS_ALIGN, SECTION_ALIGN, STEP, TENSOR, seal};
-use escarp_runtime::meta::{OutputKind, Tag, emit_entry, emit_label};
-use escarp_runtime::ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step, TensorId, Totals};
-use escarp_runtime::{Dtype, Tensor};
+use escarp_runtime::{
+    Dtype, Meaning, Tensor, TensorId,
+    format::{ARENA_ALIGN, HEADER, Header, PARAMS_ALIGN, PORT, PortRecord, SECTION_ALIGN, STEP, TENSOR, seal},
+    meta::{Tag, emit_entry, emit_label},
+    ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step, Totals},
+};
 
 /// Numbers that are the same on every machine.
 pub struct Random(pub u64);
@@ -107,8 +109,12 @@ pub fn restate(file: &mut [u8]) {
         let tensors: Vec<Tensor> = tensors.iter().map_while(|record| Tensor::parse(record).ok()).collect();
         let steps = records(header.steps_at, header.steps, STEP).unwrap_or_default().as_chunks::<STEP>().0;
         let steps = steps.iter().map_while(|record| Step::parse(record).ok());
-        if let [Some(input), Some(output)] = [header.input, header.output].map(|id| tensors.get(id as usize)) {
-            let Totals { macs, work } = steps.fold(Totals::new(input, output), |sum, s| sum.and(&s, &tensors[..]));
+        let ports = header.inputs.saturating_add(header.outputs);
+        let ports = records(header.ports_at, ports, PORT).unwrap_or_default().as_chunks::<PORT>().0;
+        let ports: Option<Vec<Tensor>> =
+            ports.iter().map(|port| tensors.get(PortRecord::parse(port).ok()?.tensor as usize).copied()).collect();
+        if let Some(ports) = ports {
+            let Totals { macs, work, .. } = steps.fold(Totals::new(ports), |sum, s| sum.and(&s, &tensors[..]));
             let header = Header { file_len: stated, macs, work, ..header };
             file[..HEADER].copy_from_slice(&header.emit());
         }
@@ -140,6 +146,14 @@ impl Writer {
         self.push(Tensor { scale, zero_point, ..self.tensors[other as usize] })
     }
 
+    /// A tensor of wider elements, without zero point.
+    pub fn wide(&mut self, [height, width, channels]: [u16; 3], dtype: Dtype) -> TensorId {
+        let offset = self.activations_len;
+        let tensor = Tensor { offset, height, width, channels, scale: 1.0, zero_point: 0, dtype, state: false };
+        self.activations_len += tensor.bytes().next_multiple_of(ARENA_ALIGN as u64) as u32;
+        self.push(tensor)
+    }
+
     pub fn state(&mut self, channels: u16) -> TensorId {
         let (dtype, scale, offset) = (Dtype::I16, 1.0 / 32768.0, self.states_len);
         let tensor = Tensor { offset, height: 1, width: 1, channels, scale, zero_point: 0, dtype, state: true };
@@ -168,54 +182,80 @@ impl Writer {
         [weights, params]
     }
 
-    /// The file, with labels `0`, `1`, ... and totals as the format wants them.
+    /// The file of a model with one input `x` and one output `y`, with labels `0`, `1`, ...
     pub fn finish(mut self, input: TensorId, output: TensorId, sequence: u16) -> Vec<u8> {
+        let mut labels = Vec::new();
+        (0..self.tensors[output as usize].elements()).for_each(|i| emit_label(&mut labels, &i.to_string()));
+        emit_entry(&mut self.meta, Tag::Labels, 0, &labels);
+        emit_entry(&mut self.meta, Tag::Name, 0, b"test");
+        self.finish_with(&[("x", input, Meaning::Plain)], &[("y", output, Meaning::Softmax)], sequence)
+    }
+
+    /// The file, with totals as the format wants them.
+    pub fn finish_with(
+        mut self,
+        inputs: &[(&str, TensorId, Meaning)],
+        outputs: &[(&str, TensorId, Meaning)],
+        sequence: u16,
+    ) -> Vec<u8> {
         for tensor in &mut self.tensors {
             if !tensor.state {
                 tensor.offset += self.states_len;
             }
         }
-        let mut labels = Vec::new();
-        (0..self.tensors[output as usize].elements()).for_each(|i| emit_label(&mut labels, &i.to_string()));
-        emit_entry(&mut self.meta, Tag::Labels, &labels);
-        emit_entry(&mut self.meta, Tag::Name, b"test");
-        emit_entry(&mut self.meta, Tag::OutputKind, &OutputKind::Softmax.emit());
         let tensors = self.tensors.as_slice();
-        let scratch = self.steps.iter().map(|step| step.scratch_len(tensors).unwrap()).max().unwrap_or(0) as u32;
+        let ports = [inputs, outputs].concat();
+        let totals = Totals::new(ports.iter().map(|(_, id, _)| tensors[*id as usize]));
+        let totals = self.steps.iter().fold(totals, |sum, step| sum.and(step, tensors));
+        let (scratch, mut names) = (totals.scratch as u32, String::new());
+        let mut port_records = Vec::new();
+        for (name, tensor, meaning) in ports {
+            let (at, name_len) = (names.len() as u32, name.len() as u16);
+            port_records.extend(PortRecord { tensor, meaning, name: at, name_len }.emit());
+            names.push_str(name);
+        }
         let aligned = |at: usize| at.next_multiple_of(SECTION_ALIGN);
         let tensors_at = HEADER;
-        let steps_at = aligned(tensors_at + self.tensors.len() * TENSOR);
+        let ports_at = aligned(tensors_at + self.tensors.len() * TENSOR);
+        let steps_at = aligned(ports_at + port_records.len());
         let consts_at = aligned(steps_at + self.steps.len() * STEP);
-        let meta_at = aligned(consts_at + self.consts.len());
-        let ends = Totals::new(&tensors[input as usize], &tensors[output as usize]);
-        let totals = self.steps.iter().fold(ends, |sum, step| sum.and(step, tensors));
+        let names_at = aligned(consts_at + self.consts.len());
+        let meta_at = aligned(names_at + names.len());
         let header = Header {
             checksum: 0,
             file_len: (meta_at + self.meta.len()) as u32,
-            features: self.steps.iter().fold(0, |features, step| features | step.feature()),
+            extensions: 0,
             arena_len: self.states_len + self.activations_len + scratch,
             scratch_len: scratch,
+            worker_len: totals.worker_scratch as u32,
             state_len: self.states_len,
             sequence,
-            input,
-            output,
+            inputs: inputs.len() as u16,
+            outputs: outputs.len() as u16,
             tensors: self.tensors.len() as u16,
             steps: self.steps.len() as u16,
             macs: totals.macs,
             work: totals.work,
             tensors_at: tensors_at as u32,
+            ports_at: ports_at as u32,
             steps_at: steps_at as u32,
             consts_at: consts_at as u32,
             consts_len: self.consts.len() as u32,
+            names_at: names_at as u32,
+            names_len: names.len() as u32,
             meta_at: meta_at as u32,
             meta_len: self.meta.len() as u32,
         };
         let mut file = header.emit().to_vec();
         self.tensors.iter().for_each(|tensor| file.extend(tensor.emit()));
+        file.resize(ports_at, 0);
+        file.extend(port_records);
         file.resize(steps_at, 0);
         self.steps.iter().for_each(|step| file.extend(step.emit()));
         file.resize(consts_at, 0);
         file.extend(&self.consts);
+        file.resize(names_at, 0);
+        file.extend(names.bytes());
         file.resize(meta_at, 0);
         file.extend(&self.meta);
         seal(&mut file);
@@ -239,7 +279,7 @@ pub fn residual_net() -> Vec<u8> {
 
     let conv = |net: &mut Writer, matrix: &Matrix, step: ConvStep| {
         let [weights, params] = net.matrix(matrix);
-        net.steps.push(Step::Conv(ConvStep { weights, params, ..step }));
+        net.steps.push(Step::from(ConvStep { weights, params, ..step }));
     };
     let same = ConvStep {
         input,
@@ -259,7 +299,7 @@ pub fn residual_net() -> Vec<u8> {
     let residual = Some((-128, 3000));
     let fused = Matrix::random(&mut random, 10, 9, 10, 30);
     conv(&mut net, &fused, ConvStep { input: y, output: sum, min: -100, residual, ..same });
-    net.steps.push(Step::Pool(PoolStep {
+    net.steps.push(Step::from(PoolStep {
         input: sum,
         output: pooled,
         kernel: [3, 3],
@@ -271,7 +311,7 @@ pub fn residual_net() -> Vec<u8> {
     }));
     let strided = ConvStep { input: y, output: narrow, stride: [2, 2], dilation: [1, 2], pad: [1, 2], max: 90, ..same };
     conv(&mut net, &Matrix::random(&mut random, 10, 9, 10, 42), strided);
-    net.steps.push(Step::Add(AddStep {
+    net.steps.push(Step::from(AddStep {
         a: pooled,
         b: narrow,
         output: added,
@@ -279,7 +319,7 @@ pub fn residual_net() -> Vec<u8> {
         min: -120,
         max: 120,
     }));
-    net.steps.push(Step::Pool(PoolStep {
+    net.steps.push(Step::from(PoolStep {
         input: added,
         output: mean,
         kernel: [3, 3],
@@ -290,7 +330,7 @@ pub fn residual_net() -> Vec<u8> {
         max: 127,
     }));
     let [weights, params] = net.matrix(&Matrix::random(&mut random, 4, 1, 10, 38));
-    net.steps.push(Step::Linear(LinearStep { input: mean, output: logits, weights, params, min: -120, max: 110 }));
+    net.steps.push(Step::from(LinearStep { input: mean, output: logits, weights, params, min: -120, max: 110 }));
     net.finish(input, logits, 1)
 }
 
@@ -314,7 +354,7 @@ pub fn gru_net() -> Vec<u8> {
         let [w, u] = gru_layer(&mut random, hidden as usize, inputs);
         let [input_weights, input_params] = net.matrix(&w);
         let [state_weights, state_params] = net.matrix(&u);
-        net.steps.push(Step::Gru(GruStep {
+        net.steps.push(Step::from(GruStep {
             input: below,
             output,
             state,
@@ -329,6 +369,6 @@ pub fn gru_net() -> Vec<u8> {
     }
     let logits = net.tensor([1, 1, 3], 1.0, 5);
     let [weights, params] = net.matrix(&Matrix::random(&mut random, 3, 1, 9, 40));
-    net.steps.push(Step::Linear(LinearStep { input: below, output: logits, weights, params, min: -128, max: 127 }));
+    net.steps.push(Step::from(LinearStep { input: below, output: logits, weights, params, min: -128, max: 127 }));
     net.finish(input, logits, 8)
 }

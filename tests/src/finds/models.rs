@@ -1,7 +1,10 @@
 //! Model files, by the runtime's own writer.
 
-use escarp_runtime::meta::{Tag, emit_entry};
-use escarp_runtime::ops::{AddStep, PoolStep, Step, TensorId};
+use escarp_runtime::{
+    TensorId,
+    meta::{Tag, emit_entry},
+    ops::{AddStep, PoolStep, Step},
+};
 
 use crate::fuzz::seeds::writer::Writer;
 
@@ -10,7 +13,7 @@ fn vector(net: &mut Writer) -> TensorId {
 }
 
 fn add(a: TensorId, b: TensorId, output: TensorId) -> Step {
-    Step::Add(AddStep { a, b, output, multipliers: [4096; 2], min: -128, max: 127 })
+    Step::from(AddStep { a, b, output, multipliers: [4096; 2], min: -128, max: 127 })
 }
 
 pub fn all() -> Vec<(&'static str, Vec<u8>)> {
@@ -42,7 +45,7 @@ fn no_steps() -> Vec<u8> {
 fn pool_bomb() -> Vec<u8> {
     let mut net = Writer::default();
     let (input, output) = (net.tensor([16, 16, 8], 1.0, 0), vector(&mut net));
-    net.steps.push(Step::Pool(PoolStep {
+    net.steps.push(Step::from(PoolStep {
         input,
         output,
         kernel: [u16::MAX; 2],
@@ -69,6 +72,6 @@ fn evil() -> Vec<u8> {
     let mut net = Writer::default();
     let (x, y) = (vector(&mut net), vector(&mut net));
     net.steps.push(add(x, x, y));
-    emit_entry(&mut net.meta, Tag::Provenance, b"k\x1b]0;x\x07: v\x1b[31m<script>alert(1)</script>");
+    emit_entry(&mut net.meta, Tag::Provenance, 0, b"k\x1b]0;x\x07: v\x1b[31m<script>alert(1)</script>");
     net.finish(x, y, 1)
 }

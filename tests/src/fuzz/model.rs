@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use escarp_run::info;
-use escarp_runtime::format::{HEADER, MAGIC, MAJOR};
-use escarp_runtime::{Cpu, Model, Session};
+use escarp_runtime::format::{HEADER, MAGIC, VERSION};
+use escarp_runtime::{Cpu, Dtype, Element, Model, Session};
 
 use super::seeds::writer::restate;
 
@@ -24,7 +24,7 @@ pub fn run(data: &[u8]) {
     let Ok(model) = Model::parse(&file) else { return };
     describe(&model);
     let work = model.work();
-    if model.arena_len() > LARGEST || work > MOST_WORK {
+    if model.buffer_len() > LARGEST || work > MOST_WORK {
         return;
     }
     let began = Instant::now();
@@ -47,31 +47,53 @@ fn describe(model: &Model) {
 /// Runs of each session.
 const RUNS: u32 = 3;
 
-/// The outputs of some runs, the last of them by another session that takes the state over.
-fn outputs(model: &Model, cpu: Cpu, fill: i8) -> Vec<Vec<i8>> {
-    let memory = || vec![fill; model.arena_len() + 16];
-    let input = |number: u32| -> Vec<i8> {
-        let len = usize::try_from(model.input().elements()).expect("in the arena");
-        let mut x = number.wrapping_mul(0x9e37_79b9) | 1;
-        let next = || {
-            // Xorshift (Marsaglia 2003).
-            x ^= x << 13;
-            x ^= x >> 17;
-            x ^= x << 5;
-            x.to_le_bytes()[1].cast_signed()
-        };
-        std::iter::repeat_with(next).take(len).collect()
-    };
+/// All outputs of some runs, the last of them by another session that takes the state over.
+fn outputs(model: &Model, cpu: Cpu, fill: i8) -> Vec<Vec<u8>> {
+    let memory = || vec![fill; model.buffer_len()];
     let (mut first, mut second) = (memory(), memory());
     let mut session = Session::new(model, &mut first, cpu).expect("the arena is large enough");
-    let mut all: Vec<Vec<i8>> =
-        (1..RUNS).map(|n| session.run(&input(n)).expect("a model that was accepted runs").to_vec()).collect();
+    let mut all: Vec<Vec<u8>> = (1..RUNS).flat_map(|number| infer(&mut session, number)).collect();
     let mut other = Session::new(model, &mut second, cpu).expect("the arena is large enough");
     other.restore(session.state()).expect("a state of this model");
-    let last = session.run(&input(RUNS)).expect("a model that was accepted runs").to_vec();
-    assert_eq!(last, other.run(&input(RUNS)).expect("it runs there too"), "a session that took the state over differs");
-    all.push(last);
+    let last = infer(&mut session, RUNS);
+    assert_eq!(last, infer(&mut other, RUNS), "a session that took the state over differs");
+    all.extend(last);
     all
+}
+
+/// One run on inputs that depend on nothing but its number.
+fn infer(session: &mut Session, number: u32) -> Vec<Vec<u8>> {
+    let mut x = number.wrapping_mul(0x9e37_79b9) | 1;
+    let mut next = || {
+        // Xorshift (Marsaglia 2003).
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        x.cast_signed()
+    };
+    let model = *session.model();
+    for (index, port) in model.inputs().enumerate() {
+        let len = usize::try_from(port.tensor.elements()).expect("in the arena");
+        let set = match port.tensor.dtype {
+            Dtype::I8 => {
+                session.set_input(index, &Vec::from_iter((0..len).map(|_| next().to_le_bytes()[1].cast_signed())))
+            }
+            Dtype::I16 => session.set_input(index, &Vec::from_iter((0..len).map(|_| (next() >> 16) as i16))),
+            Dtype::I32 => session.set_input(index, &Vec::from_iter((0..len).map(|_| next()))),
+        };
+        set.expect("values of the right number and type");
+    }
+    session.infer().expect("a model that was accepted runs");
+    let bytes = |(index, port): (usize, escarp_runtime::Port)| match port.tensor.dtype {
+        Dtype::I8 => read::<i8, 1>(session, index, i8::to_le_bytes),
+        Dtype::I16 => read::<i16, 2>(session, index, i16::to_le_bytes),
+        Dtype::I32 => read::<i32, 4>(session, index, i32::to_le_bytes),
+    };
+    model.outputs().enumerate().map(bytes).collect()
+}
+
+fn read<T: Element, const N: usize>(session: &Session, index: usize, bytes: fn(T) -> [u8; N]) -> Vec<u8> {
+    session.output::<T>(index).expect("an output of that type").iter().flat_map(|&value| bytes(value)).collect()
 }
 
 /// Where the header states the file's length; `runtime/format.md`.
@@ -83,7 +105,7 @@ fn mend(data: &[u8]) -> Option<Vec<u8>> {
     let len = u32::try_from(file.len()).ok()?;
     file.get_mut(..HEADER)?;
     file[..MAGIC.len()].copy_from_slice(&MAGIC);
-    file[MAGIC.len()..][..2].copy_from_slice(&MAJOR.to_le_bytes());
+    file[MAGIC.len()..][..2].copy_from_slice(&VERSION.to_le_bytes());
     file[FILE_LEN_AT..][..4].copy_from_slice(&len.to_le_bytes());
     restate(&mut file);
     Some(file)

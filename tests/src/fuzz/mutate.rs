@@ -1,7 +1,7 @@
 //! Mutations of decoded ONNX models. Flipped bytes rarely leave a protobuf that decodes; here attributes, shapes, operators,
 //! edges, axes and weights change one by one, and everything else stays sound.
 
-use escarp_converter::import::SUPPORTED;
+use escarp_converter::operators;
 use prost::Message;
 use tract_onnx::pb::{self, attribute_proto::AttributeType, tensor_proto::DataType, tensor_shape_proto::dimension};
 
@@ -120,10 +120,7 @@ fn change(model: &mut pb::ModelProto, random: &mut Random) {
     match random.below(16) {
         0..=3 => attribute(graph, random),
         4 => {
-            let operators: Vec<&str> = SUPPORTED
-                .split(|c: char| !c.is_ascii_alphanumeric())
-                .filter(|w| w.starts_with(|c: char| c.is_ascii_uppercase()))
-                .collect();
+            let operators: Vec<&str> = operators().collect();
             if let (Some(node), Some(operator)) = (pick_node(graph, random), random.pick(&operators)) {
                 node.op_type = (*operator).into();
             }

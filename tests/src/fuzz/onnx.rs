@@ -1,7 +1,7 @@
 //! Any bytes as an ONNX model: imported and folded, and what is small also converted, loaded and run beside the float net.
 
 use escarp_converter::eval::Evaluator;
-use escarp_converter::graph::{Graph, OutputKind};
+use escarp_converter::graph::{Graph, Meaning};
 use escarp_converter::{Options, Samples, convert, float_runner, read, samples::InMemory};
 use escarp_runtime::Model;
 
@@ -37,7 +37,7 @@ pub fn run(data: &[u8]) {
 /// Our f32 meaning of the graph beside tract's, where both give ordinary numbers and a last Softmax or Sigmoid is no matter.
 fn compare(graph: &Graph, sample: &[f32], theirs: &[f32]) {
     const ORDINARY: f32 = 1e4;
-    if graph.output_kind != OutputKind::Plain {
+    if graph.meaning != Meaning::Plain {
         return;
     }
     let mut ordinary = true;

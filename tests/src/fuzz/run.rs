@@ -3,11 +3,14 @@
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
-use escarp_trainer::checkpoint::{Checkpoint, MAGIC, VERSION};
-use escarp_trainer::config::{BUILTIN, Config, Task};
-use escarp_trainer::doctor::{diagnosis::Diagnosis, report, strip::Style};
+use escarp_trainer::app;
+use escarp_trainer::config::{BUILTIN, Config, Task, bounds};
+use escarp_trainer::doctor::diagnosis::Diagnosis;
+use escarp_trainer::doctor::report;
+use escarp_trainer::doctor::strip::Style;
 use escarp_trainer::nets::{Arch, Net};
-use escarp_trainer::{app, bounds, transfer};
+use escarp_trainer::run::checkpoint::{Checkpoint, MAGIC, VERSION};
+use escarp_trainer::run::transfer;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};

@@ -64,10 +64,10 @@ fn models() -> Vec<(String, Vec<u8>)> {
     let mut linear = writer::Writer::default();
     let (x, y) = (linear.tensor([1, 1, 3], 0.5, -3), linear.tensor([1, 1, 2], 0.25, 4));
     let [weights, params] = linear.matrix(&writer::Matrix::random(&mut random, 2, 1, 3, 38));
-    linear.steps.push(Step::Linear(LinearStep { input: x, output: y, weights, params, min: -128, max: 127 }));
+    linear.steps.push(Step::from(LinearStep { input: x, output: y, weights, params, min: -128, max: 127 }));
     let mut add = writer::Writer::default();
     let (a, b) = (add.tensor([2, 3, 4], 0.5, -3), add.tensor([2, 3, 4], 0.25, 4));
-    add.steps.push(Step::Add(AddStep { a, b: a, output: b, multipliers: [2048, 4096], min: -120, max: 120 }));
+    add.steps.push(Step::from(AddStep { a, b: a, output: b, multipliers: [2048, 4096], min: -120, max: 120 }));
     vec![
         ("linear".into(), linear.finish(x, y, 1)),
         ("add".into(), add.finish(a, b, 1)),

@@ -10,11 +10,10 @@
 //! better, or its loss has left every measure, it has learned nothing that could be used, and the run has failed. The loss
 //! is the plain cross-entropy of the kept net: that of training steps has penalties, smoothed labels and mixtures in it.
 
-use crate::clip::Clip;
-use crate::data::frequencies::Frequencies;
-use crate::error::TrainError;
-use crate::evaluate::Evaluation;
-use crate::run_folder::EpochMetrics;
+use crate::{
+    data::frequencies::Frequencies, error::TrainError, fit::evaluate::Evaluation, optim::clip::Clip,
+    run::folder::EpochMetrics,
+};
 
 /// A loss so many times that of blind guessing is far.
 const FAR: f64 = 10.0;

@@ -8,12 +8,16 @@ mod text;
 use escarp_converter::metadata::FrontEnd;
 use escarp_media::{Folder, Kind, visible};
 
-use crate::config::{BUILTIN, Config, Task};
-use crate::data::source::{Listings, classes};
-use crate::data::{Samples, Split, check_classes};
-use crate::error::TrainError;
-use crate::nets::{Arch, LayerSpec, Shape};
-use crate::progress::Progress;
+use crate::{
+    config::{BUILTIN, Config, Task},
+    data::{
+        Samples, Split, check_classes,
+        source::{Listings, classes},
+    },
+    error::TrainError,
+    nets::{Arch, LayerSpec, Shape},
+    run::progress::Progress,
+};
 
 /// Of the built-in data, whatever the run's seed: its test part must stay the same.
 const BUILTIN_SEED: u64 = 0;

@@ -1,17 +1,19 @@
 //! Which network: presets, TOML files, and the flags that change a preset.
 
-use std::fmt::Write;
-use std::path::Path;
+use std::{fmt::Write, path::Path};
 
-use clap::Args;
-use clap::builder::PossibleValuesParser;
+use clap::{Args, builder::PossibleValuesParser};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::{usage, within};
-use crate::error::TrainError;
-use crate::nets::presets::{PRESETS, Preset};
-use crate::nets::{HIDDEN, LAYERS, LayerSpec, Net, NetFile, Shape, WIDTHS, ending};
+use crate::{
+    error::TrainError,
+    nets::{
+        HIDDEN, LAYERS, LayerSpec, Net, NetFile, Shape, WIDTHS, ending,
+        presets::{PRESETS, Preset},
+    },
+};
 
 /// `--net`.
 #[derive(Args)]

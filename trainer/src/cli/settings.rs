@@ -1,11 +1,18 @@
 //! From flags to the settings of a run: each task's recipe.
 
-use super::tools::{OptimizerName, Recipe};
-use super::transfer::Pace;
-use super::{Common, usage};
-use crate::bounds::{Wrong, check};
-use crate::config::{Settings, Task};
-use crate::error::TrainError;
+use super::{
+    Common,
+    tools::{OptimizerName, Recipe},
+    transfer::Pace,
+    usage,
+};
+use crate::{
+    config::{
+        Settings, Task,
+        bounds::{Wrong, check},
+    },
+    error::TrainError,
+};
 
 /// Fills in the recipe of each task where no flag says otherwise, and checks them all.
 pub(super) fn settings(common: &Common, task: &Task) -> Result<Settings, TrainError> {

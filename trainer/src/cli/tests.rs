@@ -1,11 +1,15 @@
 //! What flags make of a run, and which are refused.
 
 use super::*;
-use crate::clip::Clip;
-use crate::config::Settings;
-use crate::optim::Rule;
-use crate::penalty::Penalty;
-use crate::schedule::{Schedule, Shape};
+use crate::{
+    config::Settings,
+    optim::{
+        Rule,
+        clip::Clip,
+        penalty::Penalty,
+        schedule::{Schedule, Shape},
+    },
+};
 
 #[test]
 fn flags_change_the_recipe() {
@@ -24,7 +28,7 @@ fn settings(line: &str) -> Settings {
 }
 
 #[test]
-fn recipes_are_what_recipes_md_was_measured_with() {
+fn recipes_are_what_results_md_was_measured_with() {
     let one_cycle = Schedule { shape: Shape::OneCycle { rise: 0.25 }, warm_up: 0 };
     let image = settings("escarp-train image --data x");
     assert_eq!((image.epochs, image.batch, image.rate, image.label_smoothing), (30, 64, 0.1, 0.05));

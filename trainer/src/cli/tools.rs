@@ -5,11 +5,15 @@
 use clap::{Args, ValueEnum};
 
 use super::usage;
-use crate::clip::Clip;
-use crate::error::TrainError;
-use crate::optim::Rule;
-use crate::penalty::Penalty;
-use crate::schedule::{Schedule, Shape};
+use crate::{
+    error::TrainError,
+    optim::{
+        Rule,
+        clip::Clip,
+        penalty::Penalty,
+        schedule::{Schedule, Shape},
+    },
+};
 
 #[derive(Args)]
 #[command(next_help_heading = "Toolbox (all of it is explained in toolbox.md)")]

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::freeze::Freeze;
+use crate::config::freeze::Freeze;
 
 #[derive(Args)]
-#[command(next_help_heading = "Fine-tuning (recipes.md has an example)")]
+#[command(next_help_heading = "Fine-tuning (results.md has an example)")]
 pub(super) struct Transfer {
     /// Begin with the numbers of a trained net, a checkpoint or an ONNX file of escarp-train, wherever name and shape fit.
     #[arg(long, value_name = "FILE")]

@@ -1,6 +1,6 @@
 //! What a net should have said of a batch, in the form in which its loss takes it.
 
-use crate::loss::Targets;
+use crate::nets::loss::Targets;
 
 /// The classes of a batch and, for a net of one output, whether each is the second of two: yes or no.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::Answers;
-    use crate::loss::Targets;
+    use crate::nets::loss::Targets;
 
     #[test]
     fn one_output_says_yes_to_the_second_class() {

@@ -7,10 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::standard::Standard;
-use super::{Samples, source};
-use crate::error::TrainError;
-use crate::generate::images as builtin;
+use super::{Samples, source, standard::Standard};
+use crate::{data::generate::images as builtin, error::TrainError};
 
 /// Without `--size`, larger pictures are shrunk to this side: what a small board can run.
 const LARGEST_UNASKED: usize = 96;

@@ -9,7 +9,7 @@ use ndarray::ArrayD;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Beta, Distribution};
 
-use super::draw::shuffle;
+use crate::engine::random::shuffle;
 
 /// What `alpha` may be. The paper takes 0.1 to 0.4 for images of ImageNet, 1 for CIFAR; 1 is uniform, smaller mixes less.
 pub const ALPHAS: RangeInclusive<f32> = 0.01..=100.0;
@@ -42,7 +42,7 @@ pub fn mix(inputs: &mut ArrayD<f32>, classes: &[usize], alpha: f32, rng: &mut Ch
 #[cfg(test)]
 mod tests {
     use super::{ALPHAS, mix};
-    use crate::data::draw::{Purpose, stream};
+    use crate::engine::random::{Purpose, stream};
     use ndarray::ArrayD;
 
     #[test]

@@ -7,10 +7,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::standard::Standard;
-use super::{Samples, source};
-use crate::error::TrainError;
-use crate::generate::gestures;
+use super::{Samples, source, standard::Standard};
+use crate::{data::generate::gestures, error::TrainError};
 
 /// How much stronger or weaker a movement becomes by augmentation.
 pub(super) const STRENGTHS: Range<f32> = 0.85..1.15;

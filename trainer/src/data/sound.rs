@@ -1,8 +1,6 @@
 //! Sound clips as PCM in memory; features through the runtime's own log-mel front end.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::{cmp::Reverse, collections::BTreeMap, ops::RangeInclusive};
 
 use escarp_media::{Folder, Pcm};
 use escarp_runtime::frontend::{FrontEnd, LogMel, LogMelSettings, MAX_BANDS, MAX_FFT, Norm};
@@ -10,8 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::standard::Standard;
-use super::{Samples, source};
+use super::{Samples, source, standard::Standard};
 use crate::error::TrainError;
 
 mod vary;

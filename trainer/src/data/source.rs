@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use escarp_media::{Csv, Folder, Kind};
 use serde::{Deserialize, Serialize};
 
-use super::pattern::Pattern;
-use crate::error::TrainError;
+use crate::{engine::pattern::Pattern, error::TrainError};
 
 /// Where the samples come from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

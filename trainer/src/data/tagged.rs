@@ -11,12 +11,15 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::motion::{self, NOISE, Recorded, STRENGTHS};
-use super::standard::Standard;
-use super::{NO_CLASS, Samples};
-use crate::error::TrainError;
-use crate::generate::gestures::AXES;
-use crate::generate::recordings;
+use super::{
+    NO_CLASS, Samples,
+    motion::{self, NOISE, Recorded, STRENGTHS},
+    standard::Standard,
+};
+use crate::{
+    data::generate::{gestures::AXES, recordings},
+    error::TrainError,
+};
 
 /// Pieces of one length at most.
 pub struct Tagged {
@@ -177,7 +180,10 @@ impl Samples for Tagged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::columns;
+    use crate::{
+        data::columns,
+        engine::random::{Purpose, stream},
+    };
     use escarp_media::Kind;
 
     #[test]
@@ -198,7 +204,7 @@ mod tests {
         let standard = tagged.statistics(&[0, 1, 2]);
         assert_eq!(standard, Standard::of(1, [0.0, 1.0, 2.0, 0.0, 1.0, 0.0, 1.0]));
         tagged.prepare(&standard, true);
-        let mut rng = crate::data::draw::stream(0, crate::data::draw::Purpose::Augment, 0, 0);
+        let mut rng = stream(0, Purpose::Augment, 0, 0);
         for augment in [None, Some(&mut rng)] {
             let mut out = [9.0; 3];
             tagged.write(1, augment, &mut out);

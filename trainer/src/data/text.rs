@@ -4,16 +4,16 @@
 //! `pad_sequences` does it. So a recurrent net reads the padding first and the text last: its last state has the text fresh,
 //! and no mask is needed. The exported net, whose input has a fixed length and no mask, computes what training computed.
 
-use std::collections::HashMap;
-use std::ops::RangeInclusive;
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use escarp_media::{Folder, Text};
 use rand_chacha::ChaCha8Rng;
 
-use super::vocabulary::{UNKNOWN_ID, Vocabulary};
-use super::{Samples, source};
-use crate::error::TrainError;
-use crate::generate::reviews;
+use super::{
+    Samples, source,
+    vocabulary::{UNKNOWN_ID, Vocabulary},
+};
+use crate::{data::generate::reviews, error::TrainError};
 
 /// Words that are looked at without `--tokens`, at most.
 const MOST_UNASKED: u16 = 256;

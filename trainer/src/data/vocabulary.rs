@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::TrainError;
-use crate::files::write_atomically;
+use crate::{error::TrainError, run::files::write_atomically};
 
 /// What stands in front of a text that is shorter than the net's input; no word, words have no brackets.
 const PADDING: &str = "<padding>";

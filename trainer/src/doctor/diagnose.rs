@@ -6,12 +6,14 @@
 //! exploding (with their roots: initial weights, learning rate), initial weights, saturation, dead units,
 //! vanishing, and only for a net whose gradients flow the pace: rate, oscillation, slowness.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
-use super::known::Known;
-use super::record::Observation;
-use super::thresholds::Thresholds;
-use super::verdict::{Prescription, Verdict};
+use super::{
+    known::Known,
+    record::Observation,
+    thresholds::Thresholds,
+    verdict::{Prescription, Verdict},
+};
 
 mod explosion;
 mod glance;
@@ -19,14 +21,16 @@ mod middle;
 mod pace;
 mod progress;
 mod start;
+mod statistics;
 mod text;
 mod units;
 mod vanishing;
 
 use glance::{BlowUp, Glance};
 use middle::Middle;
-use progress::{LEAST_LOSSES, Progress, median};
+use progress::{LEAST_LOSSES, Progress};
 pub use start::{initial_weights, warning};
+use statistics::median;
 pub(super) use text::number;
 
 /// Observations that a sign is looked for in.
@@ -36,7 +40,7 @@ const WINDOW: usize = 8;
 const NEEDED: usize = 6;
 
 /// Leaves out of `prescriptions` what the run, whose first observation is `first`, does already.
-pub fn needed(prescriptions: &mut Vec<Prescription>, first: &Observation, known: Option<&Known>) {
+pub fn needed(prescriptions: &mut Vec<Prescription>, first: &Observation, known: Option<&dyn Known>) {
     let normalized = glance::normalized(first);
     prescriptions.retain(|p| !(normalized && *p == Prescription::AddNorm));
     if let Some(known) = known {
@@ -58,7 +62,7 @@ pub struct Doctor {
     norms: Middle,
     baseline: Option<f64>,
     planned: Option<u64>,
-    known: Option<Known>,
+    known: Option<Arc<dyn Known>>,
 }
 
 impl Doctor {
@@ -79,7 +83,7 @@ impl Doctor {
 
     /// The same with knowledge of the run, so that nothing is prescribed that it does already.
     #[must_use]
-    pub fn knowing(self, known: Option<Known>) -> Self {
+    pub fn knowing(self, known: Option<Arc<dyn Known>>) -> Self {
         Self { known, ..self }
     }
 
@@ -143,7 +147,7 @@ impl Doctor {
         });
         let mut verdicts: Vec<Verdict> = root.into_iter().collect();
         if let Some(first) = &self.first {
-            verdicts.iter_mut().for_each(|verdict| needed(&mut verdict.prescriptions, first, self.known.as_ref()));
+            verdicts.iter_mut().for_each(|verdict| needed(&mut verdict.prescriptions, first, self.known.as_deref()));
         }
         verdicts
     }

@@ -1,21 +1,22 @@
 //! A whole log with what follows from it.
 
-use std::fmt::Write;
-use std::path::Path;
+use std::{fmt::Write, path::Path, sync::Arc};
 
 use escarp_media::visible;
 use serde_json::json;
 
-use super::diagnose::Doctor;
-use super::episode::{Episode, Episodes};
-use super::jacobians::Jacobians;
-use super::kept::Kept;
-use super::known::Known;
-use super::log;
-use super::record::Observation;
-use super::strip::{Style, strip};
-use super::thresholds::Thresholds;
-use super::verdict::Verdict;
+use super::{
+    diagnose::Doctor,
+    episode::{Episode, Episodes},
+    jacobians::Jacobians,
+    kept::Kept,
+    known::Known,
+    log,
+    record::Observation,
+    strip::{Style, strip},
+    thresholds::Thresholds,
+    verdict::Verdict,
+};
 use crate::error::TrainError;
 
 /// Layers named in a text; a page and JSON have them all.
@@ -43,7 +44,7 @@ impl Diagnosis {
     ///
     /// # Errors
     /// As [`log::each`].
-    pub fn read(log: &Path, known: Option<Known>) -> Result<(Self, Option<usize>), TrainError> {
+    pub fn read(log: &Path, known: Option<Arc<dyn Known>>) -> Result<(Self, Option<usize>), TrainError> {
         let mut doctor = Doctor::new(Thresholds::default()).knowing(known);
         let (mut episodes, mut kept) = (Episodes::default(), Kept::default());
         let cut = log::each(log, |observation| {

@@ -1,7 +1,6 @@
 //! What a run was ill of on its way, and is no longer.
 
-use super::diagnose::Doctor;
-use super::verdict::Illness;
+use super::{diagnose::Doctor, verdict::Illness};
 
 /// Observations at each of which it is asked what is wrong. Of more, one in two, three, ... is: what an answer costs grows
 /// with what was seen.
@@ -74,8 +73,7 @@ impl Episodes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::record::Observation;
-    use crate::doctor::thresholds::Thresholds;
+    use crate::doctor::{record::Observation, thresholds::Thresholds};
 
     /// A loss that stood still and is lost in the last observation, at which it would not be asked any more.
     #[test]

@@ -1,17 +1,18 @@
 //! On demand: how the net of a run reacts to its input, and a recurrent layer to its own past.
 
-use std::fmt::Write;
-use std::path::Path;
+use std::{fmt::Write, path::Path};
 
 use ndarray::ArrayD;
 use rand_distr::{Distribution, StandardNormal};
 use serde::Serialize;
 
 use super::diagnose::number;
-use crate::data::draw::{Purpose, stream};
-use crate::error::TrainError;
-use crate::nets::{Net, Shape};
-use crate::transfer;
+use crate::{
+    engine::random::{Purpose, stream},
+    error::TrainError,
+    nets::{Net, Shape},
+    run::transfer,
+};
 
 /// Singular values at one random input of mean 0 and deviation 1, as standardized inputs have them, so that no data are
 /// needed. Not a number where a Jacobian is not finite.

@@ -1,32 +1,37 @@
 //! The doctor beside a run: writes down what it sees, says what it thinks, keeps the report.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use escarp_media::visible;
 
-use super::diagnose::Doctor;
-use super::diagnosis::Diagnosis;
-use super::known::Known;
-use super::log::{self, HealthLog};
-use super::looks;
-use super::record::Observation;
-use super::report;
-use super::strip::{Style, strip};
-use super::thresholds::Thresholds;
-use super::verdict::{Illness, Verdict};
-use crate::error::TrainError;
-use crate::events::Events;
-use crate::files::write_atomically;
-use crate::plan::Plan;
-use crate::progress::Progress;
-
-/// The report's name in a run folder.
-pub const REPORT: &str = "report.html";
+use super::{
+    diagnose::Doctor,
+    diagnosis::Diagnosis,
+    known::Known,
+    log::{self, HealthLog},
+    record::Observation,
+    report,
+    strip::{Style, strip},
+    thresholds::Thresholds,
+    verdict::{Illness, Verdict},
+};
+use crate::{
+    error::TrainError,
+    run::{
+        events::Events,
+        files::write_atomically,
+        folder::{HEALTH, REPORT},
+        progress::Progress,
+    },
+};
 
 /// Watches a run and its folder.
 pub struct Live {
     folder: PathBuf,
-    known: Known,
+    known: Arc<dyn Known>,
     log: HealthLog,
     doctor: Doctor,
     /// What is wrong now.
@@ -40,7 +45,7 @@ impl Live {
     ///
     /// # Errors
     /// A log that cannot be read or written.
-    pub fn start(folder: &Path, known: Known, step: u64) -> Result<Self, TrainError> {
+    pub fn start(folder: &Path, known: Arc<dyn Known>, step: u64) -> Result<Self, TrainError> {
         HealthLog::rewind(folder, step)?;
         let mut doctor = Doctor::new(Thresholds::default()).knowing(Some(known.clone()));
         if anything(folder) {
@@ -49,11 +54,6 @@ impl Live {
         let verdicts = doctor.verdicts();
         let said = verdicts.iter().map(|verdict| verdict.illness).collect();
         Ok(Self { folder: folder.into(), known, log: HealthLog::open(folder)?, doctor, verdicts, said })
-    }
-
-    /// Whether the next step of `plan` is to be observed, see [`looks::due`].
-    pub fn due(&self, plan: &Plan, epoch: u64, ends: bool) -> bool {
-        looks::due(plan, self.known.settings.watch, epoch, ends)
     }
 
     /// Writes an observation down, shows it, and says what is new about the run's health.
@@ -105,7 +105,7 @@ impl Live {
 
 /// Whether the log of the run in `folder` holds an observation.
 fn anything(folder: &Path) -> bool {
-    std::fs::metadata(folder.join(log::FILE)).is_ok_and(|file| file.len() > 0)
+    std::fs::metadata(folder.join(HEALTH)).is_ok_and(|file| file.len() > 0)
 }
 
 /// A verdict in a line or two.

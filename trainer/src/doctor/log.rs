@@ -1,15 +1,16 @@
 //! `health.jsonl`: writing it, going back in it, reading it and logs of the same form from elsewhere.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{File, OpenOptions},
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+};
 
 use super::record::Observation;
-use crate::error::TrainError;
-use crate::files::write_atomically;
-
-/// The log's name in a run folder.
-pub const FILE: &str = "health.jsonl";
+use crate::{
+    error::TrainError,
+    run::{files::write_atomically, folder::HEALTH},
+};
 
 /// A log that observations are appended to.
 pub struct HealthLog {
@@ -20,7 +21,7 @@ pub struct HealthLog {
 impl HealthLog {
     /// Opens or starts the log of the run in `folder`.
     pub fn open(folder: &Path) -> Result<Self, TrainError> {
-        let path = folder.join(FILE);
+        let path = folder.join(HEALTH);
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(TrainError::io(&path))?;
         Ok(Self { file, path })
     }
@@ -28,7 +29,7 @@ impl HealthLog {
     /// Drops what was observed at `step` or later: a run that goes on from there will write it again. A last line
     /// that was cut off in the middle goes too.
     pub fn rewind(folder: &Path, step: u64) -> Result<(), TrainError> {
-        let path = folder.join(FILE);
+        let path = folder.join(HEALTH);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -77,10 +78,10 @@ pub fn read(log: &Path) -> Result<Vec<Observation>, TrainError> {
 /// What cannot be read names the file, the line and the key; so do negative norms, steps that do not rise, logs without any
 /// observation, and such as hold more than fits into memory: lines of more than 32 MiB, or a million of them.
 pub fn each(log: &Path, mut take: impl FnMut(Observation)) -> Result<Option<usize>, TrainError> {
-    let path = if log.is_dir() { log.join(FILE) } else { log.to_owned() };
+    let path = if log.is_dir() { log.join(HEALTH) } else { log.to_owned() };
     let file = File::open(&path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound if log.is_dir() => {
-            TrainError::data(log.display(), format!("no run folder (it holds no {FILE}) and no log; {EXPECTED}"))
+            TrainError::data(log.display(), format!("no run folder (it holds no {HEALTH}) and no log; {EXPECTED}"))
         }
         _ => TrainError::io(&path)(e),
     })?;
@@ -189,7 +190,7 @@ mod tests {
         let seen = [0, 20, 40].map(|step| log.append(&observation(step)).unwrap());
         assert_eq!(seen[1].loss, Some(0.333333));
         assert_eq!(read(folder.path()).unwrap(), seen);
-        assert_eq!(read(&folder.path().join(FILE)).unwrap(), seen);
+        assert_eq!(read(&folder.path().join(HEALTH)).unwrap(), seen);
     }
 
     #[test]

@@ -13,10 +13,16 @@
 
 use ndarray::ArrayD;
 
-use super::record::{Activation, Histogram, LayerHealth, LayerKind, NonFinite, ZERO_GRADIENT};
-use crate::layers::{Layer, numbers};
-use crate::nets::Watch;
-use crate::parameter::Parameter;
+use super::record::{Histogram, LayerHealth, NonFinite, ZERO_GRADIENT};
+use crate::{
+    engine::parameter::Parameter,
+    layers::{
+        Layer,
+        kind::{Activation, LayerKind},
+        numbers,
+    },
+    nets::Watch,
+};
 
 /// What one step shows, layer by layer.
 #[derive(Debug, Default)]

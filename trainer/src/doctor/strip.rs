@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use super::diagnose::number;
-use super::record::Observation;
+use super::{diagnose::number, record::Observation};
 
 /// Layers shown; of more, neighbours share a cell.
 const CELLS: usize = 60;

@@ -1,18 +1,18 @@
 //! What a checkpoint holds of a run, and the rule by which an epoch is kept.
 
-use std::path::Path;
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::Fit;
-use crate::average::Average;
-use crate::bounds::{EPOCHS, MILLISECONDS, STEPS};
-use crate::checkpoint::Checkpoint;
-use crate::doctor::thresholds::Thresholds;
-use crate::error::TrainError;
-use crate::nets::Arch;
-use crate::plan::Plan;
+use crate::{
+    config::bounds::{EPOCHS, MILLISECONDS, STEPS},
+    doctor::thresholds::Thresholds,
+    error::TrainError,
+    fit::budget::Budget,
+    nets::Arch,
+    run::{average::Average, checkpoint::Checkpoint},
+};
 
 /// What is known of the epochs so far.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,7 +56,8 @@ pub(super) struct State {
     pub(super) epoch: u32,
     /// Batches of this epoch done.
     pub(super) batch: usize,
-    pub(super) plan: Plan,
+    #[serde(rename = "plan")]
+    pub(super) budget: Budget,
     pub(super) sums: Sums,
     pub(super) best: Option<Best>,
     /// On the validation samples, of the last epoch; as bits.
@@ -70,7 +71,7 @@ pub(super) struct State {
 impl State {
     /// Refuses what no run of `epoch` steps an epoch comes to: counts that would overflow, and sums that are no numbers.
     fn check(&self, epoch: usize) -> Result<(), String> {
-        self.plan.check()?;
+        self.budget.check()?;
         let within = |field: &str, value: u64, most: u64| match value <= most {
             true => Ok(()),
             false => Err(format!("{field} = {value}; allowed: 0 to {most}")),

@@ -1,24 +1,25 @@
 //! One step: a batch, its gradients, the optimizer, and now and then a look by the doctor.
 
-use super::Fit;
-use crate::clip::Clip;
-use crate::data::answers::Answers;
-use crate::data::draw::{Purpose, stream};
-use crate::data::mixup::mix;
-use crate::data::{Augment, batch, lengths};
-use crate::doctor::diagnose::warning;
-use crate::doctor::live::{Live, sentence};
-use crate::doctor::measure::Measure;
-use crate::doctor::record::{LayerHealth, Observation};
-use crate::doctor::thresholds::Thresholds;
-use crate::error::TrainError;
-use crate::events::Events;
-use crate::layers::Noise;
-use crate::loss::Targets;
-use crate::nets::{Batch, StepStats, Watch};
-use crate::parameter::{first_non_finite, gradient_norm};
-use crate::progress::Progress;
-use crate::schedule::Moment;
+use super::{Fit, looks};
+use crate::{
+    data::{Augment, answers::Answers, batch, lengths, mixup::mix},
+    doctor::{
+        diagnose::warning,
+        live::{Live, sentence},
+        measure::Measure,
+        record::{LayerHealth, Observation},
+        thresholds::Thresholds,
+    },
+    engine::{
+        parameter::{first_non_finite, gradient_norm},
+        random::{Purpose, stream},
+    },
+    error::TrainError,
+    layers::Noise,
+    nets::{Batch, StepStats, Watch, loss::Targets},
+    optim::{clip::Clip, schedule::Moment},
+    run::{events::Events, progress::Progress},
+};
 
 impl Fit<'_> {
     /// One step on a batch.
@@ -42,11 +43,11 @@ impl Fit<'_> {
             None => answers.targets(),
             Some(mixed) => Targets::Mixed { first: answers.classes(), second: &mixed.second, share: mixed.share },
         };
-        let step = self.state.plan.step();
+        let step = self.state.budget.step();
         self.rate =
-            settings.schedule.rate(settings.rate, Moment::new(step, self.state.epoch, self.state.plan.position()));
+            settings.schedule.rate(settings.rate, Moment::new(step, self.state.epoch, self.state.budget.position()));
         let (epoch, ends) = (self.steps_in_epoch as u64, self.state.batch + 1 == self.steps_in_epoch);
-        let due = self.doctor.as_ref().is_some_and(|doctor| doctor.due(&self.state.plan, epoch, ends));
+        let due = self.doctor.as_ref().is_some() && looks::due(&self.state.budget, settings.watch, epoch, ends);
         // The first step is looked at though no doctor may watch: weights that are too large are said before they are used.
         let mut measure = (due || step == 0).then(Measure::default);
         let kept: Vec<Vec<f32>> = self.net.buffers().into_iter().map(|(_, values)| values.to_vec()).collect();
@@ -99,7 +100,7 @@ impl Fit<'_> {
     ) -> Result<StepStats, TrainError> {
         let settings = self.job.settings;
         let watch = measure.map(|m| m as &mut dyn Watch<f32>);
-        self.net.set_noise(Noise { seed: settings.seed, step: self.state.plan.step() });
+        self.net.set_noise(Noise { seed: settings.seed, step: self.state.budget.step() });
         let mut stats = self.net.gradients_watched(inputs, targets, settings.label_smoothing, watch)?;
         if !settings.penalty.spares_weights() {
             let mut parameters = self.net.trainable();
@@ -126,14 +127,14 @@ impl Fit<'_> {
 
     /// What the step that is being taken, or has just been, shows.
     fn observation(&self, layers: Vec<LayerHealth>, stats: &StepStats, clipped: bool) -> Observation {
-        let plan = &self.state.plan;
+        let budget = &self.state.budget;
         // Beside what a guess costs there is no place for penalties, unless they are why the numbers are lost.
         let penalty = if stats.penalty.is_finite() { stats.penalty } else { 0.0 };
         Observation {
-            step: plan.step(),
+            step: budget.step(),
             epoch: Some(self.state.epoch + 1),
             // With a budget of minutes nobody knows.
-            planned_steps: self.job.settings.minutes.is_none().then(|| plan.step() + plan.left()),
+            planned_steps: self.job.settings.minutes.is_none().then(|| budget.step() + budget.left()),
             batch: Some(self.samples_in_step() as u32),
             baseline_loss: Some(self.baseline),
             loss: Some(stats.loss - penalty),
@@ -172,7 +173,7 @@ impl Fit<'_> {
         let cures = verdicts.iter().flat_map(|v| &v.prescriptions);
         TrainError::Diverged {
             epoch: self.state.epoch + 1,
-            step: self.state.plan.step(),
+            step: self.state.budget.step(),
             loss: stats.loss,
             norm: stats.gradient_norm,
             place: first_non_finite(&self.net.parameters()).map_or(String::new(), |name| format!(", first in {name}")),
@@ -193,6 +194,6 @@ impl Fit<'_> {
         sums.steps += 1;
         self.state.batch += 1;
         let seconds = self.seconds();
-        self.state.plan.advance(seconds);
+        self.state.budget.advance(seconds);
     }
 }

@@ -17,10 +17,13 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
-use crate::doctor::record;
-use crate::export::graph::{Graph, Value, float};
-use crate::scalar::Scalar;
-use crate::simd::vectorized;
+use crate::{
+    engine::{scalar::Scalar, simd::vectorized},
+    layers::{
+        kind,
+        onnx::{Graph, Value, float},
+    },
+};
 
 /// Which function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,14 +143,14 @@ impl<T: Scalar> Visit<T> for Backward<'_, T> {
 }
 
 impl<T: Scalar> Layer<T> for Activation {
-    fn activation(&self) -> Option<record::Activation> {
+    fn activation(&self) -> Option<kind::Activation> {
         Some(match self.function {
-            Function::Relu => record::Activation::Relu,
-            Function::LeakyRelu => record::Activation::LeakyRelu,
-            Function::Sigmoid => record::Activation::Sigmoid,
-            Function::Tanh => record::Activation::Tanh,
-            Function::Silu => record::Activation::Silu,
-            Function::HardSwish => record::Activation::HardSwish,
+            Function::Relu => kind::Activation::Relu,
+            Function::LeakyRelu => kind::Activation::LeakyRelu,
+            Function::Sigmoid => kind::Activation::Sigmoid,
+            Function::Tanh => kind::Activation::Tanh,
+            Function::Silu => kind::Activation::Silu,
+            Function::HardSwish => kind::Activation::HardSwish,
         })
     }
 

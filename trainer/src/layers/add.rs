@@ -4,11 +4,14 @@
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
-use super::batch_norm::mask_by_relu;
-use super::{InputGradient, Layer, Pass, numbers, numbers_mut, reshape};
-use crate::doctor::record::{Activation, LayerKind};
-use crate::export::graph::{Graph, Value};
-use crate::scalar::Scalar;
+use super::{InputGradient, Layer, Pass, batch_norm::mask_by_relu, numbers, numbers_mut, reshape};
+use crate::{
+    engine::scalar::Scalar,
+    layers::{
+        kind::{Activation, LayerKind},
+        onnx::{Graph, Value},
+    },
+};
 
 /// `y = a + b` of two inputs of one shape. A NaN stays a NaN.
 #[derive(Clone, Copy, Debug)]

@@ -16,11 +16,13 @@ use ndarray::ArrayD;
 use rayon::prelude::*;
 
 use super::{InputGradient, numbers, numbers_mut, reshape};
-use crate::batch::{samples_per_piece, sum_in_order};
-use crate::interrupt;
-use crate::matmul::{Matrix, MatrixMut, matmul};
-use crate::parameter::Weights;
-use crate::scalar::Scalar;
+use crate::engine::{
+    interrupt,
+    matmul::{Matrix, MatrixMut, matmul},
+    parameter::Weights,
+    pieces::{samples_per_piece, sum_in_order},
+    scalar::Scalar,
+};
 
 /// What the threads write while a convolution runs; shared by all convolutions of a net.
 #[derive(Clone, Debug, Default)]

@@ -4,13 +4,23 @@
 
 use ndarray::ArrayD;
 
-use super::batch_norm::{BatchNorm, BatchStatistics, mask_by_relu};
-use super::convolution::{ConvShape, Convolution};
-use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only};
-use crate::doctor::record::{Activation, LayerKind};
-use crate::export::graph::{Graph, Value, floats, int, ints};
-use crate::parameter::{Parameter, Weights};
-use crate::scalar::Scalar;
+use super::{
+    InputGradient, Layer, Pass,
+    batch_norm::{BatchNorm, BatchStatistics, mask_by_relu},
+    conv_shape::ConvShape,
+    convolution::Convolution,
+    numbers, numbers_mut, only,
+};
+use crate::{
+    engine::{
+        parameter::{Parameter, Weights},
+        scalar::Scalar,
+    },
+    layers::{
+        kind::{Activation, LayerKind},
+        onnx::{Graph, Value, floats, int, ints},
+    },
+};
 
 /// What is added to the convolution's output.
 #[derive(Clone, Debug)]

@@ -4,11 +4,17 @@ use ndarray::ArrayD;
 use rayon::prelude::*;
 
 use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
-use crate::doctor::record::LayerKind;
-use crate::export::graph::{Graph, Value, floats, int, transposed};
-use crate::matmul::{Matrix, MatrixMut, matmul};
-use crate::parameter::{Parameter, Weights};
-use crate::scalar::Scalar;
+use crate::{
+    engine::{
+        matmul::{Matrix, MatrixMut, matmul},
+        parameter::{Parameter, Weights},
+        scalar::Scalar,
+    },
+    layers::{
+        kind::LayerKind,
+        onnx::{Graph, Value, floats, int, transposed},
+    },
+};
 
 /// Rows that one thread multiplies at least.
 const ROWS: usize = 64;

@@ -10,11 +10,12 @@
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
-use super::convolution::ConvShape;
-use super::{InputGradient, numbers, numbers_mut, reshape};
-use crate::batch::{samples_per_piece, sum_in_order};
-use crate::parameter::Weights;
-use crate::scalar::Scalar;
+use super::{InputGradient, conv_shape::ConvShape, numbers, numbers_mut, reshape};
+use crate::engine::{
+    parameter::Weights,
+    pieces::{samples_per_piece, sum_in_order},
+    scalar::Scalar,
+};
 
 /// A kernel `[kernel, kernel, 1, channels]`.
 #[derive(Clone, Debug)]

@@ -9,9 +9,13 @@ use rand::Rng;
 use rayon::prelude::*;
 
 use super::{InputGradient, Layer, Mode, Pass, numbers, numbers_mut, only, reshape};
-use crate::data::draw::{Purpose, stream};
-use crate::export::graph::{Graph, Value};
-use crate::scalar::Scalar;
+use crate::{
+    engine::{
+        random::{Purpose, stream},
+        scalar::Scalar,
+    },
+    layers::onnx::{Graph, Value},
+};
 
 /// Any shape to the same.
 #[derive(Clone, Debug)]

@@ -4,10 +4,16 @@
 use ndarray::ArrayD;
 
 use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
-use crate::doctor::record::LayerKind;
-use crate::export::graph::{Graph, Value, floats};
-use crate::parameter::{Parameter, Weights};
-use crate::scalar::Scalar;
+use crate::{
+    engine::{
+        parameter::{Parameter, Weights},
+        scalar::Scalar,
+    },
+    layers::{
+        kind::LayerKind,
+        onnx::{Graph, Value, floats},
+    },
+};
 
 /// `[batch, frames]` of tokens to `[batch, frames, outputs]`.
 #[derive(Clone, Debug)]

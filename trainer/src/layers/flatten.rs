@@ -3,8 +3,10 @@
 use ndarray::ArrayD;
 
 use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
-use crate::export::graph::{Graph, Value, ints};
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::onnx::{Graph, Value, ints},
+};
 
 /// `[batch, ...]` to `[batch, numbers]`.
 #[derive(Clone, Copy, Debug)]

@@ -3,10 +3,11 @@
 
 use ndarray::ArrayD;
 
-use super::pool::extent;
-use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
-use crate::export::graph::{Graph, Value, int, ints};
-use crate::scalar::Scalar;
+use super::{InputGradient, Layer, Pass, global_average_pool::extent, numbers, numbers_mut, only, reshape};
+use crate::{
+    engine::scalar::Scalar,
+    layers::onnx::{Graph, Value, int, ints},
+};
 
 /// `[batch, height, width, channels]` or `[batch, frames, channels]` to `[batch, channels]`.
 #[derive(Clone, Debug, Default)]

@@ -3,11 +3,13 @@
 
 use ndarray::ArrayD;
 
-use super::conv::{Conv, ConvBuffers};
-use super::convolution::ConvShape;
-use super::{InputGradient, numbers, numbers_mut, reshape};
-use crate::parameter::Weights;
-use crate::scalar::Scalar;
+use super::{
+    InputGradient,
+    conv::{Conv, ConvBuffers},
+    conv_shape::ConvShape,
+    numbers, numbers_mut, reshape,
+};
+use crate::engine::{parameter::Weights, scalar::Scalar};
 
 /// A kernel `[kernel, kernel, inputs / groups, outputs]`.
 #[derive(Clone, Debug)]

@@ -24,12 +24,14 @@ use rand::Rng;
 use tract_onnx::pb::AttributeProto;
 
 use super::recurrent::{Cell, CellWeights, Step, StepBack, Steps, add, add_back, add_rows};
-use crate::doctor::record::LayerKind;
-use crate::export::graph::int;
-use crate::init::bias::GateBias;
-use crate::matmul::{Matrix, MatrixMut, matmul};
-use crate::scalar::Scalar;
-use crate::simd::{each, vectorized};
+use crate::{
+    engine::{
+        matmul::{Matrix, MatrixMut, matmul},
+        scalar::Scalar,
+        simd::{each, vectorized},
+    },
+    layers::{init::bias::GateBias, kind::LayerKind, onnx::int},
+};
 
 /// One unit. `kept` is `q_n`, on the way back `dq_n`.
 #[derive(Clone, Debug)]

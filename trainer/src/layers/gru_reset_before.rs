@@ -23,11 +23,14 @@
 use rand::Rng;
 
 use super::recurrent::{Cell, CellWeights, Step, StepBack, Steps, add, add_back};
-use crate::doctor::record::LayerKind;
-use crate::init::bias::GateBias;
-use crate::matmul::{Matrix, MatrixMut, matmul};
-use crate::scalar::Scalar;
-use crate::simd::vectorized;
+use crate::{
+    engine::{
+        matmul::{Matrix, MatrixMut, matmul},
+        scalar::Scalar,
+        simd::vectorized,
+    },
+    layers::{init::bias::GateBias, kind::LayerKind},
+};
 
 /// One unit. `kept` is `s`.
 #[derive(Clone, Debug)]

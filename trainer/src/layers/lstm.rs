@@ -23,11 +23,17 @@
 use rand::Rng;
 
 use super::recurrent::{Cell, CellWeights, Step, StepBack, add_back};
-use crate::doctor::record::LayerKind;
-use crate::init::bias::{GateBias, Gates};
-use crate::matmul::Matrix;
-use crate::scalar::Scalar;
-use crate::simd::{each, vectorized};
+use crate::{
+    engine::{
+        matmul::Matrix,
+        scalar::Scalar,
+        simd::{each, vectorized},
+    },
+    layers::{
+        init::bias::{GateBias, Gates},
+        kind::LayerKind,
+    },
+};
 
 /// One LSTM unit. `kept` is `c`.
 #[derive(Clone, Debug)]

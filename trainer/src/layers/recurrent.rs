@@ -26,11 +26,17 @@ pub(crate) use cell::{add, add_back, add_rows};
 pub use weights::CellWeights;
 
 use super::{InputGradient, Layer, Mode, Pass, numbers, numbers_mut, only, reshape};
-use crate::batch::{samples_per_piece, sum_in_order};
-use crate::doctor::record::{Activation, LayerKind};
-use crate::export::graph::{Graph, Value};
-use crate::parameter::Parameter;
-use crate::scalar::Scalar;
+use crate::{
+    engine::{
+        parameter::Parameter,
+        pieces::{samples_per_piece, sum_in_order},
+        scalar::Scalar,
+    },
+    layers::{
+        kind::{Activation, LayerKind},
+        onnx::{Graph, Value},
+    },
+};
 use layout::{Columns, Layout};
 use piece::Piece;
 

@@ -16,10 +16,10 @@
 use rand::Rng;
 
 use super::recurrent::{Cell, CellWeights, Step, StepBack, add_back};
-use crate::doctor::record::LayerKind;
-use crate::matmul::Matrix;
-use crate::scalar::Scalar;
-use crate::simd::vectorized;
+use crate::{
+    engine::{matmul::Matrix, scalar::Scalar, simd::vectorized},
+    layers::kind::LayerKind,
+};
 
 /// A plain recurrent unit; its one gate is its next state.
 #[derive(Clone, Debug)]

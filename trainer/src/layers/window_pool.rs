@@ -13,8 +13,10 @@ use ndarray::ArrayD;
 use rayon::prelude::*;
 
 use super::{InputGradient, Layer, Pass, numbers, numbers_mut, only, reshape};
-use crate::export::graph::{Graph, Value, int, ints};
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::onnx::{Graph, Value, int, ints},
+};
 
 /// What is made of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

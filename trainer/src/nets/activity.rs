@@ -7,7 +7,7 @@
 use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
 
 use super::{Batch, Net, Node};
-use crate::scalar::Scalar;
+use crate::engine::scalar::Scalar;
 
 impl<T: Scalar> Net<T> {
     /// Penalizes activities by `l`; 0, as at first, is not at all.

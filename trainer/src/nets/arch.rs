@@ -1,14 +1,8 @@
 //! What to build: an input and a list of layers, as a preset or a user writes it.
 
-use std::ops::RangeInclusive;
-
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::build::layers;
-use super::presets::Preset;
-use super::{LayerSpec, NetError, NetFile, Shape};
+use super::{LayerSpec, NetError, Shape, error::within};
 
 /// A net's shape: all that is needed, besides its numbers, to build it again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,52 +16,10 @@ pub struct Arch {
     pub layers: Vec<LayerSpec>,
 }
 
-/// Channels of a residual net's first stage that can be built.
-pub const WIDTHS: RangeInclusive<usize> = 1..=1024;
-/// Numbers in a recurrent state that can be built.
-pub const HIDDEN: RangeInclusive<usize> = 1..=4096;
-/// Recurrent layers on top of each other that can be built.
-pub const LAYERS: RangeInclusive<usize> = 1..=16;
-
-fn preset(name: &str) -> NetFile {
-    Preset::find(name).expect("built in").net()
-}
-
 impl Arch {
-    /// ResNet-8's preset with `blocks` in a stage (1, 2, 3 make ResNet-8, -14, -20) and `width` channels in the first.
-    /// `input` is height, width, channels.
-    pub fn resnet(blocks: usize, width: usize, input: [usize; 3], classes: usize) -> Self {
-        let mut net = preset("resnet8");
-        net.widen(width);
-        for layer in &mut net.layers {
-            if let LayerSpec::Residual(stage) = layer {
-                stage.blocks = blocks;
-            }
-        }
-        Self { input: Shape::Map(input), classes, layers: net.layers }
-    }
-
-    /// The GRU's preset with `layers` of `hidden` numbers each.
-    pub fn gru(inputs: usize, hidden: usize, layers: usize, frames: usize, classes: usize) -> Self {
-        let mut net = preset("gru");
-        net.set_hidden(hidden);
-        net.stack(layers);
-        Self { input: Shape::Sequence([frames, inputs]), classes, layers: net.layers }
-    }
-
     /// Shape of a batch of `batch` inputs.
     pub fn input_shape(&self, batch: usize) -> Vec<usize> {
         self.input.with_batch(batch)
-    }
-
-    /// Whether the last layer gives something for each frame of a sequence. The layers are built and thrown away.
-    ///
-    /// # Errors
-    /// [`NetError`] of layers that do not fit each other.
-    pub fn answers_every_frame(&self) -> Result<bool, NetError> {
-        let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let builder = layers::<f32>(self, &mut rng)?;
-        Ok(matches!(builder.at.shape, Shape::Sequence(_)))
     }
 
     /// Refuses inputs and classes that cannot be built.
@@ -93,20 +45,5 @@ impl Arch {
             }
             Shape::Vector(numbers) => within("input", "numbers", numbers, 1..=1 << 20),
         }
-    }
-}
-
-/// A number of a layer that can be built.
-pub(super) fn within(
-    layer: &str,
-    field: &'static str,
-    value: usize,
-    allowed: RangeInclusive<usize>,
-) -> Result<(), NetError> {
-    let (least, most) = allowed.clone().into_inner();
-    if allowed.contains(&value) {
-        Ok(())
-    } else {
-        Err(NetError::Number { layer: layer.into(), field, value, least, most })
     }
 }

@@ -2,11 +2,11 @@
 
 use ndarray::ArrayD;
 
-use super::activity::add_gradient;
-use super::{Batch, Net, NetError, Watch, value};
-use crate::interrupt;
-use crate::layers::{InputGradient, Mode, Pass};
-use crate::scalar::Scalar;
+use super::{Batch, Net, NetError, Watch, activity::add_gradient, value};
+use crate::{
+    engine::{interrupt, scalar::Scalar},
+    layers::{InputGradient, Mode, Pass},
+};
 
 impl<T: Scalar> Net<T> {
     /// Runs all nodes backwards from `d`, the gradient of the last value: in [`Mode::Train`] down to the lowest with

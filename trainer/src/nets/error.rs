@@ -1,5 +1,7 @@
 //! What can be wrong with a net or with what it is given.
 
+use std::ops::RangeInclusive;
+
 use super::Shape;
 
 /// Why a net cannot be built or used.
@@ -111,7 +113,7 @@ pub enum NetError {
     /// The arithmetic that stands in for the layers' own cannot compute this.
     #[error("{0}")]
     StandIn(String),
-    /// Somebody asked the program to stop while this was computed, see [`crate::interrupt`].
+    /// Somebody asked the program to stop while this was computed, see [`crate::engine::interrupt`].
     #[error("interrupted")]
     Interrupted,
     /// No sample at all.
@@ -123,5 +125,20 @@ impl NetError {
     /// Whether the net itself is wrong, as its file or flags say it, and not what it is given.
     pub fn is_of_the_net(&self) -> bool {
         matches!(self, Self::Number { .. } | Self::Fit { .. } | Self::Layer { .. } | Self::NoLayers | Self::Name { .. })
+    }
+}
+
+/// A number of a layer that can be built.
+pub(super) fn within(
+    layer: &str,
+    field: &'static str,
+    value: usize,
+    allowed: RangeInclusive<usize>,
+) -> Result<(), NetError> {
+    let (least, most) = allowed.clone().into_inner();
+    if allowed.contains(&value) {
+        Ok(())
+    } else {
+        Err(NetError::Number { layer: layer.into(), field, value, least, most })
     }
 }

@@ -1,9 +1,10 @@
 //! Nets as TOML files: what presets are, and what users write for their own stacks (`trainer/nets.md`).
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
+use serde::{Deserialize, de::IgnoredAny};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue, Deserializer, ValueDeserializer},
+};
 
 use super::{Arch, LayerSpec, Shape};
 

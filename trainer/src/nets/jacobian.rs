@@ -7,8 +7,10 @@ use nalgebra::DMatrix;
 use ndarray::{ArrayD, Axis};
 
 use super::{Batch, EVALUATION_BATCH, Net, NetError, Node, Shape, value};
-use crate::layers::{Mode, numbers};
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::{Mode, numbers},
+};
 
 /// Name of a recurrent layer, and for each of its directions and steps the singular values.
 pub type StateJacobians = (String, Vec<Vec<Vec<f64>>>);

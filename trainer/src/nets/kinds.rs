@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use activation::Activation;
 pub use batch_norm::BatchNorm;
-pub use convolution::Convolution;
+pub use convolution::{Convolution, WIDTHS};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
@@ -31,10 +31,10 @@ pub use padding::Padding;
 pub use pool::{AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool};
 pub use residual::Residual;
 pub use rnn::Rnn;
+pub use stack::{HIDDEN, LAYERS};
 
-use super::NetError;
-use super::build::Builder;
-use crate::scalar::Scalar;
+use super::{NetError, builder::Builder};
+use crate::engine::scalar::Scalar;
 
 /// Declares [`LayerSpec`] and what goes through all kinds. Every struct has a field `name: Option<String>` and a
 /// method `build(&self, name: &str, builder: &mut Builder<T>) -> Result<(), NetError>`.

@@ -3,8 +3,7 @@
 use ndarray::{ArrayD, Axis};
 
 use super::{Batch, EVALUATION_BATCH, Net, NetError};
-use crate::layers::Mode;
-use crate::scalar::Scalar;
+use crate::{engine::scalar::Scalar, layers::Mode};
 
 impl<T: Scalar> Net<T> {
     /// Runs samples in evaluation; `see` is shown each value of each part of the batch: 0 is the input,

@@ -1,6 +1,6 @@
 //! Nets that need no file of the user's: TOML files built into the program, and what flags change in them.
 
-use super::{LayerSpec, NetFile};
+use super::{Arch, LayerSpec, NetFile, Shape};
 
 /// A net with a name.
 #[derive(Clone, Copy, Debug)]
@@ -97,11 +97,37 @@ impl NetFile {
     }
 }
 
+fn preset(name: &str) -> NetFile {
+    Preset::find(name).expect("built in").net()
+}
+
+impl Arch {
+    /// ResNet-8's preset with `blocks` in a stage (1, 2, 3 make ResNet-8, -14, -20) and `width` channels in the first.
+    /// `input` is height, width, channels.
+    pub fn resnet(blocks: usize, width: usize, input: [usize; 3], classes: usize) -> Self {
+        let mut net = preset("resnet8");
+        net.widen(width);
+        for layer in &mut net.layers {
+            if let LayerSpec::Residual(stage) = layer {
+                stage.blocks = blocks;
+            }
+        }
+        Self { input: Shape::Map(input), classes, layers: net.layers }
+    }
+
+    /// The GRU's preset with `layers` of `hidden` numbers each.
+    pub fn gru(inputs: usize, hidden: usize, layers: usize, frames: usize, classes: usize) -> Self {
+        let mut net = preset("gru");
+        net.set_hidden(hidden);
+        net.stack(layers);
+        Self { input: Shape::Sequence([frames, inputs]), classes, layers: net.layers }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::init::Init;
-    use crate::nets::{Arch, Net};
+    use crate::{layers::init::Init, nets::Net};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use ndarray::{Array2, ArrayD};
 
 use super::{Batch, Net, NetError};
-use crate::scalar::Scalar;
+use crate::engine::scalar::Scalar;
 
 /// Computes what the layers only help to find gradients of. In a training step every node still runs forward, on what the
 /// stand-in gave in the place of the nodes before it, so that it knows what it needs on the way back; then the stand-in

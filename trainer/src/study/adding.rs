@@ -44,7 +44,7 @@ impl Task for Adding {
 #[cfg(test)]
 mod tests {
     use super::{Adding, Answers, BASELINE, Task};
-    use crate::data::draw::{Purpose, stream};
+    use crate::engine::random::{Purpose, stream};
 
     #[test]
     fn two_marks_and_their_sum() {

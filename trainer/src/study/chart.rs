@@ -1,8 +1,7 @@
 //! Line charts with a logarithmic scale, as inline SVG.
 
-use std::fmt::Write;
-
-use escarp_converter::report::escape;
+use escarp_converter::page::chart::{Frame, Scale, key, lines};
+use maud::{Markup, html};
 
 use super::Record;
 
@@ -64,82 +63,72 @@ pub fn curves(
     panels
 }
 
-const WIDTH: f64 = 440.0;
-const HEIGHT: f64 = 240.0;
-const LEFT: f64 = 46.0;
-const RIGHT: f64 = 8.0;
-const TOP: f64 = 8.0;
-const BOTTOM: f64 = 34.0;
+const FRAME: Frame = Frame { width: 440.0, height: 240.0, left: 46.0, right: 8.0, top: 8.0, bottom: 34.0 };
 /// Ratios beyond these are all the same: nothing is learned there.
 const SHOWN: (f64, f64) = (1e-20, 1e20);
-/// Colours there are, `l0` to `l5` in the style sheet.
-const COLOURS: usize = 6;
+
+impl Horizontal {
+    /// Its unit is even on the paper.
+    fn across(self, at: f64) -> f64 {
+        match self {
+            Self::Linear(_) => at,
+            Self::Powers(_) => at.max(1.0).log2(),
+        }
+    }
+
+    fn counts(self) -> &'static str {
+        let (Self::Linear(what) | Self::Powers(what)) = self;
+        what
+    }
+
+    /// Of a scale of [`Self::across`], the values to mark.
+    fn marks(self, scale: Scale) -> Vec<f64> {
+        match self {
+            Self::Linear(_) => scale.quarters().map(f64::round).to_vec(),
+            Self::Powers(_) => (scale.low as i32..=scale.high as i32).map(|power| 2f64.powi(power)).collect(),
+        }
+    }
+}
 
 impl Panel {
     /// The chart with its key; only a title if there is nothing to draw.
-    pub fn svg(&self) -> String {
-        let across = |at: f64| match self.horizontal {
-            Horizontal::Linear(_) => at,
-            Horizontal::Powers(_) => at.max(1.0).log2(),
+    pub fn draw(&self) -> Markup {
+        let Some(picture) = self.picture() else {
+            return html! { div { h3 { (self.title) } p { "nothing to draw" } } };
         };
+        html! {
+            div {
+                h3 { (self.title) small { " " (self.vertical) } }
+                (picture)
+                p.key {
+                    @if let Some((name, _)) = self.level { span.level { (name) } }
+                    @for (i, line) in self.lines.iter().enumerate() { (key(i, &line.name)) }
+                }
+            }
+        }
+    }
+
+    fn picture(&self) -> Option<Markup> {
+        let drawn = |line: &Line| line.points.iter().copied().filter(|p| p.1 > 0.0).collect::<Vec<_>>();
+        let drawn: Vec<Vec<(f64, f64)>> = self.lines.iter().map(drawn).collect();
         let up = |v: f64| v.clamp(SHOWN.0, SHOWN.1).log10();
-        let all = || self.lines.iter().flat_map(|l| l.points.iter().copied()).filter(|p| p.1 > 0.0);
-        let ends = |values: &mut dyn Iterator<Item = f64>| {
-            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
-        };
-        let title = escape(&self.title);
-        if all().next().is_none() {
-            return format!("<div><h3>{title}</h3><p>nothing to draw</p></div>");
-        }
-        let (first, last) = ends(&mut all().map(|p| across(p.0)));
+        let horizontal = Scale::spanning(drawn.iter().flatten().map(|p| self.horizontal.across(p.0)))?;
         let levels = self.level.iter().map(|l| l.1);
-        let (low, high) = ends(&mut all().map(|p| p.1).chain(levels).map(up));
-        let (low, high) = (low.floor(), high.ceil().max(low.floor() + 1.0));
-        let x = |at: f64| LEFT + (WIDTH - LEFT - RIGHT) * (across(at) - first) / (last - first).max(1e-9);
-        let y = |v: f64| TOP + (HEIGHT - TOP - BOTTOM) * (high - up(v)) / (high - low);
-        let mut svg = format!("<svg class=\"curve\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">");
-        let every = ((high - low) / 8.0).ceil() as usize;
-        for power in (low as i32..=high as i32).step_by(every) {
-            let at = y(10f64.powi(power));
-            // Writing to a String cannot fail.
-            let _ = write!(
-                svg,
-                "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>\
-                 <text class=\"axis end\" x=\"{}\" y=\"{:.1}\">1e{power}</text>",
-                WIDTH - RIGHT,
-                LEFT - 5.0,
-                at + 3.5
-            );
-        }
-        let (what, marks) = match self.horizontal {
-            Horizontal::Linear(what) => {
-                (what, (0..=4).map(|i| (first + (last - first) * f64::from(i) / 4.0).round()).collect())
-            }
-            Horizontal::Powers(what) => {
-                (what, (first as i32..=last as i32).map(|power| 2f64.powi(power)).collect::<Vec<_>>())
-            }
+        let Scale { low, high } = Scale::spanning(drawn.iter().flatten().map(|p| p.1).chain(levels).map(up))?;
+        let vertical = Scale { low: low.floor(), high: high.ceil().max(low.floor() + 1.0) };
+        let x = |at: f64| FRAME.x(horizontal.share(self.horizontal.across(at)));
+        let y = |v: f64| FRAME.y(vertical.share(up(v)));
+        let paths: Vec<Vec<(f64, f64)>> =
+            drawn.iter().map(|points| points.iter().map(|p| (x(p.0), y(p.1))).collect()).collect();
+        let rightmost = FRAME.width - FRAME.right - 12.0;
+        let contents = html! {
+            @for power in vertical.powers(8.0) { (FRAME.row(y(10f64.powi(power)), format!("1e{power}"))) }
+            @for mark in self.horizontal.marks(horizontal) { (FRAME.column(x(mark).clamp(FRAME.left, rightmost), mark)) }
+            text.axis x=((FRAME.left + FRAME.width) / 2.0) y=(FRAME.height - 5.0) { (self.horizontal.counts()) }
+            @if let Some((_, level)) = self.level { (FRAME.level("level", y(level))) }
+            (lines(&paths))
         };
-        for mark in marks {
-            let at = x(mark).clamp(LEFT, WIDTH - RIGHT - 10.0);
-            let _ = write!(svg, "<text class=\"axis\" x=\"{at:.1}\" y=\"{:.1}\">{mark}</text>", HEIGHT - 20.0);
-        }
-        let middle = (LEFT + WIDTH) / 2.0;
-        let _ = write!(svg, "<text class=\"axis\" x=\"{middle}\" y=\"{}\">{what}</text>", HEIGHT - 5.0);
-        let mut key = String::new();
-        if let Some((name, level)) = self.level {
-            let at = y(level);
-            let right = WIDTH - RIGHT;
-            let _ = write!(svg, "<line class=\"level\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>");
-            let _ = write!(key, "<span class=\"level\">{}</span>", escape(name));
-        }
-        for (i, line) in self.lines.iter().enumerate() {
-            let colour = i % COLOURS;
-            let path: Vec<String> =
-                line.points.iter().filter(|p| p.1 > 0.0).map(|p| format!("{:.1},{:.1}", x(p.0), y(p.1))).collect();
-            let _ = write!(svg, "<polyline class=\"l{colour}\" points=\"{}\"/>", path.join(" "));
-            let _ = write!(key, "<span class=\"k{colour}\">{}</span>", escape(&line.name));
-        }
-        format!("<div><h3>{title}<small> {}</small></h3>{svg}</svg><p class=\"key\">{key}</p></div>", self.vertical)
+        Some(FRAME.svg("curve", contents))
     }
 }
 
@@ -150,7 +139,7 @@ mod tests {
     fn panel(points: Vec<(f64, f64)>) -> String {
         let lines = vec![Line { name: "a < b".into(), points }];
         let horizontal = Horizontal::Powers("layers");
-        Panel { title: "t".into(), horizontal, vertical: "v", lines, level: Some(("one", 1.0)) }.svg()
+        Panel { title: "t".into(), horizontal, vertical: "v", lines, level: Some(("one", 1.0)) }.draw().into_string()
     }
 
     #[test]

@@ -2,17 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::adding::{Adding, BASELINE};
-use super::chart::curves;
-use super::training::{Session, Training, train};
-use super::{Cell, Figure, Form, Outcome, Recipe, Study};
-use crate::clip::Clip;
-use crate::data::draw::{Purpose, stream};
-use crate::error::TrainError;
-use crate::nets::kinds::{Dense, Rnn};
-use crate::nets::{Arch, LayerSpec, Net, Shape};
-use crate::optim::Rule;
-use crate::schedule::{self, Schedule};
+use super::{
+    Cell, Figure, Form, Outcome, Recipe, Study,
+    adding::{Adding, BASELINE},
+    chart::curves,
+    training::{Session, Training, train},
+};
+use crate::{
+    engine::random::{Purpose, stream},
+    error::TrainError,
+    nets::{
+        Arch, LayerSpec, Net, Shape,
+        kinds::{Dense, Rnn},
+    },
+    optim::{Rule, clip::Clip, schedule, schedule::Schedule},
+};
 
 /// The study.
 pub const STUDY: Study = Study {

@@ -1,20 +1,22 @@
 //! `escarp-train study NAME`: does what is not yet done, writes everything down, prints the tables.
 
-use std::path::Path;
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use escarp_media::visible;
 
-use super::page::Page;
-use super::pictures::Pictures;
-use super::results::{Outcome, Record, Results};
-use super::table::{Table, tables};
-use super::training::Session;
-use super::{Cell, Study, origin};
-use crate::error::TrainError;
-use crate::files::write_atomically;
-use crate::nets::NetError;
-use crate::progress::Progress;
+use super::{
+    Cell, Study, origin,
+    page::Page,
+    pictures::Pictures,
+    results::{Outcome, Record, Results},
+    table::{Table, tables},
+    training::Session,
+};
+use crate::{
+    error::TrainError,
+    nets::NetError,
+    run::{files::write_atomically, progress::Progress},
+};
 
 /// What the user asked for.
 #[derive(Clone, Copy, Debug)]

@@ -5,20 +5,22 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use super::chart::{Horizontal, Line, Panel};
-use super::training::{Answers, Session, Task, Training, batch, train};
-use super::{Cell, Figure, Form, Outcome, Recipe, Record, Study};
-use crate::clip::Clip;
-use crate::data::draw::{Purpose, stream};
-use crate::doctor::measure::Measure;
-use crate::doctor::record::LayerHealth;
-use crate::error::TrainError;
-use crate::init::{Init, Kernel};
-use crate::layers::activation::Function;
-use crate::nets::kinds::Dense;
-use crate::nets::{Arch, LayerSpec, Net, Shape};
-use crate::optim::Rule;
-use crate::schedule::{self, Schedule};
+use super::{
+    Cell, Figure, Form, Outcome, Recipe, Record, Study,
+    chart::{Horizontal, Line, Panel},
+    training::{Answers, Session, Task, Training, batch, train},
+};
+use crate::{
+    doctor::{measure::Measure, record::LayerHealth},
+    engine::random::{Purpose, stream},
+    error::TrainError,
+    layers::{
+        activation::Function,
+        init::{Init, Kernel},
+    },
+    nets::{Arch, LayerSpec, Net, Shape, kinds::Dense},
+    optim::{Rule, clip::Clip, schedule, schedule::Schedule},
+};
 
 /// The study.
 pub const STUDY: Study = Study {
@@ -182,7 +184,7 @@ impl Depth {
 #[cfg(test)]
 mod tests {
     use super::{Answers, Circle, Task};
-    use crate::data::draw::{Purpose, stream};
+    use crate::engine::random::{Purpose, stream};
 
     #[test]
     fn half_of_the_points_are_inside() {

@@ -2,18 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::adding::{Adding, BASELINE};
-use super::chart::curves;
-use super::training::{Session, Training, train};
-use super::{Cell, Figure, Form, Outcome, Recipe, Study};
-use crate::clip::Clip;
-use crate::data::draw::{Purpose, stream};
-use crate::error::TrainError;
-use crate::init::bias::GateBias;
-use crate::nets::kinds::{Dense, Gru, Lstm, Rnn};
-use crate::nets::{Arch, LayerSpec, Net, Shape};
-use crate::optim::Rule;
-use crate::schedule::{self, Schedule};
+use super::{
+    Cell, Figure, Form, Outcome, Recipe, Study,
+    adding::{Adding, BASELINE},
+    chart::curves,
+    training::{Session, Training, train},
+};
+use crate::{
+    engine::random::{Purpose, stream},
+    error::TrainError,
+    layers::init::bias::GateBias,
+    nets::{
+        Arch, LayerSpec, Net, Shape,
+        kinds::{Dense, Gru, Lstm, Rnn},
+    },
+    optim::{Rule, clip::Clip, schedule, schedule::Schedule},
+};
 
 /// The study.
 pub const STUDY: Study = Study {

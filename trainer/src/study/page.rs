@@ -1,11 +1,12 @@
 //! What a study leaves behind for readers: `results.md` and `study.html`.
 
-use escarp_converter::report::{STYLE, escape};
+use escarp_converter::page::{self, chart, section};
+use maud::html;
 
 use super::table::Table;
-use super::{Panel, Record, Study};
+use super::{Record, Study};
 
-const MORE_STYLE: &str = include_str!("study.css");
+const STYLE: &str = include_str!("study.css");
 
 /// A study as far as it has come.
 pub struct Page<'a> {
@@ -73,21 +74,17 @@ impl Page<'_> {
 
     /// `study.html`: one file without references to others.
     pub fn html(&self) -> String {
-        let title = escape(&self.title());
-        let origin: String = self.origin().iter().map(|line| format!("<li>{}</li>", escape(line))).collect();
-        let panels: String = (self.study.panels)(self.records).iter().map(Panel::svg).collect();
-        let summary = (self.study.summary)(self.records);
-        let summary: String = summary.iter().map(|line| format!("<p><b>{}</b></p>", escape(line))).collect();
-        let tables: String = self.tables.iter().map(Table::html).collect();
-        format!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-             <title>{title} · escarp</title><style>{STYLE}{MORE_STYLE}</style></head><body><main>\n\
-             <header><p class=\"brand\">escarp · studies</p><h1>{title}</h1></header>\n\
-             <section><p>{}</p>{summary}</section>\n\
-             <section><h2>Picture</h2><div class=\"curves\">{panels}</div></section>\n{tables}\
-             <section><h2>Origin</h2><ul>{origin}</ul></section>\n</main></body></html>\n",
-            escape(self.study.shows)
-        )
+        let title = self.title();
+        let page = page::Page { title: &title, tab: "escarp", brand: "studies", styles: &[chart::STYLE, STYLE] };
+        let panels = (self.study.panels)(self.records);
+        page.around(&html! {
+            section {
+                p { (self.study.shows) }
+                @for line in (self.study.summary)(self.records) { p { b { (line) } } }
+            }
+            (section("Picture", html! { div.curves { @for panel in panels { (panel.draw()) } } }))
+            @for table in self.tables { (table.html()) }
+            (section("Origin", html! { ul { @for line in self.origin() { li { (line) } } } }))
+        })
     }
 }

@@ -5,11 +5,10 @@ use std::path::Path;
 use escarp_media::{Folder, Kind};
 use serde::{Deserialize, Serialize};
 
-use crate::data::images::Images;
-use crate::data::source::classes;
-use crate::data::{Samples, check_classes};
-use crate::error::TrainError;
-use crate::generate::images as builtin;
+use crate::{
+    data::{Samples, check_classes, generate::images as builtin, images::Images, source::classes},
+    error::TrainError,
+};
 
 /// How many pictures a study takes at most; equally many of each class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,8 +94,10 @@ fn first(path: &Path, mut folder: Folder, each: usize) -> Result<Folder, TrainEr
 #[cfg(test)]
 mod tests {
     use super::{Count, Pictures};
-    use crate::data::Samples;
-    use crate::generate::{Counts, images};
+    use crate::data::{
+        Samples,
+        generate::{Counts, images},
+    };
 
     #[test]
     fn equally_many_of_each_class_and_no_picture_twice() {

@@ -5,20 +5,25 @@ mod faults;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::chart::{Horizontal, Line, Panel};
-use super::training::Session;
-use super::{Cell, Figure, Form, Outcome, Recipe, Record, Study};
-use crate::app::{prescribed, trial};
-use crate::config::Config;
-use crate::data::draw::{Purpose, stream};
-use crate::doctor::diagnose::Doctor;
-use crate::doctor::log;
-use crate::doctor::thresholds::Thresholds;
-use crate::doctor::verdict::{Illness, Init, Prescription, Replacement, Severity};
-use crate::error::TrainError;
-use crate::fit;
-use crate::progress::Progress;
-use crate::run_folder::RunFolder;
+use super::{
+    Cell, Figure, Form, Outcome, Recipe, Record, Study,
+    chart::{Horizontal, Line, Panel},
+    training::Session,
+};
+use crate::{
+    app::{prescribed, trial},
+    config::Config,
+    doctor::{
+        diagnose::Doctor,
+        log,
+        thresholds::Thresholds,
+        verdict::{Illness, Init, Prescription, Replacement, Severity},
+    },
+    engine::random::{Purpose, stream},
+    error::TrainError,
+    fit,
+    run::{folder::RunFolder, progress::Progress},
+};
 use faults::{Fault, all};
 
 /// The study.

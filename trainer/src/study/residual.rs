@@ -2,19 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::chart::{Horizontal, Line, Panel};
-use super::pictures::{Count, Pictures};
-use super::training::Session;
-use super::{Cell, Figure, Form, Outcome, Recipe, Record, Study};
-use crate::data::batch;
-use crate::data::draw::{Purpose, epoch_order, stream};
-use crate::error::TrainError;
-use crate::evaluate::evaluate;
-use crate::loss::Targets;
-use crate::nets::presets::Preset;
-use crate::nets::{Arch, Net, Shape};
-use crate::optim::{Optimizer, Rule};
-use crate::schedule::{self, Moment, Schedule};
+use super::{
+    Cell, Figure, Form, Outcome, Recipe, Record, Study,
+    chart::{Horizontal, Line, Panel},
+    pictures::{Count, Pictures},
+    training::Session,
+};
+use crate::{
+    data::batch,
+    engine::random::{Purpose, epoch_order, stream},
+    error::TrainError,
+    fit::evaluate::evaluate,
+    nets::{Arch, Net, Shape, loss::Targets, presets::Preset},
+    optim::{
+        Optimizer, Rule, schedule,
+        schedule::{Moment, Schedule},
+    },
+};
 
 /// The study.
 pub const STUDY: Study = Study {

@@ -1,14 +1,15 @@
 //! What came of a study's cells, in `results.jsonl`: one record a line.
 
-use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Cell, Recipe};
-use crate::error::TrainError;
-use crate::files::write_atomically;
+use crate::{error::TrainError, run::files::write_atomically};
 
 /// What one cell gave. Numbers have six digits; those that are not finite are `None`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,6 +1,7 @@
 //! A study's figures as tables: for a terminal, for Markdown, for HTML.
 
-use escarp_converter::report::escape;
+use escarp_converter::page::{percent, section, wide};
+use maud::{Markup, html};
 
 use super::{Cell, Figure, Form, Record, Study};
 
@@ -45,7 +46,7 @@ impl Figure {
             Some(None) => "not finite".into(),
             Some(Some(v)) => match self.form {
                 Form::Count => format!("{v:.0}"),
-                Form::Percent => format!("{:.1} %", 100.0 * v),
+                Form::Percent => percent(100.0 * v, 1),
                 Form::Scientific if *v == 0.0 || (0.01..1000.0).contains(&v.abs()) => format!("{v:.3}"),
                 Form::Scientific => format!("{v:.1e}"),
             },
@@ -82,13 +83,14 @@ impl Table {
     }
 
     /// A section.
-    pub fn html(&self) -> String {
-        let mut out = format!("<section><h2>{}</h2><div class=\"scroll\"><table>", escape(self.title));
-        for (i, line) in self.lines.iter().enumerate() {
-            let tag = if i == 0 { "th" } else { "td" };
-            let texts = line.iter().map(|text| format!("<{tag}>{}</{tag}>", escape(text)));
-            out += &format!("<tr>{}</tr>", texts.collect::<String>());
-        }
-        out + "</table></div></section>\n"
+    pub fn html(&self) -> Markup {
+        let (heading, lines) = self.lines.split_at(1);
+        let table = html! {
+            table {
+                @for line in heading { tr { @for text in line { th { (text) } } } }
+                @for line in lines { tr { @for text in line { td { (text) } } } }
+            }
+        };
+        section(self.title, wide(table))
     }
 }

@@ -5,14 +5,20 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::pictures::Pictures;
-use crate::clip::Clip;
-use crate::data::draw::{Purpose, stream};
-use crate::error::TrainError;
-use crate::loss::{Loss, Targets, loss};
-use crate::nets::Net;
-use crate::optim::{Optimizer, Rule};
-use crate::progress::Progress;
-use crate::schedule::{Moment, Schedule};
+use crate::{
+    engine::random::{Purpose, stream},
+    error::TrainError,
+    nets::{
+        Net,
+        loss::{Loss, Targets, loss},
+    },
+    optim::{
+        Optimizer, Rule,
+        clip::Clip,
+        schedule::{Moment, Schedule},
+    },
+    run::progress::Progress,
+};
 
 /// What should have been said about each sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,10 +76,9 @@ pub struct Trained {
     pub steps: u64,
     /// On the test samples, by the last weights. The loss is infinite if the net diverged.
     pub test: Loss<f32>,
-    /// Largest norm of all gradients, before clipping, of any step.
+    /// Largest norm of all gradients, before clipping, of any step; infinite if the loss or a gradient left the finite
+    /// numbers, which ends the training.
     pub largest_gradient: f64,
-    /// Whether the loss or a gradient left the finite numbers, which ends the training.
-    pub diverged: bool,
     /// Steps taken and the validation loss there.
     pub curve: Vec<(u64, f64)>,
 }
@@ -143,7 +148,7 @@ pub fn train(
         // The last weights, from before the step that could not be taken, may still give some huge number.
         test.loss = f64::INFINITY;
     }
-    Ok(Some(Trained { steps: step, test, largest_gradient, diverged, curve }))
+    Ok(Some(Trained { steps: step, test, largest_gradient, curve }))
 }
 
 fn judge(net: &mut Net, (x, answers): &(ArrayD<f32>, Answers)) -> Result<Loss<f32>, TrainError> {

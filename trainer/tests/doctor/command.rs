@@ -1,7 +1,9 @@
 //! The program on recorded logs: what it prints, writes and refuses.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
 
 use crate::synthetic::{Synthetic, TEN_CLASSES, flat, healthy};
 

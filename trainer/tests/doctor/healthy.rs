@@ -1,11 +1,14 @@
 //! Healthy runs, the awkward ones too: none may be called ill at any moment.
 
-use escarp_trainer::doctor::diagnose::Doctor;
-use escarp_trainer::doctor::record::{Activation, LayerKind};
-use escarp_trainer::doctor::thresholds::Thresholds;
+use escarp_trainer::{
+    doctor::{diagnose::Doctor, thresholds::Thresholds},
+    layers::kind::{Activation, LayerKind},
+};
 
-use crate::SEEDS;
-use crate::synthetic::{Synthetic, TEN_CLASSES, falling, flat, healthy};
+use crate::{
+    SEEDS,
+    synthetic::{Synthetic, TEN_CLASSES, falling, flat, healthy},
+};
 
 /// Named laws, each of something that a careless threshold would call ill.
 fn laws() -> Vec<(&'static str, Synthetic)> {

@@ -1,10 +1,17 @@
 //! Ill runs: each illness is found, by its name, with its evidence, and not before it is there.
 
-use escarp_trainer::doctor::record::{Activation, LayerKind, NonFinite, Observation};
-use escarp_trainer::doctor::verdict::{Illness, Init, Prescription, Replacement, Severity, Verdict};
+use escarp_trainer::{
+    doctor::{
+        record::{NonFinite, Observation},
+        verdict::{Illness, Init, Prescription, Replacement, Severity, Verdict},
+    },
+    layers::kind::{Activation, LayerKind},
+};
 
-use crate::synthetic::{Synthetic, TEN_CLASSES, falling, flat, healthy};
-use crate::{SEEDS, diagnose};
+use crate::{
+    SEEDS, diagnose,
+    synthetic::{Synthetic, TEN_CLASSES, falling, flat, healthy},
+};
 
 /// A run that stays at the loss of a guess.
 fn stuck(layers: usize) -> Synthetic {

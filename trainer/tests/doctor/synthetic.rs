@@ -1,7 +1,10 @@
 //! Logs of runs that never were: the laws of each illness, and noise from seeded random numbers.
 
-use escarp_trainer::data::draw::{Purpose, stream};
-use escarp_trainer::doctor::record::{Activation, LayerHealth, LayerKind, Observation};
+use escarp_trainer::{
+    doctor::record::{LayerHealth, Observation},
+    engine::random::{Purpose, stream},
+    layers::kind::{Activation, LayerKind},
+};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};

@@ -1,96 +1,100 @@
 //! Confusion matrix and example rows.
 
-use std::fmt::Write;
-
 use escarp_media::Image;
+use maud::{Markup, html};
 
-use super::{Report, escape, percent, shown_scores};
-use crate::measure::Answer;
+use super::{Report, right, section, shown_scores};
+use crate::{measure::Answer, page::wide};
 
 /// Largest confusion matrix shown.
 const MOST_CLASSES: usize = 40;
 /// Examples shown.
 const EXAMPLES: usize = 12;
 
-pub(super) fn confusion(report: &Report) -> String {
+pub(super) fn confusion(report: &Report) -> Markup {
     let outputs = report.converted.graph.len(report.converted.graph.output).max(2);
     if report.scores.labelled == 0 || outputs > MOST_CLASSES {
-        return String::new();
+        return html! {};
     }
-    let table = report.scores.confusion(outputs);
-    let mut out = String::from(
-        "<section><h2>Confusion of the int8 network</h2><p>Rows: the true class. Columns: what the network chose. Shades \
-         are shares of the row.</p><div class=\"scroll\"><table class=\"confusion\"><thead><tr><th></th>",
-    );
-    for class in 0..outputs {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "<th><span>{}</span></th>", escape(&report.label(class)));
-    }
-    out += "<th>right</th></tr></thead><tbody>";
-    for (class, row) in table.iter().enumerate() {
-        let sum: usize = row.iter().sum();
-        let _ = write!(out, "<tr><th>{}</th>", escape(&report.label(class)));
-        for (chosen, &n) in row.iter().enumerate() {
-            let share = n as f64 / sum.max(1) as f64;
-            let colour = if chosen == class { "var(--good)" } else { "var(--bad)" };
-            let mix = if n == 0 { 0.0 } else { (8.0 + 82.0 * share.sqrt()).min(90.0) };
-            let text = if n == 0 { String::new() } else { n.to_string() };
-            let _ =
-                write!(out, "<td style=\"background:color-mix(in srgb,{colour} {mix:.0}%,transparent)\">{text}</td>");
+    let table = html! {
+        table.confusion {
+            thead { tr { th {} @for class in 0..outputs { th { span { (report.label(class)) } } } th { "right" } } }
+            tbody { @for (class, row) in report.scores.confusion(outputs).iter().enumerate() { (answered(report, class, row)) } }
         }
-        let _ = write!(out, "<td class=\"num\">{}</td></tr>", percent(row[class], sum));
+    };
+    let contents = html! {
+        p { "Rows: the true class. Columns: what the network chose. Shades are shares of the row." }
+        (wide(table))
+    };
+    section("Confusion of the int8 network", contents)
+}
+
+/// How often samples of a class were taken for each of the classes.
+fn answered(report: &Report, class: usize, row: &[usize]) -> Markup {
+    let sum: usize = row.iter().sum();
+    let shade = |chosen: usize, n: usize| {
+        let share = n as f64 / sum.max(1) as f64;
+        let colour = if chosen == class { "var(--good)" } else { "var(--bad)" };
+        let mix = if n == 0 { 0.0 } else { (8.0 + 82.0 * share.sqrt()).min(90.0) };
+        format!("background:color-mix(in srgb,{colour} {mix:.0}%,transparent)")
+    };
+    html! {
+        tr {
+            th { (report.label(class)) }
+            @for (chosen, &n) in row.iter().enumerate() { td style=(shade(chosen, n)) { @if n > 0 { (n) } } }
+            td.num { (right(row[class], sum)) }
+        }
     }
-    out + "</tbody></table></div></section>\n"
 }
 
 /// Some samples on which float and int8 differ, then some of the others.
-pub(super) fn examples(report: &Report) -> String {
+pub(super) fn examples(report: &Report) -> Markup {
     let answers = &report.scores.answers;
     let (differ, same): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|a| a.float_top != a.int8_top);
     // Evenly over the samples, which stand in the order of their classes.
-    let some = |list: &[&Answer], most: usize| -> Vec<String> {
+    let some = |list: &[&Answer], most: usize| -> Vec<Markup> {
         let count = list.len().min(most);
-        (0..count).map(|i| row(report, list[i * list.len() / count])).collect()
+        (0..count).map(|i| example(report, list[i * list.len() / count])).collect()
     };
-    let mut rows = some(&differ, EXAMPLES / 2);
-    rows.extend(some(&same, EXAMPLES - rows.len()));
-    format!(
-        "<section><h2>Examples</h2><p>Samples on which float and int8 disagree, if there are any, then others.</p>\
-         <div class=\"examples\">{}</div></section>\n",
-        rows.concat()
-    )
+    let mut shown = some(&differ, EXAMPLES / 2);
+    shown.extend(some(&same, EXAMPLES - shown.len()));
+    let contents = html! {
+        p { "Samples on which float and int8 disagree, if there are any, then others." }
+        div.examples { @for example in shown { (example) } }
+    };
+    section("Examples", contents)
 }
 
-fn row(report: &Report, answer: &Answer) -> String {
-    let name = report.samples.name(answer.index);
+fn example(report: &Report, answer: &Answer) -> Markup {
     let picture = report.samples.get(answer.index).ok().and_then(|values| picture(report, &values));
     // The original's outputs already went through the softmax that the int8 file leaves to the reader.
     let int8 = shown_scores(report, &answer.int8);
-    let line = |what: &str, class: usize, score: f32| {
+    // A single output decides by its sign: the class is not an index of it.
+    let score = |values: &[f32], class: usize| values.get(class).or(values.first()).copied().unwrap_or(f32::NAN);
+    let line = |what: &str, class: usize, scores: &[f32]| {
         let mark = match answer.label {
             Some(l) if l == class => "right",
             Some(_) => "wrong",
             None => "",
         };
-        format!(
-            "<div class=\"{mark}\"><small>{what}</small> {} <em>{score:.3}</em></div>",
-            escape(&report.label(class))
-        )
+        let score = format!("{:.3}", score(scores, class));
+        html! { div class=(mark) { small { (what) } " " (report.label(class)) " " em { (score) } } }
     };
-    // A single output decides by its sign: the class is not an index of it.
-    let score = |values: &[f32], class: usize| values.get(class).or(values.first()).copied().unwrap_or(f32::NAN);
-    let truth = answer.label.map_or("unlabelled".into(), |l| escape(&report.label(l)));
-    format!(
-        "<figure>{}<figcaption><b>{truth}</b><div class=\"name\">{}</div>{}{}</figcaption></figure>",
-        picture.unwrap_or_default(),
-        escape(&name),
-        line("float", answer.float_top, score(&answer.float, answer.float_top)),
-        line("int8", answer.int8_top, score(&int8, answer.int8_top)),
-    )
+    html! {
+        figure {
+            @if let Some(picture) = picture { (picture) }
+            figcaption {
+                b { (answer.label.map_or("unlabelled".into(), |l| report.label(l))) }
+                div.name { (report.samples.name(answer.index)) }
+                (line("float", answer.float_top, &answer.float))
+                (line("int8", answer.int8_top, &int8))
+            }
+        }
+    }
 }
 
 /// The network's input as an image: pixels as they are, sequences as a map of features (up) over time (right).
-fn picture(report: &Report, values: &[f32]) -> Option<String> {
+fn picture(report: &Report, values: &[f32]) -> Option<Markup> {
     let graph = &report.converted.graph;
     let ([h, w, c], steps) = (graph.shape(graph.input), graph.steps);
     let low = values.iter().copied().fold(f32::INFINITY, f32::min);
@@ -113,7 +117,7 @@ fn picture(report: &Report, values: &[f32]) -> Option<String> {
     };
     let png = Image { width, height, pixels }.encode_png().ok()?;
     let class = if steps > 1 { "map" } else { "photo" };
-    Some(format!("<img class=\"{class}\" alt=\"\" src=\"data:image/png;base64,{}\">", base64(&png)))
+    Some(html! { img class=(class) alt="" src={ "data:image/png;base64," (base64(&png)) }; })
 }
 
 /// RFC 4648, section 4.

@@ -4,13 +4,17 @@ use escarp_converter::metadata::FrontEnd;
 use escarp_media::{Folder, Kind};
 
 use super::{BUILTIN_SEED, Prepared, arch, boxed, is_builtin, open, stratified};
-use crate::config::Config;
-use crate::data::images::{Augmentation, Images};
-use crate::data::source::Listings;
-use crate::error::TrainError;
-use crate::generate::images;
-use crate::nets::{LayerSpec, Shape};
-use crate::progress::Progress;
+use crate::{
+    config::Config,
+    data::{
+        generate::images,
+        images::{Augmentation, Images},
+        source::Listings,
+    },
+    error::TrainError,
+    nets::{LayerSpec, Shape},
+    run::progress::Progress,
+};
 
 pub(super) fn prepare(
     config: &Config,

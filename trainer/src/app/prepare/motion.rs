@@ -6,17 +6,21 @@ use escarp_converter::metadata::FrontEnd;
 use escarp_media::{Kind, visible};
 
 use super::{BUILTIN_SEED, Prepared, arch, boxed, check_listing, is_builtin, say_absent, say_ignored};
-use crate::config::Config;
-use crate::data::columns::{self, Channels, Recordings};
-use crate::data::motion::{Motion, Recorded, rows_have_classes};
-use crate::data::source::Listings;
-use crate::data::standard::Standard;
-use crate::data::tagged::Tagged;
-use crate::data::{NO_CLASS, Samples, Split, check_labels};
-use crate::error::TrainError;
-use crate::generate::{gestures, recordings};
-use crate::nets::{Arch, LayerSpec, Shape};
-use crate::progress::Progress;
+use crate::{
+    config::Config,
+    data::{
+        NO_CLASS, Samples, Split, check_labels,
+        columns::{self, Channels, Recordings},
+        generate::{gestures, recordings},
+        motion::{Motion, Recorded, rows_have_classes},
+        source::Listings,
+        standard::Standard,
+        tagged::Tagged,
+    },
+    error::TrainError,
+    nets::{Arch, LayerSpec, Shape},
+    run::progress::Progress,
+};
 
 /// What a window is.
 #[derive(Clone, Copy)]

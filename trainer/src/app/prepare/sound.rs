@@ -3,12 +3,16 @@
 use escarp_media::{Folder, Kind};
 
 use super::{Prepared, arch, boxed, open, stratified};
-use crate::config::Config;
-use crate::data::sound::{Decoded, Features, RATES, Sounds};
-use crate::data::source::Listings;
-use crate::error::TrainError;
-use crate::nets::{LayerSpec, Shape};
-use crate::progress::Progress;
+use crate::{
+    config::Config,
+    data::{
+        sound::{Decoded, Features, RATES, Sounds},
+        source::Listings,
+    },
+    error::TrainError,
+    nets::{LayerSpec, Shape},
+    run::progress::Progress,
+};
 
 /// What clips are brought to; the data decide what is not said.
 pub(super) struct Format {

@@ -4,13 +4,13 @@ use escarp_converter::metadata::FrontEnd;
 use escarp_media::Kind;
 
 use super::{BUILTIN_SEED, Prepared, arch, boxed, is_builtin, open, stratified};
-use crate::config::Config;
-use crate::data::source::Listings;
-use crate::data::text::Texts;
-use crate::error::TrainError;
-use crate::generate::reviews;
-use crate::nets::{Arch, LayerSpec, Shape};
-use crate::progress::Progress;
+use crate::{
+    config::Config,
+    data::{generate::reviews, source::Listings, text::Texts},
+    error::TrainError,
+    nets::{Arch, LayerSpec, Shape},
+    run::progress::Progress,
+};
 
 pub(super) fn prepare(
     config: &Config,

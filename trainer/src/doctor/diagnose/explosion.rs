@@ -1,16 +1,21 @@
 //! Numbers that explode or are lost, and the root of it.
 
-use super::progress::{Progress, median};
-use super::start::{init_for, initial_weights};
-use super::text::number;
-use super::{Doctor, WINDOW};
-use crate::doctor::diagnose::glance::{BlowUp, Glance, weighted};
-use crate::doctor::verdict::{Illness, Prescription, Severity, Verdict};
+use super::{
+    Doctor, WINDOW,
+    progress::Progress,
+    start::{init_for, initial_weights},
+    statistics::median,
+    text::number,
+};
+use crate::doctor::{
+    diagnose::glance::{BlowUp, Glance, weighted},
+    verdict::{Illness, Prescription, Severity, Verdict},
+};
 
 /// Observations that spikes are counted in.
 const SPIKE_WINDOW: usize = 16;
 
-/// Norms are clipped at 1 to 5 in the recipes of `trainer/recipes.md`.
+/// Norms are clipped at 1 to 5 in the recipes of `trainer/results.md`.
 const LARGEST_CLIP: f64 = 5.0;
 
 impl Doctor {

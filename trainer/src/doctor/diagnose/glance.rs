@@ -1,11 +1,15 @@
 //! What one observation shows by itself.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::HashMap};
 
-use super::progress::median;
-use crate::doctor::record::{Activation, LayerHealth, LayerKind, NonFinite, Observation};
-use crate::doctor::thresholds::Thresholds;
+use super::statistics::median;
+use crate::{
+    doctor::{
+        record::{LayerHealth, NonFinite, Observation},
+        thresholds::Thresholds,
+    },
+    layers::kind::{Activation, LayerKind},
+};
 
 /// The figures of one observation that verdicts are made of. Small: one is kept of every observation.
 #[derive(Clone, Debug, Default)]

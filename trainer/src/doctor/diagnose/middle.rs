@@ -1,7 +1,6 @@
 //! The median of all numbers so far, in the logarithm of their count for each.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 /// Numbers that are 0 or more and finite, parted in the middle.
 #[derive(Clone, Debug, Default)]

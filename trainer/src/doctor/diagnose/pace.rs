@@ -1,11 +1,16 @@
 //! Runs whose gradients flow, but whose loss does not fall as it should.
 
-use super::glance::weighted;
-use super::progress::{Progress, deviation, mean, median};
-use super::text::number;
-use super::{Doctor, Glance, WINDOW};
-use crate::doctor::record::LayerKind;
-use crate::doctor::verdict::{Illness, Prescription, Severity, Verdict};
+use super::{
+    Doctor, Glance, WINDOW,
+    glance::weighted,
+    progress::Progress,
+    statistics::{deviation, mean, median},
+    text::number,
+};
+use crate::{
+    doctor::verdict::{Illness, Prescription, Severity, Verdict},
+    layers::kind::LayerKind,
+};
 
 /// Observations in a mean where there are no epochs to take it over.
 const GROUP: usize = 8;

@@ -1,6 +1,9 @@
 //! Whether a run learns, by its losses.
 
-use super::Glance;
+use super::{
+    Glance,
+    statistics::{deviation, error, mean},
+};
 use crate::doctor::thresholds::Thresholds;
 
 /// Losses without which nothing is said.
@@ -115,29 +118,4 @@ fn by_accuracy(seen: &[Glance], limits: &Thresholds) -> Option<bool> {
 /// Standard error of the difference between means of three and of `late` values, by that of one value.
 fn comparison(late: usize) -> f64 {
     (1.0 / 3.0 + 1.0 / late as f64).sqrt()
-}
-
-pub(super) fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
-/// Standard deviation of one value; 0 of fewer than two.
-pub(super) fn deviation(values: &[f64]) -> f64 {
-    if values.len() < 2 {
-        return 0.0;
-    }
-    let m = mean(values);
-    (values.iter().map(|v| (v - m).powi(2)).sum::<f64>() / (values.len() - 1) as f64).sqrt()
-}
-
-/// Standard error of the mean.
-pub(super) fn error(values: &[f64]) -> f64 {
-    deviation(values) / (values.len().max(1) as f64).sqrt()
-}
-
-/// The middle value; `None` of none.
-pub(super) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
-    let mut sorted: Vec<f64> = values.into_iter().collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied()
 }

@@ -1,13 +1,21 @@
 //! Initial weights that are too large.
 
-use super::glance::{Glance, hidden_saturated, normalized, weighted};
-use super::progress::Progress;
-use super::text::{list, number};
-use super::{Doctor, needed};
-use crate::doctor::known::Known;
-use crate::doctor::record::{Activation, LayerHealth, Observation};
-use crate::doctor::thresholds::Thresholds;
-use crate::doctor::verdict::{Illness, Init, Prescription, Severity, Verdict};
+use super::{
+    Doctor,
+    glance::{Glance, hidden_saturated, normalized, weighted},
+    needed,
+    progress::Progress,
+    text::{list, number},
+};
+use crate::{
+    doctor::{
+        known::Known,
+        record::{LayerHealth, Observation},
+        thresholds::Thresholds,
+        verdict::{Illness, Init, Prescription, Severity, Verdict},
+    },
+    layers::kind::Activation,
+};
 
 /// Judges the first observation by itself.
 ///
@@ -50,7 +58,7 @@ pub fn initial_weights(first: &Observation, limits: &Thresholds) -> Option<Verdi
 
 /// What a run is to be warned of before its first step: [`initial_weights`], or weights of usual size through which the
 /// gradient grows all the same. In a run that goes on so, that is the illness itself.
-pub fn warning(first: &Observation, limits: &Thresholds, known: Option<&Known>) -> Option<Verdict> {
+pub fn warning(first: &Observation, limits: &Thresholds, known: Option<&dyn Known>) -> Option<Verdict> {
     let mut found = initial_weights(first, limits).or_else(|| {
         let depth = Glance::of(first, limits).depth.filter(|d| d.explodes(limits) && !normalized(first))?;
         let times = number(depth.ratio);

@@ -1,11 +1,18 @@
 //! Units that let nothing through: saturated ones and dead ones.
 
-use super::Doctor;
-use super::glance::{dead, hidden_saturated};
-use super::progress::Progress;
-use super::text::{list, number};
-use crate::doctor::record::{LayerKind, Observation};
-use crate::doctor::verdict::{Illness, Init, Prescription, Replacement, Severity, Verdict};
+use super::{
+    Doctor,
+    glance::{dead, hidden_saturated},
+    progress::Progress,
+    text::{list, number},
+};
+use crate::{
+    doctor::{
+        record::Observation,
+        verdict::{Illness, Init, Prescription, Replacement, Severity, Verdict},
+    },
+    layers::kind::LayerKind,
+};
 
 impl Doctor {
     /// Sigmoids, tanhs or gates at the ends of their range in a run that does not learn.

@@ -1,12 +1,17 @@
 //! Gradients that do not arrive.
 
-use super::glance::{Depth, weighted};
-use super::progress::{Progress, median};
-use super::start::init_for;
-use super::text::number;
-use super::{Doctor, NEEDED, WINDOW};
-use crate::doctor::record::{Activation, LayerKind};
-use crate::doctor::verdict::{Illness, Init, Prescription, Replacement, Severity, Verdict};
+use super::{
+    Doctor, NEEDED, WINDOW,
+    glance::{Depth, weighted},
+    progress::Progress,
+    start::init_for,
+    statistics::median,
+    text::number,
+};
+use crate::{
+    doctor::verdict::{Illness, Init, Prescription, Replacement, Severity, Verdict},
+    layers::kind::{Activation, LayerKind},
+};
 
 impl Doctor {
     /// Through depth or through time, in a run that does not learn: a net at rest has tiny gradients too.

@@ -1,7 +1,9 @@
 //! Numbers in JSON: six digits, and words for those that JSON lacks.
 
-use serde::de::{Deserializer, Error, Unexpected, Visitor};
-use serde::ser::Serializer;
+use serde::{
+    de::{Deserializer, Error, Unexpected, Visitor},
+    ser::Serializer,
+};
 
 pub(super) fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     match *value {

@@ -5,10 +5,14 @@ use std::fmt::Debug;
 use tract_onnx::pb::AttributeProto;
 
 use super::weights::CellWeights;
-use crate::doctor::record::LayerKind;
-use crate::matmul::{Matrix, MatrixMut, matmul};
-use crate::scalar::Scalar;
-use crate::simd::vectorized;
+use crate::{
+    engine::{
+        matmul::{Matrix, MatrixMut, matmul},
+        scalar::Scalar,
+        simd::vectorized,
+    },
+    layers::kind::LayerKind,
+};
 
 /// One recurrent unit's weights and equations. The sequences that still run are the first rows of every matrix, and
 /// only they are passed in.

@@ -6,10 +6,12 @@
 
 use nalgebra::DMatrix;
 
-use super::cell::Cell;
-use super::layout::{Columns, Layout};
-use super::unroll::{self, Passing, Trace};
-use crate::scalar::Scalar;
+use super::{
+    cell::Cell,
+    layout::{Columns, Layout},
+    unroll::{self, Passing, Trace},
+};
+use crate::engine::scalar::Scalar;
 
 /// Singular values, the largest first, of the Jacobian of the last state by each state after the first frame, the
 /// second and so on; the last has the identity's. `x` is one sequence, `[frames, inputs]`.
@@ -64,12 +66,14 @@ fn jacobians<T: Scalar, C: Cell<T>>(cell: &C, x: &[T], frames: usize, reversed: 
 #[cfg(test)]
 mod tests {
     use super::jacobians;
-    use crate::init::bias::GateBias;
-    use crate::layers::gru::Gru;
-    use crate::layers::gru_reset_before::GruResetBefore;
-    use crate::layers::lstm::Lstm;
-    use crate::layers::recurrent::{Cell, Step};
-    use crate::layers::rnn::Rnn;
+    use crate::layers::{
+        gru::Gru,
+        gru_reset_before::GruResetBefore,
+        init::bias::GateBias,
+        lstm::Lstm,
+        recurrent::{Cell, Step},
+        rnn::Rnn,
+    };
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use super::cell::Cell;
-use super::layout::{Columns, Layout};
-use super::unroll::{self, Passing, Trace};
-use super::weights::CellWeights;
-use crate::doctor::record::SATURATED;
-use crate::scalar::Scalar;
+use super::{
+    cell::Cell,
+    layout::{Columns, Layout},
+    unroll::{self, Passing, Trace},
+    weights::CellWeights,
+};
+use crate::{engine::scalar::Scalar, layers::kind::SATURATED};
 
 /// Memory of one piece of the batch.
 #[derive(Debug)]

@@ -5,11 +5,15 @@
 
 use std::ops::Range;
 
-use super::cell::{Cell, Step, StepBack, Steps, add, add_rows};
-use super::weights::CellWeights;
-use crate::interrupt;
-use crate::matmul::{Matrix, MatrixMut, matmul};
-use crate::scalar::Scalar;
+use super::{
+    cell::{Cell, Step, StepBack, Steps, add, add_rows},
+    weights::CellWeights,
+};
+use crate::engine::{
+    interrupt,
+    matmul::{Matrix, MatrixMut, matmul},
+    scalar::Scalar,
+};
 
 /// What a piece of the batch keeps from forward to backward. Everything is time-major.
 #[derive(Clone, Debug, Default)]

@@ -2,11 +2,17 @@
 
 use rand::Rng;
 
-use crate::export::graph::{floats, transposed};
-use crate::init::{Init, Kernel, glorot, orthogonal};
-use crate::matmul::{Matrix, MatrixMut, matmul};
-use crate::parameter::{Parameter, Weights};
-use crate::scalar::Scalar;
+use crate::{
+    engine::{
+        matmul::{Matrix, MatrixMut, matmul},
+        parameter::{Parameter, Weights},
+        scalar::Scalar,
+    },
+    layers::{
+        init::{Init, Kernel, glorot, orthogonal},
+        onnx::{floats, transposed},
+    },
+};
 
 /// Weights of one cell: a block of `hidden` columns for each gate, side by side.
 #[derive(Clone, Debug)]

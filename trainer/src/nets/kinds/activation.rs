@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::layers::activation::{self, Function, SLOPE};
-use crate::nets::NetError;
-use crate::nets::build::Builder;
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::activation::{self, Function, SLOPE},
+    nets::{NetError, builder::Builder},
+};
 
 /// A function of one number, applied to every number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

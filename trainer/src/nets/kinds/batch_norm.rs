@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::layers::norm::Normalization;
-use crate::nets::build::Builder;
-use crate::nets::{NetError, Shape};
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::batch_norm::Normalization,
+    nets::{NetError, Shape, builder::Builder},
+};
 
 /// Batch normalization of any numbers, channel by channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

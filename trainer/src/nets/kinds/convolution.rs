@@ -1,17 +1,28 @@
 //! `kind = "convolution"`.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
-use super::initial::{check, read};
-use super::{Padding, one, three};
-use crate::init::{Init, Kernel};
-use crate::layers::activation::Function;
-use crate::layers::conv_norm::ConvNorm;
-use crate::layers::convolution::{self, ConvShape};
-use crate::nets::arch::{WIDTHS, within};
-use crate::nets::build::Builder;
-use crate::nets::{NetError, Shape};
-use crate::scalar::Scalar;
+use super::{
+    Padding,
+    initial::{check, read},
+    one, three,
+};
+use crate::{
+    engine::scalar::Scalar,
+    layers::{
+        activation::Function,
+        conv_norm::ConvNorm,
+        conv_shape::ConvShape,
+        convolution,
+        init::{Init, Kernel},
+    },
+    nets::{NetError, Shape, builder::Builder, error::within},
+};
+
+/// Channels of a residual net's first stage that can be built.
+pub const WIDTHS: RangeInclusive<usize> = 1..=1024;
 
 /// Convolution with what usually follows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,13 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::initial::{check, read};
-use crate::init::{Init, Kernel};
-use crate::layers::activation::Function;
-use crate::layers::dense;
-use crate::nets::arch::within;
-use crate::nets::build::Builder;
-use crate::nets::{NetError, Shape};
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::{
+        activation::Function,
+        dense,
+        init::{Init, Kernel},
+    },
+    nets::{NetError, Shape, builder::Builder, error::within},
+};
 
 /// Fully connected.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

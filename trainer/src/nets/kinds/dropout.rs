@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::layers::dropout;
-use crate::nets::build::Builder;
-use crate::nets::{NetError, Shape};
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::dropout,
+    nets::{NetError, Shape, builder::Builder},
+};
 
 /// Drops numbers in training, another choice in every step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::initial::{check, read};
-use crate::init::{Init, Kernel};
-use crate::layers::embedding;
-use crate::nets::arch::within;
-use crate::nets::build::Builder;
-use crate::nets::{NetError, Shape};
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::{
+        embedding,
+        init::{Init, Kernel},
+    },
+    nets::{NetError, Shape, builder::Builder, error::within},
+};
 
 /// A row of numbers for each token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,16 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::initial::read;
-use super::one;
-use super::stack::{Stack, check_bias};
-use crate::init::Init;
-use crate::init::bias::GateBias;
-use crate::layers::gru;
-use crate::layers::gru_reset_before::GruResetBefore;
-use crate::nets::NetError;
-use crate::nets::build::Builder;
-use crate::scalar::Scalar;
+use super::{
+    initial::read,
+    one,
+    stack::{Stack, check_bias},
+};
+use crate::{
+    engine::scalar::Scalar,
+    layers::{
+        gru,
+        gru_reset_before::GruResetBefore,
+        init::{Init, bias::GateBias},
+    },
+    nets::{NetError, builder::Builder},
+};
 
 /// Gated recurrent units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

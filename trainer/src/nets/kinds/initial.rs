@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use serde::de::value::{MapAccessDeserializer, MapDeserializer};
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        MapAccess, Visitor,
+        value::{MapAccessDeserializer, MapDeserializer},
+    },
+};
 
-use crate::init::Init;
-use crate::nets::NetError;
+use crate::{layers::init::Init, nets::NetError};
 
 /// Reads an initializer written as a word or, where it has numbers, as a table.
 pub(super) fn read<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Init>, D::Error> {

@@ -2,12 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::layers::activation::Function;
-use crate::layers::{add, flatten};
-use crate::nets::NetError;
-use crate::nets::Shape;
-use crate::nets::build::Builder;
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::{activation::Function, add, flatten},
+    nets::{NetError, Shape, builder::Builder},
+};
 
 /// Goes back: what follows is put on an earlier layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,15 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::initial::read;
-use super::one;
-use super::stack::{Stack, check_bias};
-use crate::init::Init;
-use crate::init::bias::GateBias;
-use crate::layers::lstm;
-use crate::nets::NetError;
-use crate::nets::build::Builder;
-use crate::scalar::Scalar;
+use super::{
+    initial::read,
+    one,
+    stack::{Stack, check_bias},
+};
+use crate::{
+    engine::scalar::Scalar,
+    layers::{
+        init::{Init, bias::GateBias},
+        lstm,
+    },
+    nets::{NetError, builder::Builder},
+};
 
 /// Long short-term memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

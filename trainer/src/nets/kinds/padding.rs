@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use serde::de::{Error, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, Visitor},
+};
 
 /// Zeros around an image, as many on every side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

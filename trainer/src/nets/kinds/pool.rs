@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::two;
-use crate::layers::window_pool::{Over, WindowPool};
-use crate::layers::{global_max_pool, pool};
-use crate::nets::arch::within;
-use crate::nets::build::Builder;
-use crate::nets::{NetError, Shape};
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::{
+        global_average_pool, global_max_pool,
+        window_pool::{Over, WindowPool},
+    },
+    nets::{NetError, Shape, builder::Builder, error::within},
+};
 
 /// The largest number of each window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,7 +103,7 @@ impl GlobalAveragePool {
         let (Shape::Map([_, _, channels]) | Shape::Sequence([_, channels])) = builder.at.shape else {
             return Err(builder.misfit(name, "maps or a sequence"));
         };
-        builder.push(name, pool::GlobalAveragePool, Shape::Vector(channels));
+        builder.push(name, global_average_pool::GlobalAveragePool, Shape::Vector(channels));
         Ok(())
     }
 }

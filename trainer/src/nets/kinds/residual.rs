@@ -2,15 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::initial::read;
-use super::{Convolution, Padding, one, two, yes};
-use crate::init::Init;
-use crate::layers::activation::Function;
-use crate::layers::add::Add;
-use crate::nets::NetError;
-use crate::nets::arch::within;
-use crate::nets::build::Builder;
-use crate::scalar::Scalar;
+use super::{Convolution, Padding, initial::read, one, two, yes};
+use crate::{
+    engine::scalar::Scalar,
+    layers::{activation::Function, add::Add, init::Init},
+    nets::{NetError, builder::Builder, error::within},
+};
 
 /// Residual blocks (He et al., CVPR 2016): `y = relu(F(x) + shortcut(x))`. The shortcut is `x` itself (identity block)
 /// where the shape stays, else `norm(conv1x1 x)` (convolution block).

@@ -2,14 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::initial::read;
-use super::one;
-use super::stack::Stack;
-use crate::init::Init;
-use crate::layers::rnn;
-use crate::nets::NetError;
-use crate::nets::build::Builder;
-use crate::scalar::Scalar;
+use super::{initial::read, one, stack::Stack};
+use crate::{
+    engine::scalar::Scalar,
+    layers::{init::Init, rnn},
+    nets::{NetError, builder::Builder},
+};
 
 /// Recurrence without gates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,14 +1,22 @@
 //! What all recurrent kinds are built by.
 
+use std::ops::RangeInclusive;
+
 use rand_chacha::ChaCha8Rng;
 
-use crate::init::Init;
-use crate::init::bias::GateBias;
-use crate::layers::recurrent::{Cell, Recurrent};
-use crate::nets::arch::{HIDDEN, LAYERS, within};
-use crate::nets::build::Builder;
-use crate::nets::{NetError, Shape};
-use crate::scalar::Scalar;
+use crate::{
+    engine::scalar::Scalar,
+    layers::{
+        init::{Init, bias::GateBias},
+        recurrent::{Cell, Recurrent},
+    },
+    nets::{NetError, Shape, builder::Builder, error::within},
+};
+
+/// Numbers in a recurrent state that can be built.
+pub const HIDDEN: RangeInclusive<usize> = 1..=4096;
+/// Recurrent layers on top of each other that can be built.
+pub const LAYERS: RangeInclusive<usize> = 1..=16;
 
 /// Recurrent layers on top of each other; all but the last hand on every state.
 #[derive(Clone, Copy, Debug)]

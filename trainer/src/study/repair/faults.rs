@@ -2,19 +2,20 @@
 //!
 //! All on the built-in data: gestures (8 classes, sequences of 64 frames of 3 numbers) and pictures (8 classes).
 
-use crate::clip::Clip;
-use crate::config::{BUILTIN, Config, Settings, Task};
-use crate::data::images::Augmentation;
-use crate::data::source::Source;
-use crate::doctor::verdict::Illness::{self, *};
-use crate::freeze::Freeze;
-use crate::init::Init;
-use crate::layers::activation::Function::{self, Relu, Sigmoid, Tanh};
-use crate::nets::LayerSpec;
-use crate::nets::kinds::{Convolution, Dense, Flatten, GlobalAveragePool, Gru, Padding, Rnn};
-use crate::optim::Rule;
-use crate::penalty::Penalty;
-use crate::schedule::{self, Schedule};
+use crate::{
+    config::{BUILTIN, Config, Settings, Task, freeze::Freeze},
+    data::{images::Augmentation, source::Source},
+    doctor::verdict::Illness::{self, *},
+    layers::{
+        activation::Function::{self, Relu, Sigmoid, Tanh},
+        init::Init,
+    },
+    nets::{
+        LayerSpec,
+        kinds::{Convolution, Dense, Flatten, GlobalAveragePool, Gru, Padding, Rnn},
+    },
+    optim::{Rule, clip::Clip, penalty::Penalty, schedule, schedule::Schedule},
+};
 
 /// A training that is to be diagnosed.
 pub struct Fault {

@@ -1,0 +1,87 @@
+//! What an operator is. No method has a default: an operator that forgets one does not compile.
+
+use std::fmt;
+
+use crate::{epilogue::Epilogue, error::Error, qgraph::QOp, scale::Scale, shape::Shape, site::Site};
+
+/// An operation of a [`super::Graph`] with its weights.
+pub trait Op: fmt::Debug + Send + Sync {
+    /// What a dump shows behind the operator's name.
+    fn detail(&self) -> String;
+
+    /// Its weights without biases, each set with what a report calls it: nothing where there is only one.
+    fn weights(&self) -> Vec<(&'static str, &[f32])>;
+
+    /// What it takes for an output of that shape.
+    fn cost(&self, output: Shape) -> Cost;
+
+    /// Values that [`Op::eval`] keeps from step to step; 0 where every step stands for itself.
+    fn state_len(&self) -> usize;
+
+    /// f32, one step: `inputs` to `output` of `shape`. `state` has [`Op::state_len`] values, zeros when a sample begins.
+    fn eval(&self, inputs: &[Map], state: &mut [f32], output: &mut [f32], shape: Shape);
+
+    /// What gives the output its scale.
+    fn scale_rule(&self) -> ScaleRule;
+
+    /// The smallest unit that the output may have, for inputs of those scales; asked for with [`ScaleRule::OfValues`] only.
+    fn least_unit(&self, inputs: &[Scale]) -> f64;
+
+    /// The operation in integers.
+    ///
+    /// # Errors
+    /// [`Error::Overflow`] if a channel's sums cannot be proved to stay inside i32, [`Error::Node`] for a factor without a
+    /// fixed-point form.
+    fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error>;
+
+    /// Whether it can be a step of its own.
+    ///
+    /// # Errors
+    /// Where it has to stand so that another step does its work.
+    fn alone(&self) -> Result<(), &'static str>;
+
+    /// Its work as the step that makes its input could do it; `None` if none could.
+    fn follows(&self) -> Option<Epilogue<'_>>;
+
+    /// Takes up what follows, and says so; `false`, unchanged, if it cannot.
+    fn absorb(&mut self, next: &Epilogue) -> bool;
+}
+
+/// What an operation takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Float parameters, biases included.
+    pub parameters: usize,
+    /// Multiply-accumulates of one step.
+    pub macs: u64,
+    /// Bytes that the weights will take in the file, their channels filled up to eights; of what is always folded away, bytes
+    /// of its numbers.
+    pub packed: usize,
+    /// Values that [`Op::eval`] holds at the same time besides its tensors.
+    pub gathered: u64,
+}
+
+impl Cost {
+    /// Of what has no weights and multiplies nothing.
+    pub const NONE: Cost = Cost { parameters: 0, macs: 0, packed: 0, gathered: 0 };
+}
+
+/// A tensor's values while a graph is evaluated.
+#[derive(Clone, Copy, Debug)]
+pub struct Map<'a> {
+    /// `[height][width][channel]`
+    pub values: &'a [f32],
+    /// `[height, width, channels]`
+    pub shape: Shape,
+}
+
+/// What gives an output its scale.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ScaleRule {
+    /// The range of its values.
+    OfValues,
+    /// The first input has it.
+    OfInput,
+    /// It is this one, whatever the values.
+    Fixed(Scale),
+}

@@ -1,0 +1,311 @@
+//! What operators read their nodes with: the values so far, and the graph that grows.
+
+use std::collections::HashMap;
+
+use ndarray::ArrayD;
+
+use crate::{
+    budget::{Budget, VALUES},
+    constant::Constant,
+    error::Error,
+    graph::{self, Cost, Graph, Meaning, Op},
+    onnx::Node,
+    shape::{Shape, TensorId},
+    view::View,
+};
+
+/// How the nodes of one ONNX operator are read.
+#[derive(Clone, Copy)]
+pub struct Import {
+    /// Reads a node: adds what it does to the graph and names what it makes.
+    pub read: fn(&mut Importer, &Node) -> Result<(), Error>,
+    /// What a list of the supported operators says behind the name; empty for nothing.
+    pub remark: &'static str,
+    /// What a node that reads the network's input tells of how that is arranged.
+    pub hint: fn(&Node) -> Hint,
+}
+
+impl Import {
+    /// Without remark or hint.
+    pub const fn new(read: fn(&mut Importer, &Node) -> Result<(), Error>) -> Import {
+        Import { read, remark: "", hint: |_| Hint::Nothing }
+    }
+
+    /// With a remark.
+    #[must_use]
+    pub const fn remark(self, remark: &'static str) -> Import {
+        Import { remark, ..self }
+    }
+
+    /// With a hint.
+    #[must_use]
+    pub const fn hint(self, hint: fn(&Node) -> Hint) -> Import {
+        Import { hint, ..self }
+    }
+}
+
+/// What a node tells of the network's input that it reads. ONNX does not say which dimension is which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// Nothing: a map has its channels first.
+    Nothing,
+    /// It looks at no value: the next reader is asked.
+    NoReader,
+    /// A map has its channels last.
+    ChannelsLast,
+    /// A map has its channels last if there is one channel.
+    ChannelsLastIfOne,
+    /// Three dimensions are a sequence; from any node of the network.
+    Sequence {
+        /// Time is the first dimension, not the second.
+        time_first: bool,
+    },
+}
+
+enum Value {
+    Constant(Constant),
+    View(View),
+}
+
+/// The state of the one pass over the nodes.
+pub struct Importer<'a> {
+    graph: Graph,
+    values: HashMap<String, Value>,
+    output: &'a str,
+    /// Values of all tensors so far, as [`VALUES`] counts them.
+    held: u64,
+    budget: &'a Budget,
+}
+
+/// Values of a tensor as [`VALUES`] counts them. With all lengths at most 65535 the product is below 2^64.
+fn size([h, w, c]: Shape, steps: usize) -> u64 {
+    [h, w, c.next_multiple_of(8), steps].into_iter().map(|n| n as u64).product()
+}
+
+impl<'a> Importer<'a> {
+    /// For a graph with its input and no node; `input` is how ONNX sees that, `output` the name to be made.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the input alone holds more than [`VALUES`] values.
+    pub(crate) fn new(
+        graph: Graph,
+        constants: HashMap<String, Constant>,
+        input: View,
+        output: &'a str,
+        budget: &'a Budget,
+    ) -> Result<Self, Error> {
+        let name = graph.tensors[graph.input].name.clone();
+        let held = size(input.shape, graph.steps);
+        if held > VALUES {
+            return Err(Error::Model(format!("input `{name}` holds {held} values; allowed: {VALUES}")));
+        }
+        let mut values: HashMap<String, Value> =
+            constants.into_iter().map(|(name, constant)| (name, Value::Constant(constant))).collect();
+        values.insert(name, Value::View(input));
+        Ok(Importer { graph, values, output, held, budget })
+    }
+
+    /// The inputs of a node if all are constants; one that is left out keeps its place, empty.
+    pub(crate) fn all_constant(&self, node: &Node) -> Option<Vec<Option<&Constant>>> {
+        let constant = |name: &String| match self.values.get(name.as_str()) {
+            _ if name.is_empty() => Some(None),
+            Some(Value::Constant(c)) => Some(Some(c)),
+            _ => None,
+        };
+        node.inputs().iter().map(constant).collect()
+    }
+
+    /// ONNX's dimensions of input `index`, be it a tensor or a constant.
+    ///
+    /// # Errors
+    /// If the input is absent or unknown.
+    pub fn lengths(&self, node: &Node, index: usize) -> Result<Vec<usize>, Error> {
+        let name = node.input(index).ok_or_else(|| node.wrong(format!("input {index} is missing")))?;
+        match self.values.get(name) {
+            Some(Value::Constant(c)) => Ok(c.shape().to_vec()),
+            Some(Value::View(v)) => Ok(v.lengths()),
+            None => Err(node.wrong(format!("input `{name}` is made by no earlier node"))),
+        }
+    }
+
+    /// The tensor at input `index`.
+    ///
+    /// # Errors
+    /// If the input is absent, unknown, or a constant.
+    pub fn view(&self, node: &Node, index: usize) -> Result<View, Error> {
+        let name = node.input(index).ok_or_else(|| node.wrong(format!("input {index} is missing")))?;
+        match self.values.get(name) {
+            Some(Value::View(v)) => Ok(v.clone()),
+            Some(Value::Constant(_)) => Err(node.unsupported(&format!("input {index}"), "a constant", "a tensor")),
+            None => Err(node.wrong(format!("input `{name}` is made by no earlier node"))),
+        }
+    }
+
+    /// The constant at input `index`; `None` if the input is absent or a tensor.
+    ///
+    /// # Errors
+    /// If no earlier node makes it.
+    pub fn constant(&self, node: &Node, index: usize) -> Result<Option<&Constant>, Error> {
+        let Some(name) = node.input(index) else { return Ok(None) };
+        match self.values.get(name) {
+            Some(Value::Constant(c)) => Ok(Some(c)),
+            Some(Value::View(_)) => Ok(None),
+            None => Err(node.wrong(format!("input `{name}` is made by no earlier node"))),
+        }
+    }
+
+    /// The float weights at input `index`, all finite: a copy for the operator to keep, charged to the budget.
+    ///
+    /// # Errors
+    /// If they are not constant floats, or there is no memory left for them.
+    pub fn weights(&self, node: &Node, index: usize) -> Result<ArrayD<f32>, Error> {
+        let floats = self.constant(node, index)?.and_then(Constant::floats);
+        let floats = floats.ok_or_else(|| {
+            node.unsupported(
+                &format!("input {index}"),
+                node.input(index).unwrap_or("(absent)"),
+                "constant float weights",
+            )
+        })?;
+        if let Some(v) = floats.iter().find(|v| !v.is_finite()) {
+            return Err(node.wrong(format!("input {index} holds {v}; weights must be finite")));
+        }
+        self.take(node, "its weights, in float,", floats.len().saturating_mul(size_of::<f32>()))?;
+        Ok(floats.clone())
+    }
+
+    /// A vector of exactly `length` weights, whatever ones its shape has.
+    ///
+    /// # Errors
+    /// If they are not constant floats, or not as many.
+    pub fn vector(&self, node: &Node, index: usize, length: usize) -> Result<Vec<f32>, Error> {
+        let weights = self.weights(node, index)?;
+        if weights.len() != length {
+            return Err(node.wrong(format!("input {index} has shape {:?}; needed: {length} values", weights.shape())));
+        }
+        Ok(weights.iter().copied().collect())
+    }
+
+    /// The optional bias at input `index`: one value for each channel, or zeros.
+    ///
+    /// # Errors
+    /// As [`Importer::vector`].
+    pub fn bias(&self, node: &Node, index: usize, channels: usize) -> Result<Vec<f32>, Error> {
+        match node.input(index) {
+            None => Ok(vec![0.0; channels]),
+            Some(_) => self.vector(node, index, channels),
+        }
+    }
+
+    /// Adds a node and the tensor it makes.
+    ///
+    /// # Errors
+    /// If the tensor's sides leave 1..=65535, the network would hold more than [`VALUES`] values, or there is no memory left for
+    /// the operator's weights in the file.
+    pub fn emit(
+        &mut self,
+        node: &Node,
+        op: impl Op + 'static,
+        inputs: Vec<TensorId>,
+        shape: Shape,
+    ) -> Result<TensorId, Error> {
+        if shape.iter().any(|d| !(1..=usize::from(u16::MAX)).contains(d)) {
+            return Err(
+                node.wrong(format!("an output of {shape:?} (height, width, channels); allowed: 1..=65535 each"))
+            );
+        }
+        self.held = self.held.saturating_add(size(shape, self.graph.steps));
+        if self.held > VALUES {
+            let held = self.held;
+            return Err(node.wrong(format!(
+                "with an output of {shape:?} (height, width, channels) the network holds {held} values; allowed: {VALUES}"
+            )));
+        }
+        let Cost { gathered, packed, .. } = op.cost(shape);
+        if gathered > VALUES {
+            return Err(node.wrong(format!("its windows hold {gathered} values together; allowed: {VALUES}")));
+        }
+        self.take(node, "its weights, packed,", packed)?;
+        let output = self.graph.tensors.len();
+        self.graph.tensors.push(graph::Tensor { name: node.output(0).unwrap_or_default().into(), shape });
+        self.graph.nodes.push(graph::Node {
+            name: node.name().into(),
+            operator: node.operator().into(),
+            op: Box::new(op),
+            inputs,
+            output,
+        });
+        Ok(output)
+    }
+
+    /// Names output `index` of a node; an output that nobody asked for is let go.
+    ///
+    /// # Errors
+    /// If another node has made a value of that name: which of the two a reader means, no file can say.
+    pub fn define(&mut self, node: &Node, index: usize, view: View) -> Result<(), Error> {
+        self.name(node, index, Value::View(view))
+    }
+
+    /// Names output `index` of a node, a constant.
+    ///
+    /// # Errors
+    /// As [`Importer::define`].
+    pub fn define_constant(&mut self, node: &Node, index: usize, constant: Constant) -> Result<(), Error> {
+        self.name(node, index, Value::Constant(constant))
+    }
+
+    fn name(&mut self, node: &Node, index: usize, value: Value) -> Result<(), Error> {
+        let Some(name) = node.output(index) else { return Ok(()) };
+        match self.values.insert(name.into(), value) {
+            None => Ok(()),
+            Some(_) => {
+                Err(node.wrong(format!("output `{name}` is made already, by an earlier node, input or initializer")))
+            }
+        }
+    }
+
+    /// Takes memory from the budget.
+    fn take(&self, node: &Node, what: &str, bytes: usize) -> Result<(), Error> {
+        self.budget.take(bytes as u64).map_err(|e| node.wrong(format!("{what} {e}")))
+    }
+
+    /// The graph's last node was a nonlinearity that we take off.
+    ///
+    /// # Errors
+    /// If anything but the graph's output comes after it.
+    pub fn finish(&mut self, node: &Node, kind: Meaning) -> Result<(), Error> {
+        if node.output(0) != Some(self.output) {
+            return Err(node.unsupported("place", "inside the graph", "the last node"));
+        }
+        self.graph.meaning = kind;
+        let what = format!("the final {} is not executed: it does not change the order of the scores", node.operator());
+        self.graph.notes.push(what);
+        Ok(())
+    }
+
+    /// The graph, when all nodes have been read.
+    ///
+    /// # Errors
+    /// If the output is no vector that a node has made.
+    pub(crate) fn conclude(mut self) -> Result<Graph, Error> {
+        let view = match self.values.remove(self.output) {
+            Some(Value::View(v)) => v,
+            Some(Value::Constant(_)) => return Err(Error::Model(format!("output `{}` is a constant", self.output))),
+            None => return Err(Error::Model(format!("output `{}` is made by no node", self.output))),
+        };
+        let form = |supported: &str| {
+            Err(Error::Model(format!("output `{}` {:?}; supported: {supported}", self.output, view.lengths())))
+        };
+        if view.has_time() {
+            return form("the answer after the last time step (Y[-1] or Y_h), not one for each step");
+        }
+        if view.tensor == self.graph.input {
+            return form("something made by a node");
+        }
+        if view.shape[0] * view.shape[1] > 1 {
+            return form("a vector");
+        }
+        self.graph.output = view.tensor;
+        Ok(self.graph)
+    }
+}

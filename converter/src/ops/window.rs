@@ -1,0 +1,155 @@
+//! Where the windows of a convolution or a pool lie, and the maps that they run over.
+
+use std::fmt;
+
+use crate::{
+    error::Error,
+    onnx::Node,
+    shape::Shape,
+    view::{Axis, View},
+};
+
+/// Most rows or columns of padding at a side, and most from one window to the next and from one tap to the next: a byte each
+/// in the file.
+const PADDING: usize = 255;
+
+/// Where the windows of a convolution or a pool lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// height, width
+    pub kernel: [usize; 2],
+    /// rows, columns
+    pub stride: [usize; 2],
+    /// rows, columns
+    pub dilation: [usize; 2],
+    /// at top, left; what is needed at bottom and right follows from the output's size
+    pub pad: [usize; 2],
+}
+
+impl fmt::Display for Geometry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [kh, kw] = self.kernel;
+        let ([sh, sw], [pt, pl]) = (self.stride, self.pad);
+        write!(f, "{kh}x{kw} stride {sh},{sw} pad {pt},{pl}")?;
+        if self.dilation != [1, 1] { write!(f, " dilation {},{}", self.dilation[0], self.dilation[1]) } else { Ok(()) }
+    }
+}
+
+impl Geometry {
+    /// A window that covers the whole map.
+    pub fn whole([h, w, _]: Shape) -> Geometry {
+        Geometry { kernel: [h, w], stride: [1, 1], dilation: [1, 1], pad: [0, 0] }
+    }
+
+    /// The pixels of the input (row-major index) under each window, `None` outside: `[pixels][taps]`.
+    pub fn taps(&self, [h, w, _]: Shape, [oh, ow, _]: Shape) -> impl Iterator<Item = Option<usize>> {
+        let g = *self;
+        let place = move |out: usize, tap: usize, d: usize, size: usize| {
+            (out * g.stride[d] + tap * g.dilation[d]).checked_sub(g.pad[d]).filter(|&p| p < size)
+        };
+        let taps = move |(y, x): (usize, usize)| {
+            (0..g.kernel[0])
+                .flat_map(move |i| (0..g.kernel[1]).map(move |j| Some(place(y, i, 0, h)? * w + place(x, j, 1, w)?)))
+        };
+        (0..oh).flat_map(move |y| (0..ow).map(move |x| (y, x))).flat_map(taps)
+    }
+
+    /// Does any window reach out of the map? Along each side, the first window starts at `-pad`, and the last one's last
+    /// tap is the farthest.
+    pub fn leaves(&self, [h, w, _]: Shape, out: [usize; 2]) -> bool {
+        let last = |d: usize| (out[d] - 1) * self.stride[d] + (self.kernel[d] - 1) * self.dilation[d];
+        [h, w].into_iter().enumerate().any(|(d, size)| self.pad[d] > 0 || last(d) >= size)
+    }
+
+    /// Does any window lie wholly in the padding? Only for a dilation of 1, whose windows have no gaps: then it is the
+    /// first along a side, which ends before the map, or the last, which starts behind it.
+    pub fn misses(&self, [h, w, _]: Shape, out: [usize; 2]) -> bool {
+        let before = |d: usize| self.kernel[d] <= self.pad[d];
+        let behind = |d: usize, size: usize| (out[d] - 1) * self.stride[d] >= self.pad[d] + size;
+        [h, w].into_iter().enumerate().any(|(d, size)| before(d) || behind(d, size))
+    }
+
+    /// Reads strides, dilations, pads or auto_pad of a Conv or pool over `input`, and the output's height and width.
+    pub fn import(node: &Node, kernel: [usize; 2], input: Shape) -> Result<(Geometry, [usize; 2]), Error> {
+        let stride = node.sizes("strides", [1, 1], 1..=255)?;
+        let dilation = node.sizes("dilations", [1, 1], 1..=255)?;
+        let [mut top, mut left, mut bottom, mut right] = node.sizes("pads", [0; 4], 0..=PADDING as i64)?;
+        let auto = node.text("auto_pad")?.unwrap_or_else(|| "NOTSET".into());
+        let reach = |d: usize| (kernel[d] - 1) * dilation[d] + 1;
+        match auto.as_str() {
+            "NOTSET" => {}
+            "VALID" => [top, left, bottom, right] = [0; 4],
+            "SAME_UPPER" | "SAME_LOWER" => {
+                let total: [usize; 2] = std::array::from_fn(|d| {
+                    ((input[d].div_ceil(stride[d]) - 1) * stride[d] + reach(d)).saturating_sub(input[d])
+                });
+                let first = total.map(|t| if auto == "SAME_UPPER" { t / 2 } else { t.div_ceil(2) });
+                [top, left, bottom, right] = [first[0], first[1], total[0] - first[0], total[1] - first[1]];
+                // As many as `pads` may say: the file has a byte for each.
+                let pads = [top, left, bottom, right];
+                if pads.iter().any(|&p| p > PADDING) {
+                    let value = format!("{auto}, which makes pads of {pads:?}");
+                    return Err(node.unsupported("auto_pad", value, &format!("pads in 0..={PADDING}")));
+                }
+            }
+            _ => return Err(node.unsupported("auto_pad", auto, "NOTSET, VALID, SAME_UPPER, SAME_LOWER")),
+        }
+        let mut size = [0; 2];
+        for (d, pads) in [(0, top + bottom), (1, left + right)] {
+            let room = (input[d] + pads).checked_sub(reach(d)).ok_or_else(|| {
+                node.wrong(format!("a kernel that reaches {} over {} with {pads} of padding", reach(d), input[d]))
+            })?;
+            size[d] = room / stride[d] + 1;
+            if (size[d] - 1) * stride[d] >= input[d] + [top, left][d] {
+                let value = format!("{:?}", [top, left, bottom, right]);
+                return Err(node.unsupported("pads", value, "windows that begin in the map or the padding before it"));
+            }
+            if node.int("ceil_mode")?.unwrap_or(0) != 0 && room % stride[d] != 0 {
+                return Err(node.unsupported("ceil_mode", 1, "0, or 1 where it changes nothing"));
+            }
+        }
+        Ok((Geometry { kernel, stride, dilation, pad: [top, left] }, size))
+    }
+}
+
+/// The shape of an operand that must be an NCHW map.
+pub fn map(node: &Node, x: &View) -> Result<Shape, Error> {
+    if x.is(&[None, Some(Axis::Channel), Some(Axis::Height), Some(Axis::Width)]) {
+        Ok(x.shape)
+    } else {
+        Err(node.unsupported("input", format!("{:?}", x.lengths()), "[1, channels, height, width], channels first"))
+    }
+}
+
+/// The NCHW view of a map.
+pub fn nchw(id: usize, shape: Shape, steps: usize) -> View {
+    View::new(id, shape, steps, &[None, Some(Axis::Channel), Some(Axis::Height), Some(Axis::Width)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All small windows along one side, against looking at every tap.
+    #[test]
+    fn windows_outside_the_map_are_known_without_looking_at_taps() {
+        let (mut left, mut missed) = (0, 0);
+        for code in 0..6 * 5 * 4 * 7 * 7_usize {
+            let (size, kernel, stride) = (1 + code % 6, 1 + code / 6 % 5, 1 + code / 30 % 4);
+            let (pad, end) = (code / 120 % 7, code / 840 % 7);
+            let Some(room) = (size + pad + end).checked_sub(kernel) else { continue };
+            let out = room / stride + 1;
+            let geometry = Geometry { kernel: [1, kernel], stride: [1, stride], dilation: [1, 1], pad: [0, pad] };
+            let taps: Vec<_> = geometry.taps([1, size, 1], [1, out, 1]).collect();
+            let leaves = taps.contains(&None);
+            let misses = taps.chunks(kernel).any(|window| window.iter().all(Option::is_none));
+            assert_eq!(geometry.leaves([1, size, 1], [1, out]), leaves, "{geometry} over {size}");
+            assert_eq!(geometry.misses([1, size, 1], [1, out]), misses, "{geometry} over {size}");
+            let turned = Geometry { kernel: [kernel, 1], stride: [stride, 1], pad: [pad, 0], ..geometry };
+            assert_eq!(turned.leaves([size, 1, 1], [out, 1]), leaves, "{turned} over {size}");
+            assert_eq!(turned.misses([size, 1, 1], [out, 1]), misses, "{turned} over {size}");
+            (left, missed) = (left + usize::from(leaves), missed + usize::from(misses));
+        }
+        assert!(left > missed && missed > 0, "{left} {missed}");
+    }
+}

@@ -1,0 +1,135 @@
+//! Rows of int8 weights: made of floats, with the proof that no sum leaves its accumulator, and packed as the loader wants
+//! them, layout N8C8. Every operator with weights uses these.
+
+use escarp_runtime::{
+    format::{PARAMS_ALIGN, SECTION_ALIGN},
+    kernels::PARAM_BLOCK,
+    quant::SHIFT_MIN,
+};
+
+use crate::{
+    blocks::Block,
+    error::Error,
+    scale::{Scale, multiplier, narrow, nearest_i8, nearest_i64},
+    site::Site,
+};
+
+/// Rows of int8 weights and what turns their sums into the next numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// `[row][tap][channel]`, in [-127, 127]
+    pub weight: Vec<i8>,
+    /// `[row]`, with `-zero_point * sum(w)` folded in
+    pub bias: Vec<i32>,
+    /// `[row]`, in [2^30, 2^31)
+    pub multiplier: Vec<i32>,
+    /// `[row]`
+    pub shift: Vec<u8>,
+    /// `[row]` real value of one unit of weight
+    pub scale: Vec<f32>,
+}
+
+/// Float rows and what they read.
+#[derive(Clone, Copy, Debug)]
+pub struct FloatRows<'a> {
+    /// `[row][tap][channel]`
+    pub weight: &'a [f32],
+    /// `[row]`
+    pub bias: &'a [f32],
+    /// Scale of what they are multiplied with.
+    pub input: Scale,
+}
+
+impl FloatRows<'_> {
+    /// Weights of a row.
+    fn depth(&self) -> usize {
+        self.weight.len() / self.bias.len()
+    }
+
+    /// Real value of one unit of weight, for each row.
+    pub fn scales(&self) -> Vec<f64> {
+        self.weight
+            .chunks_exact(self.depth())
+            .zip(self.bias)
+            .map(|(row, bias)| {
+                let largest = f64::from(row.iter().fold(0.0f32, |m, w| m.max(w.abs())));
+                // The bias is counted in the same units and must leave half of i32 to the products.
+                let for_bias = f64::from(bias.abs()) / f64::from(self.input.scale) / 2f64.powi(30);
+                (largest / 127.0).max(for_bias).max(1e-30)
+            })
+            .collect()
+    }
+
+    /// int8 rows with biases and factors: `scale[row] * input scale / unit` turns a sum into units of `unit`.
+    ///
+    /// # Errors
+    /// [`Error::Overflow`] if a row's sums cannot be proved to stay inside i32, [`Error::Node`] if a factor is outside the
+    /// fixed-point range with shifts from `smallest_shift` on.
+    pub fn quantize(&self, site: &Site, unit: f64, smallest_shift: u8) -> Result<Rows, Error> {
+        let mut rows = Rows::default();
+        let input = f64::from(self.input.scale);
+        for (channel, (row, mut scale)) in self.weight.chunks_exact(self.depth()).zip(self.scales()).enumerate() {
+            // Rows of (nearly) nothing: the smallest factor that the epilogue takes is far below one output step.
+            scale = scale.max(unit / input * 2f64.powi(-31));
+            let ints: Vec<i8> = row.iter().map(|&w| nearest_i8((f64::from(w) / scale).clamp(-127.0, 127.0))).collect();
+            let sum: i64 = ints.iter().map(|&w| i64::from(w)).sum();
+            let reach: i64 = ints.iter().map(|&w| i64::from(w).abs()).sum();
+            let whole = nearest_i64(f64::from(self.bias[channel]) / (input * scale))
+                .saturating_sub(i64::from(self.input.zero_point) * sum);
+            // A bias beyond i64 has become its end: nothing may be added to that unchecked.
+            let bound = whole.saturating_abs().saturating_add(reach * 128);
+            let whole = i32::try_from(whole).ok().filter(|_| bound < 1 << 31);
+            let whole = whole.ok_or_else(|| Error::Overflow { node: site.node.into(), channel, bound })?;
+            let (m, shift) = multiplier(input * scale / unit, smallest_shift).ok_or_else(|| beyond(site, channel))?;
+            rows.weight.extend(ints);
+            rows.bias.push(whole);
+            rows.multiplier.push(m);
+            rows.shift.push(shift);
+            rows.scale.push(narrow(scale));
+        }
+        Ok(rows)
+    }
+}
+
+/// The factor of a channel has no fixed-point form.
+pub fn beyond(site: &Site, channel: usize) -> Error {
+    site.wrong(format!("channel {channel}: the factor from sums to outputs is outside the fixed-point range"))
+}
+
+impl Rows {
+    /// All rows, in their order.
+    pub fn order(&self) -> Vec<Option<usize>> {
+        (0..self.bias.len()).map(Some).collect()
+    }
+
+    /// `W[block][tap][group][8 rows][8 inputs]`, and 72 bytes of parameters for each block. `order` names the rows; `None` and
+    /// rows beyond the end are padding: zero weights, factor 0.
+    pub fn blocks(&self, order: &[Option<usize>], taps: usize, inputs: usize) -> [Block; 2] {
+        let groups = inputs.div_ceil(8);
+        let mut weights = Vec::with_capacity(order.len().next_multiple_of(8) * taps * groups * 8);
+        for block in order.chunks(8) {
+            for (tap, group) in (0..taps).flat_map(|t| (0..groups).map(move |g| (t, g))) {
+                for lane in 0..8 {
+                    let row = block.get(lane).copied().flatten();
+                    let weight = |k: usize| {
+                        let row = row.filter(|_| k < inputs)?;
+                        self.weight.get((row * taps + tap) * inputs + k).copied()
+                    };
+                    weights.extend((8 * group..8 * group + 8).map(|k| weight(k).unwrap_or(0).cast_unsigned()));
+                }
+            }
+        }
+        let mut params = Vec::with_capacity(order.len().div_ceil(8) * PARAM_BLOCK);
+        for block in order.chunks(8) {
+            let lane = |i: usize| block.get(i).copied().flatten();
+            params.extend((0..8).flat_map(|i| lane(i).map_or(0, |r| self.bias[r]).to_le_bytes()));
+            params.extend((0..8).flat_map(|i| lane(i).map_or(0, |r| self.multiplier[r]).to_le_bytes()));
+            params.extend((0..8).map(|i| lane(i).map_or(SHIFT_MIN, |r| self.shift[r])));
+        }
+        debug_assert_eq!(params.len(), order.len().div_ceil(8) * PARAM_BLOCK);
+        [
+            Block { bytes: weights, alignment: SECTION_ALIGN, weights: Some(self.weight.len()) },
+            Block { bytes: params, alignment: PARAMS_ALIGN, weights: None },
+        ]
+    }
+}

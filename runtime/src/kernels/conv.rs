@@ -1,0 +1,90 @@
+//! Indirect convolution: arguments, what they must fulfil, and the definition.
+
+use super::{
+    epilogue::Epilogue,
+    layout::{PARAM_BLOCK, WEIGHT_STEP, dot},
+};
+use crate::error::Error;
+
+/// An entry of [`Conv::offsets`] that means "outside the image: read the row of zero points".
+pub const PADDING: u32 = u32::MAX;
+
+/// An indirect convolution over a strip of output pixels.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv<'a> {
+    /// The input map, NHWC, channels padded to 8.
+    pub input: &'a [i8],
+    /// `[pixels][taps]`: where in `input` a tap's channel run starts, or [`PADDING`].
+    pub offsets: &'a [u32],
+    /// `8 * groups` zero points of the input.
+    pub zeros: &'a [i8],
+    /// Kernel height times width.
+    pub taps: usize,
+    /// Input channels / 8, padded.
+    pub groups: usize,
+    /// `[blocks][taps][groups][8 ch][8 k]`.
+    pub weights: &'a [i8],
+    /// `[blocks]` x [`PARAM_BLOCK`] bytes.
+    pub params: &'a [u8],
+    /// What becomes of the sums.
+    pub epilogue: Epilogue,
+}
+
+impl<'a> Conv<'a> {
+    /// A tap's channel run, `[groups]` x 8 bytes. [`PADDING`] lies beyond every input: it gives the row of zero points.
+    #[inline(always)]
+    pub(super) fn run(&self, offset: u32) -> &'a [[i8; 8]] {
+        let run = self.input.get(offset as usize..).and_then(|input| input.get(..8 * self.groups));
+        run.unwrap_or(self.zeros).as_chunks().0
+    }
+}
+
+/// The last place that `offsets` name in the input. One past each, where PADDING wraps to 0, compares without a branch.
+fn farthest(offsets: &[u32]) -> usize {
+    let end = offsets.iter().fold(0, |end, offset| offset.wrapping_add(1).max(end));
+    end.saturating_sub(1) as usize
+}
+
+/// A fast form of [`portable`], which it equals bit for bit.
+pub(super) type Function = unsafe fn(conv: &Conv, out: &mut [i8]);
+
+/// Every length and every offset, once per strip, so that the kernels may trust them; `out` is `[pixels][8 * blocks]`.
+pub(super) fn check(conv: &Conv, out: &[i8]) -> Result<(), Error> {
+    let run = conv.groups.checked_mul(8).ok_or(Error::Kernel)?;
+    let blocks = conv.params.len() / PARAM_BLOCK;
+    let pixels = conv.offsets.len().checked_div(conv.taps).ok_or(Error::Kernel)?;
+    let steps = blocks.checked_mul(conv.taps).and_then(|n| n.checked_mul(conv.groups)).ok_or(Error::Kernel)?;
+    let last = conv.input.len().checked_sub(run).ok_or(Error::Kernel)?;
+    let fits = conv.groups != 0
+        && blocks != 0
+        && conv.params.len() == blocks * PARAM_BLOCK
+        && conv.offsets.len() == pixels * conv.taps
+        && Some(conv.weights.len()) == steps.checked_mul(WEIGHT_STEP)
+        && Some(out.len()) == pixels.checked_mul(8 * blocks)
+        && conv.zeros.len() >= run
+        && farthest(conv.offsets) <= last;
+    if fits { Ok(()) } else { Err(Error::Kernel) }
+}
+
+/// `out[p][c] = epilogue(sum over taps and inputs of x * w)`, see [`Conv`] and [`Epilogue`].
+pub(super) fn portable(conv: &Conv, out: &mut [i8]) {
+    // `max(1)`: what `check` has seen, in a form that leaves the compiler no panic to emit.
+    let blocks = (conv.params.len() / PARAM_BLOCK).max(1);
+    let (taps, groups) = (conv.taps.max(1), conv.groups.max(1));
+    let (weights, _) = conv.weights.as_chunks::<WEIGHT_STEP>();
+    let (params, _) = conv.params.as_chunks::<PARAM_BLOCK>();
+    for (pixel, offsets) in out.chunks_exact_mut(8 * blocks).zip(conv.offsets.chunks_exact(taps)) {
+        let (pixel, _) = pixel.as_chunks_mut::<8>();
+        for ((out, params), weights) in
+            pixel.iter_mut().zip(params).zip(weights.chunks_exact(taps.saturating_mul(groups).max(1)))
+        {
+            let mut acc = [0; 8];
+            for (&offset, weights) in offsets.iter().zip(weights.chunks_exact(groups)) {
+                for (x, w) in conv.run(offset).iter().zip(weights) {
+                    dot(x, w, &mut acc);
+                }
+            }
+            conv.epilogue.apply(&acc, params, out);
+        }
+    }
+}

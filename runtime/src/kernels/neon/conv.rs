@@ -1,0 +1,225 @@
+//! Convolution, see [`Conv`].
+//!
+//! 2 pixels x 8 channels of int32x4 stay in 16 registers. One step of depth 8 takes one weight line of 64 bytes,
+//! `[8 ch][8 k]`, and 8 bytes of each pixel; the four lanes of an accumulator hold partial sums over k that [`sums`] adds at
+//! the end.
+
+use core::arch::{aarch64::*, asm};
+
+use super::{
+    super::{Conv, Epilogue, PADDING, PARAM_BLOCK, Residual, WEIGHT_STEP},
+    load, narrow, requantize, requantize_wide, sums,
+};
+
+/// Running sums of 2 pixels x 8 channels.
+struct Tile {
+    /// Four partial sums of each.
+    lanes: [[int32x4_t; 8]; 2],
+    /// Products of channel 7, one vector a pixel, that still wait for their `sadalp`.
+    waiting: [int16x8_t; 2],
+}
+
+/// Channel `c` of a weight line: 8 bytes.
+#[inline]
+#[target_feature(enable = "neon")]
+fn channel(line: &[i8; WEIGHT_STEP], c: usize) -> int8x8_t {
+    debug_assert!(c < 8);
+    // SAFETY: `c` counts the line's eight channels of eight bytes; no alignment requirement.
+    unsafe { vld1_s8(line.as_ptr().add(8 * c)) }
+}
+
+/// Channel `C` of two depth steps: multiplies its weights `w` with the pixels `x` and `y`, loads the weights of channel `C` + 1
+/// into `w`, and adds the products that wait from the channel before to that channel's sums.
+///
+/// Assembly for the order alone, which decides the speed: the compiler gathers multiplies, and they queue for their one pipe.
+/// Here a multiply and a `sadalp` alternate, as A57 and A72 can start one of each in a cycle. A53 issues in order: an integer
+/// load shares the cycle of a 128-bit operation and `fmov` that of a 64-bit load, so half of the weights come for nothing.
+#[inline]
+#[target_feature(enable = "neon")]
+fn two_steps_of<const C: usize>(
+    tile: &mut Tile,
+    lines: &[[i8; WEIGHT_STEP]; 2],
+    w: &mut [int8x8_t; 2],
+    [x, y]: &[[int8x8_t; 2]; 2],
+) {
+    let [first, second] = &mut tile.lanes;
+    let before = (C + 7) % 8;
+    let (products, next);
+    // SAFETY: reads 8 bytes of either line at 8 * ((C + 1) % 8) <= 56; writes registers only.
+    unsafe {
+        let (p, q): (int16x8_t, int16x8_t);
+        let (n0, n1): (int8x8_t, int8x8_t);
+        asm!(
+            "smull {p:v}.8h, {w0:v}.8b, {x0:v}.8b",
+            "ldr {t:x}, [{lines}, #{at_second}]",
+            "sadalp {first:v}.4s, {wait_x:v}.8h",
+            "smull {q:v}.8h, {w0:v}.8b, {y0:v}.8b",
+            "sadalp {second:v}.4s, {wait_y:v}.8h",
+            "smlal {p:v}.8h, {w1:v}.8b, {x1:v}.8b",
+            "ldr {n0:d}, [{lines}, #{at_first}]",
+            "fmov {n1:d}, {t:x}",
+            "smlal {q:v}.8h, {w1:v}.8b, {y1:v}.8b",
+            lines = in(reg) lines.as_ptr(),
+            at_first = const 8 * ((C + 1) % 8),
+            at_second = const WEIGHT_STEP + 8 * ((C + 1) % 8),
+            w0 = in(vreg) w[0], w1 = in(vreg) w[1],
+            x0 = in(vreg) x[0], x1 = in(vreg) x[1], y0 = in(vreg) y[0], y1 = in(vreg) y[1],
+            wait_x = in(vreg) tile.waiting[0], wait_y = in(vreg) tile.waiting[1],
+            first = inout(vreg) first[before], second = inout(vreg) second[before],
+            p = out(vreg) p, q = out(vreg) q, t = out(reg) _, n0 = out(vreg) n0, n1 = out(vreg) n1,
+            options(readonly, nostack, preserves_flags),
+        );
+        (products, next) = ([p, q], [n0, n1]);
+    }
+    tile.waiting = products;
+    *w = next;
+}
+
+/// Two depth steps of both pixels: the whole speed of a convolution is here.
+#[inline]
+#[target_feature(enable = "neon")]
+fn two_steps(tile: &mut Tile, lines: &[[i8; WEIGHT_STEP]; 2], first: [&[i8; 8]; 2], second: [&[i8; 8]; 2]) {
+    let x = [[load(first[0]), load(first[1])], [load(second[0]), load(second[1])]];
+    let w = &mut [channel(&lines[0], 0), channel(&lines[1], 0)];
+    two_steps_of::<0>(tile, lines, w, &x);
+    two_steps_of::<1>(tile, lines, w, &x);
+    two_steps_of::<2>(tile, lines, w, &x);
+    two_steps_of::<3>(tile, lines, w, &x);
+    two_steps_of::<4>(tile, lines, w, &x);
+    two_steps_of::<5>(tile, lines, w, &x);
+    two_steps_of::<6>(tile, lines, w, &x);
+    two_steps_of::<7>(tile, lines, w, &x);
+}
+
+/// One depth step, where their number is odd.
+#[inline]
+#[target_feature(enable = "neon")]
+fn one_step(tile: &mut Tile, line: &[i8; WEIGHT_STEP], first: &[i8; 8], second: &[i8; 8]) {
+    let x = [load(first), load(second)];
+    for c in 0..8 {
+        let w = channel(line, c);
+        for (lanes, x) in tile.lanes.iter_mut().zip(x) {
+            lanes[c] = vpadalq_s16(lanes[c], vmull_s8(x, w));
+        }
+    }
+}
+
+/// Where a tap's channel run starts.
+#[inline(always)]
+fn run(conv: &Conv, offset: u32) -> *const [i8; 8] {
+    let start = conv.input.as_ptr().wrapping_add(offset as usize);
+    if offset == PADDING { conv.zeros.as_ptr() } else { start }.cast()
+}
+
+/// Sums over all taps and groups for two pixels, whose tap offsets are given. `lines`: `[taps][groups]`.
+#[inline]
+#[target_feature(enable = "neon")]
+fn accumulate(conv: &Conv, lines: &[[i8; WEIGHT_STEP]], first: &[u32], second: &[u32]) -> [[int32x4_t; 8]; 2] {
+    let mut tile = Tile { lanes: [[vdupq_n_s32(0); 8]; 2], waiting: [vdupq_n_s16(0); 2] };
+    let (mut line, groups) = (lines.as_ptr(), conv.groups);
+    let mut taps = first.iter().zip(second);
+    // SAFETY: `lines` holds taps * groups lines and each run `groups` entries, as `Kernels::conv` has checked; every line and
+    // every entry is taken once, in order.
+    unsafe {
+        if groups == 1 {
+            // A first layer, RGB padded to 8 channels: the two depth steps are two taps.
+            for _ in 0..first.len() / 2 {
+                let (Some((&a, &c)), Some((&b, &d))) = (taps.next(), taps.next()) else { break };
+                two_steps(&mut tile, &*line.cast(), [&*run(conv, a), &*run(conv, b)], [&*run(conv, c), &*run(conv, d)]);
+                line = line.add(2);
+            }
+        }
+        for (&first, &second) in taps {
+            let (mut x, mut y) = (run(conv, first), run(conv, second));
+            for _ in 0..groups / 2 {
+                two_steps(&mut tile, &*line.cast(), [&*x, &*x.add(1)], [&*y, &*y.add(1)]);
+                (line, x, y) = (line.add(2), x.add(2), y.add(2));
+            }
+            if !groups.is_multiple_of(2) {
+                one_step(&mut tile, &*line, &*x, &*y);
+                line = line.add(1);
+            }
+        }
+    }
+    for (lanes, waiting) in tile.lanes.iter_mut().zip(tile.waiting) {
+        lanes[7] = vpadalq_s16(lanes[7], waiting);
+    }
+    tile.lanes
+}
+
+/// One channel block's parameters in registers.
+struct Params {
+    bias: [int32x4_t; 2],
+    multiplier: [int32x4_t; 2],
+    shift: [int32x4_t; 2],
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn params(block: &[u8; PARAM_BLOCK]) -> Params {
+    let p = block.as_ptr();
+    // SAFETY: five loads of 16, 16, 16, 16 and 8 bytes at 0, 16, 32, 48 and 64 end at byte 72, the block's length; byte
+    // loads, so alignment does not matter.
+    let (bias, multiplier, shift) =
+        unsafe { ([vld1q_u8(p), vld1q_u8(p.add(16))], [vld1q_u8(p.add(32)), vld1q_u8(p.add(48))], vld1_u8(p.add(64))) };
+    let shift = vreinterpretq_s16_u16(vmovl_u8(shift));
+    Params {
+        bias: bias.map(|v| vreinterpretq_s32_u8(v)),
+        multiplier: multiplier.map(|v| vreinterpretq_s32_u8(v)),
+        shift: [vmovl_s16(vget_low_s16(shift)), vmovl_high_s16(shift)],
+    }
+}
+
+/// `(t + (r - zero_point) * multiplier + 2^11) >> 12`; the limits on t and the multiplier keep the sum inside 32 bits.
+#[inline]
+#[target_feature(enable = "neon")]
+fn add_residual(t: [int32x4_t; 2], r: int8x8_t, residual: &Residual) -> [int32x4_t; 2] {
+    let r = vsubl_s8(r, vdup_n_s8(residual.zero_point));
+    let m = residual.multiplier;
+    [
+        vrshrq_n_s32::<12>(vmlaq_n_s32(t[0], vmovl_s16(vget_low_s16(r)), m)),
+        vrshrq_n_s32::<12>(vmlaq_n_s32(t[1], vmovl_high_s16(r), m)),
+    ]
+}
+
+/// From partial sums to eight output bytes.
+#[inline]
+#[target_feature(enable = "neon")]
+fn finish(lanes: &[int32x4_t; 8], params: &Params, epilogue: &Epilogue, out: &mut [i8; 8]) {
+    let [low, high] = sums(lanes);
+    let acc = [vaddq_s32(low, params.bias[0]), vaddq_s32(high, params.bias[1])];
+    let (m, s) = (&params.multiplier, &params.shift);
+    let y = match &epilogue.residual {
+        None => [requantize(acc[0], m[0], s[0]), requantize(acc[1], m[1], s[1])],
+        Some(residual) => {
+            let t = [requantize_wide(acc[0], m[0], s[0]), requantize_wide(acc[1], m[1], s[1])];
+            add_residual(t, load(out), residual)
+        }
+    };
+    let y = narrow(y, epilogue.zero_point, epilogue.min, epilogue.max);
+    // SAFETY: `out` is eight writable bytes; the store has no alignment requirement.
+    unsafe { vst1_s8(out.as_mut_ptr(), y) };
+}
+
+/// See [`Conv`]. Channel blocks outside, pixels inside: one block's weights stay in the first-level cache for the strip.
+#[target_feature(enable = "neon")]
+pub fn conv(conv: &Conv, out: &mut [i8]) {
+    let (blocks, _) = conv.params.as_chunks::<PARAM_BLOCK>();
+    let (lines, _) = conv.weights.as_chunks::<WEIGHT_STEP>();
+    let (out, _) = out.as_chunks_mut::<8>(); // [pixels][blocks]
+    // `max(1)`, `get_mut`: what `Kernels::conv` has checked, in a form that leaves the compiler no panic to emit.
+    let (depth, row) = (conv.taps.saturating_mul(conv.groups).max(1), blocks.len().max(1));
+    for (b, (block, lines)) in blocks.iter().zip(lines.chunks_exact(depth)).enumerate() {
+        for (out, offsets) in out.chunks_mut(2 * row).zip(conv.offsets.chunks(conv.taps.saturating_mul(2).max(1))) {
+            let (first, second) = offsets.split_at_checked(conv.taps).unwrap_or_default();
+            // An odd last pixel is computed twice.
+            let tile = accumulate(conv, lines, first, if second.is_empty() { first } else { second });
+            let block = params(block);
+            for (lanes, out) in tile.iter().zip(out.chunks_exact_mut(row)) {
+                if let Some(out) = out.get_mut(b) {
+                    finish(lanes, &block, &conv.epilogue, out);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+extern crate std;
+
+use super::*;
+use crate::{
+    element::Dtype,
+    format::{STEP, Tensor},
+};
+
+/// Every field has a value of its own, so that a mixed-up offset shows.
+const CONV: ConvStep = ConvStep {
+    input: 0x0102,
+    output: 0x0304,
+    kernel: [5, 6],
+    stride: [7, 8],
+    dilation: [9, 10],
+    pad: [11, 12],
+    weights: 0x0d0e_0f10,
+    params: 0x1112_1314,
+    min: -21,
+    max: 22,
+    residual: Some((-23, 0x0018_191a)),
+};
+const PLAIN: ConvStep = ConvStep { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], residual: None, ..CONV };
+const LINEAR: LinearStep =
+    LinearStep { input: 0x0102, output: 0x0304, weights: 0x0506_0708, params: 9, min: -10, max: 11 };
+const ADD: AddStep = AddStep { a: 1, b: 2, output: 3, multipliers: [4, 0x0020_0000], min: -5, max: 6 };
+const MEAN: PoolStep = PoolStep {
+    input: 1,
+    output: 2,
+    kernel: [0x0304, 0x0506],
+    stride: [7, 8],
+    pad: [9, 10],
+    average: Some((0x4b0c_0d0e, 62)),
+    min: -15,
+    max: 16,
+};
+const GRU: GruStep = GruStep {
+    input: 1,
+    output: 2,
+    state: 3,
+    hidden: 0x0405,
+    reset_after: true,
+    input_weights: 0x0607_0809,
+    input_params: 10,
+    state_weights: 11,
+    state_params: 12,
+};
+
+fn round_trip<O: Operator + PartialEq>(operator: O) -> Record {
+    let step = Step::from(operator);
+    assert_eq!(step.get::<O>(), Some(operator));
+    assert_eq!(Step::parse(&step.emit()), Ok(step));
+    assert_eq!([step.kind(), OPERATORS[O::KIND as usize].kind()], [O::KIND; 2]);
+    step.emit()
+}
+
+#[test]
+fn records_round_trip() {
+    let conv = round_trip(CONV);
+    let head = [0, 0, 1, 0, 2, 1, 4, 3, 235, 22, 5, 6, 7, 8, 9, 10, 11, 12, 233, 0];
+    assert_eq!(conv[..20], head);
+    assert_eq!(conv[20..32], [16, 15, 14, 13, 20, 19, 18, 17, 26, 25, 24, 0]);
+    assert_eq!(conv[32..], [0; 32]);
+    let gru = round_trip(GRU);
+    assert_eq!(gru[..16], [4, 0, 1, 0, 1, 0, 2, 0, 0, 0, 3, 0, 5, 4, 0, 0]);
+    assert_eq!(gru[16..32], [9, 8, 7, 6, 10, 0, 0, 0, 11, 0, 0, 0, 12, 0, 0, 0]);
+    round_trip(PLAIN);
+    round_trip(LINEAR);
+    round_trip(ADD);
+    round_trip(MEAN);
+    round_trip(PoolStep { average: None, ..MEAN });
+    assert_eq!(Step::from(ADD).get::<ConvStep>(), None);
+}
+
+/// In every record each bit is a number that comes back, or is refused where it stands.
+#[test]
+fn what_a_record_says_is_read_or_refused() {
+    let plain = Step::from(PoolStep { average: None, ..MEAN });
+    for step in [PLAIN.into(), CONV.into(), LINEAR.into(), ADD.into(), MEAN.into(), plain, GRU.into()] {
+        let step: Step = step;
+        for bit in 16..8 * STEP {
+            let mut record = step.emit();
+            record[bit / 8] ^= 1 << (bit % 8);
+            match Step::parse(&record) {
+                Ok(other) => assert_eq!(other.emit(), record, "{} bit {bit}", step.name()),
+                Err(error) => {
+                    assert_eq!(error, StepError::Reserved { at: at(&step, bit) }, "{} bit {bit}", step.name())
+                }
+            }
+        }
+        // All bytes from 36 on are free in every record so far.
+        assert_eq!(step.emit()[36..], [0; STEP - 36], "{}", step.name());
+    }
+}
+
+/// Where a flipped bit is refused: its own byte; a flag that takes others' meaning away, where the first of those stands.
+fn at(step: &Step, bit: usize) -> u8 {
+    match (step.get::<ConvStep>(), step.get::<PoolStep>()) {
+        (Some(ConvStep { residual: Some(_), .. }), _) if bit == 16 => 18,
+        (_, Some(PoolStep { average: Some(_), .. })) if bit == 16 => 10,
+        _ => (bit / 8) as u8,
+    }
+}
+
+#[test]
+fn unknown_kinds_are_refused_by_number() {
+    for kind in 0..=u16::MAX {
+        let mut record = [0; STEP];
+        record[..2].copy_from_slice(&kind.to_le_bytes());
+        match Step::parse(&record) {
+            Ok(step) => assert_eq!(step.kind(), kind),
+            Err(error) => assert_eq!(error, StepError::Kind { found: kind }),
+        }
+        assert_eq!(Step::parse(&record).is_ok(), (kind as usize) < OPERATORS.len());
+    }
+    let names: std::collections::BTreeSet<_> = OPERATORS.iter().map(|row| row.name()).collect();
+    assert_eq!(names.len(), OPERATORS.len(), "no two share a name");
+}
+
+#[test]
+fn costs_by_hand() {
+    let shape = |height, width, channels| Tensor {
+        offset: 0,
+        height,
+        width,
+        channels,
+        scale: 1.0,
+        zero_point: 0,
+        dtype: Dtype::I8,
+        state: false,
+    };
+    let tensors = [shape(32, 32, 3), shape(32, 32, 16), shape(1, 1, 10), shape(1, 1, 1000)];
+    let cost = |step: Step| step.cost(&tensors[..]).unwrap();
+    // The first layer of ResNet-8: a strip of 108 pixels, 9 offsets of 4 bytes for each, 8 zero points.
+    let first = ConvStep { input: 0, output: 1, ..PLAIN };
+    let scratch = 108 * 36 + 16; // 8, rounded up
+    let macs = 32 * 32 * 16 * 27;
+    assert_eq!(cost(first.into()), Cost { macs, work: 1024 * 9 * (8 * 16 + 1), scratch, worker_scratch: scratch });
+    assert_eq!(first.weights_len(&tensors[0], &tensors[1]), 9 * 8 * 16);
+    assert_eq!(first.params_len(&tensors[1]), 2 * 72);
+    let head = LinearStep { input: 2, output: 3, ..LINEAR };
+    assert_eq!(cost(head.into()).scratch, 64 * 8 * 4);
+    assert_eq!(head.weights_len(&tensors[2], &tensors[3]), 16 * 1000);
+    let layer = GruStep { input: 2, hidden: 20, reset_after: false, ..GRU };
+    let scratch = (2u64 * 3 * 24 * 4 + 24).next_multiple_of(16);
+    let work = 3 * 24 * (16 + 24 + 1);
+    assert_eq!(cost(layer.into()), Cost { macs: 3 * 20 * (10 + 20), work, scratch, worker_scratch: 0 });
+    assert_eq!(layer.input_weights_len(&tensors[2]), 72 * 16);
+    assert_eq!(layer.state_weights_len(), 72 * 24);
+    assert_eq!(Step::from(LINEAR).cost(&tensors[..]), None, "no tensor 0x304");
+}
