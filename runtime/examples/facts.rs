@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use escarp_runtime::Model;
+use escarp_runtime::{Model, Tensor};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let stored = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/images.escarp");
@@ -14,11 +14,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("name    {}", model.name().unwrap_or("(none)"));
     println!("labels  {}", model.labels().collect::<Vec<_>>().join(", "));
-    println!("memory  {} bytes, {} of them state", model.arena_len(), model.state_len());
+    println!("memory  {} bytes, {} of them state", model.buffer_len(), model.state_len());
     println!("work    {} multiply-accumulates a run, {} run(s) a decision", model.macs(), model.sequence());
+    for (what, ports) in [("input", model.inputs()), ("output", model.outputs())] {
+        for port in ports {
+            let Tensor { height, width, channels, scale, zero_point, .. } = port.tensor;
+            println!("{what:<7} {:?}: {height} x {width} x {channels}, {scale} * (q - {zero_point})", port.name);
+        }
+    }
     for step in model.steps() {
         let shape = model.tensor(step.output()).map(|t| [t.height, t.width, t.channels]).unwrap_or_default();
-        println!("step    {:<8} to {shape:?}, {} multiply-accumulates", step.name(), step.macs(&model));
+        let macs = step.cost(&model).unwrap_or_default().macs;
+        println!("step    {:<8} to {shape:?}, {macs} multiply-accumulates", step.name());
     }
     if let Some(a) = model.accuracy() {
         println!("tested  float {}, int8 {} of {} right", a.float_correct, a.int8_correct, a.total);
