@@ -231,7 +231,7 @@ fn random_model(random: &mut Random) -> (Step, Vec<u8>) {
 #[test]
 fn random_models() {
     let mut random = Random(31);
-    let mut runs = [0; OPERATORS.len()];
+    let mut runs = vec![0; OPERATORS.len()];
     for _ in 0..200_000 {
         let (step, file) = random_model(&mut random);
         runs[step.kind() as usize] += parse_and_run(&file) as usize;

@@ -20,7 +20,7 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// One of the three programs, as the profile of this test built it.
+/// One of the three programs, or an example (`examples/NAME`), as the profile of this test built it.
 ///
 /// # Panics
 /// If it has not been built.
@@ -28,7 +28,7 @@ pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/test");
     let path = folder.join(name);
-    assert!(path.is_file(), "{} is missing; build it: cargo build --workspace --bins", path.display());
+    assert!(path.is_file(), "{} is missing; build it: cargo build --workspace --bins --examples", path.display());
     path
 }
 

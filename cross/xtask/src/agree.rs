@@ -19,6 +19,8 @@ pub struct Outputs {
     pub values: Vec<Vec<i64>>,
     /// The names of the best labels.
     pub labels: Vec<String>,
+    /// Their scores, 0 to 1.
+    pub scores: Vec<f64>,
 }
 
 /// `escarp-run` on this machine.
@@ -64,13 +66,15 @@ fn count(files: &[String]) -> String {
 }
 
 fn parse(machine: &str, log: &str) -> Result<Outputs, Error> {
-    let mut outputs = Outputs { machine: machine.into(), isa: String::new(), values: vec![], labels: vec![] };
+    let mut outputs =
+        Outputs { machine: machine.into(), isa: String::new(), values: vec![], labels: vec![], scores: vec![] };
     for line in log.lines() {
         let bad = || Error::Rule(format!("{machine}: not what escarp-run --json prints: {line}"));
         let value: Value = serde_json::from_str(line).map_err(|_| bad())?;
         let output = value["output"].as_array().ok_or_else(bad)?;
         outputs.values.push(output.iter().filter_map(Value::as_i64).collect());
         outputs.labels.push(value["label"].as_str().unwrap_or_default().into());
+        outputs.scores.push(value["score"].as_f64().unwrap_or(f64::NAN));
         outputs.isa = value["isa"].as_str().ok_or_else(bad)?.into();
     }
     Ok(outputs)

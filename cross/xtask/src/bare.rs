@@ -34,7 +34,12 @@ pub fn check(
     let printed = jobs.run("run it on QEMU's virt machine, no system", &mut qemu::machine(&image))?;
     let last = printed.lines().rfind(|l| l.starts_with("output ")).unwrap_or_default();
     let values: Vec<i64> = last.split(' ').skip(1).filter_map(|v| v.trim().parse().ok()).collect();
-    let bare =
-        agree::Outputs { machine: "bare metal".into(), isa: "neon".into(), values: vec![values], labels: vec![] };
+    let bare = agree::Outputs {
+        machine: "bare metal".into(),
+        isa: "neon".into(),
+        values: vec![values],
+        labels: vec![],
+        scores: vec![],
+    };
     agree::same(&expected, &bare, &files)
 }

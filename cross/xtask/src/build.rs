@@ -10,7 +10,7 @@ use crate::toolchain::{BARE, LINUX, Toolchain};
 pub fn escarp_run(jobs: &mut Jobs, root: &Path, toolchain: &Toolchain, target: &str) -> Result<PathBuf, Error> {
     let mut cargo = toolchain.cargo();
     cargo.current_dir(root).args(["build", "--release", "--package", "escarp-run", "--target", target]);
-    jobs.run(&format!("build escarp-run for {target}"), &mut cargo)?;
+    jobs.show(&format!("build escarp-run for {target}"), "a minute", &mut cargo)?;
     Ok(toolchain.artifact(target, "release", "escarp-run"))
 }
 

@@ -41,6 +41,14 @@ pub enum Error {
         /// Where all of its output is.
         log: PathBuf,
     },
+    /// The same of a program that spoke on our terminal.
+    #[error("{title} failed ({status}); what it said stands above")]
+    Shown {
+        /// What was being done.
+        title: String,
+        /// Exit code or signal.
+        status: String,
+    },
     /// A program could not be started.
     #[error("cannot start `{program}`: {source}")]
     Start {

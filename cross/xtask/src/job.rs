@@ -1,4 +1,5 @@
-//! Running other programs: one plain line each with its time, everything they say in a log, the tail on failure.
+//! Running other programs. What is short gets one plain line with its time, everything it says in a log, the tail on failure;
+//! what takes minutes speaks for itself on the terminal.
 
 use std::fs::File;
 use std::io::Write;
@@ -58,6 +59,26 @@ impl Jobs {
         Ok(text)
     }
 
+    /// Runs `command` to its end on our terminal, so that its own progress shows; `next` says before what it is for.
+    ///
+    /// # Errors
+    /// When it cannot start or does not exit with 0.
+    pub fn show(&mut self, title: &str, next: &str, command: &mut Command) -> Result<(), Error> {
+        self.count += 1;
+        println!("  {title}: {next}");
+        let began = Instant::now();
+        let status = command
+            .stdin(Stdio::null())
+            .status()
+            .map_err(|source| Error::Start { program: command.get_program().to_string_lossy().into_owned(), source })?;
+        if !status.success() {
+            println!("    {command:?}");
+            return Err(Error::Shown { title: title.into(), status: status.to_string() });
+        }
+        println!("  {title:<58} {:>8}", seconds(began));
+        Ok(())
+    }
+
     /// Time since the task began.
     pub fn elapsed(&self) -> String {
         seconds(self.started)
@@ -101,6 +122,9 @@ mod tests {
         assert!(status.contains('3'), "{status}");
         assert_eq!(std::fs::read_to_string(log).unwrap(), "why\n");
         assert!(matches!(jobs.run("absent", &mut Command::new("no-such-program")), Err(Error::Start { .. })));
+        assert!(jobs.show("shown", "ends well", &mut Command::new("true")).is_ok());
+        let error = jobs.show("shown", "fails", &mut Command::new("false")).unwrap_err().to_string();
+        assert!(error.contains("shown failed (exit status: 1)"), "{error}");
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

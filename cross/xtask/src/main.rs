@@ -15,6 +15,7 @@ mod demo;
 mod deploy;
 mod error;
 mod fuzz;
+mod guide;
 mod job;
 mod qemu;
 mod rules;
@@ -45,8 +46,13 @@ struct Cli {
 enum Task {
     /// Check that this machine can build for the boards and run QEMU.
     Setup,
-    /// Train two networks on built-in data, convert them, run them as both boards' CPUs and compare to the bit.
-    Demo,
+    /// Run two trained networks, then train both on built-in data, convert them, run them as both boards' CPUs and compare to
+    /// the bit.
+    Demo {
+        /// Leave out the second board.
+        #[arg(long)]
+        quick: bool,
+    },
     /// List the board profiles.
     Boards,
     /// Build escarp-run for a board: one static program.
@@ -79,6 +85,11 @@ enum Task {
         /// Leave out what takes minutes: clippy, documentation, all CPUs but two.
         #[arg(long)]
         quick: bool,
+    },
+    /// Run the commands of the guide's pages; `test` does so too.
+    Guide {
+        /// One of docs/guide without `.md`; without it all.
+        page: Option<String>,
     },
     /// Try changed inputs on everything that reads files, on all cores; exit code 1 if one breaks something.
     Fuzz {
@@ -122,9 +133,9 @@ fn run(cli: &Cli) -> Result<(), Error> {
             prepared("setup")?;
             println!("ready: cargo xtask demo");
         }
-        Task::Demo => {
+        Task::Demo { quick } => {
             let (mut jobs, toolchain) = prepared("demo")?;
-            demo::demo(&mut jobs, &root, &target, &toolchain)?;
+            demo::demo(&mut jobs, &root, &target, &toolchain, *quick)?;
         }
         Task::Boards => {
             for key in board::list(&boards)? {
@@ -152,6 +163,11 @@ fn run(cli: &Cli) -> Result<(), Error> {
             let (mut jobs, toolchain) = prepared("test")?;
             test::test(&mut jobs, &root, &target, &toolchain, *quick)?;
             println!("all tests passed in {}", jobs.elapsed());
+        }
+        Task::Guide { page } => {
+            let (mut jobs, _) = prepared("guide")?;
+            let programs = demo::programs(&mut jobs, &root, &target, &["--bins"])?;
+            guide::check(&mut jobs, &root, &programs, page.as_deref())?;
         }
         Task::Fuzz { target: name, minutes } => {
             let mut jobs = Jobs::new(&target, "fuzz")?;

@@ -12,7 +12,7 @@ const UNSAFE: [&str; 10] = [
     "runtime/src/kernels.rs",
     "runtime/src/kernels/",
     "runtime/src/bytes.rs",
-    // The cell of a static arena.
+    // An arena as a `static`, given out once.
     "runtime/src/arena/cell.rs",
     // `Cpu::assume` is declared here and called there.
     "runtime/src/cpu.rs",

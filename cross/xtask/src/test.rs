@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::Error;
 use crate::job::{self, Jobs, is_summary};
 use crate::toolchain::{LINUX, Toolchain, cargo};
-use crate::{bare, build, demo, qemu, rules};
+use crate::{bare, build, demo, guide, qemu, rules};
 
 /// The CPUs that everything must agree on, to the bit: both boards' cores, a newer one, and QEMU's everything.
 pub const CPUS: [&str; 5] = ["cortex-a57", "cortex-a72", "cortex-a53", "cortex-a76", "max"];
@@ -38,6 +38,9 @@ pub fn test(jobs: &mut Jobs, root: &Path, target: &Path, toolchain: &Toolchain, 
     tests.env("ESCARP_RUN_AARCH64", &program).env("ESCARP_QEMU_CPUS", cpus.join(","));
     let log = jobs.run("cargo test, whole workspace", &mut tests)?;
     show(&log);
+
+    guide::check(jobs, root, &programs, None)?;
+    println!("  every command of docs/guide does what the page says");
 
     for name in ["residual", "gru"] {
         let model = root.join(format!("runtime/tests/data/{name}.escarp"));

@@ -110,7 +110,7 @@ fn any_record_comes_back_or_is_refused() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 56) as u8
     };
-    for row in &OPERATORS {
+    for row in OPERATORS {
         let mut read = 0;
         for _ in 0..20_000 {
             let mut record = [0; STEP];
