@@ -131,15 +131,16 @@ impl<'m, 'a> Session<'m, 'a> {
         let memory = Memory::new(self.arena, self.model.arena_len(), self.model.scratch_len())?;
         let mut run = Run { sections, kernels: self.kernels, memory };
         for (index, record) in sections.steps.iter().enumerate() {
+            // From the file itself: the copy is made only where somebody looks at it.
+            Step::run_record(record, &mut run)?;
             let step = Step::read(record).ok_or(Error::Kernel)?;
-            step.run(&mut run)?;
             let output = sections.tensor(step.output()).ok_or(Error::Kernel)?;
             let ([output], _) = run.memory.tensors([&output])?;
             after(index, &step, output);
         }
         for record in sections.outputs {
             let output = sections.tensor(PortRecord::read(record).tensor).ok_or(Error::Kernel)?;
-            let ([stored], _) = run.memory.tensors([&output])?;
+            let stored = self.arena.get_mut(output.range()).ok_or(Error::Kernel)?;
             match output.dtype {
                 Dtype::I8 => pack::<i8>(&output, stored),
                 Dtype::I16 => pack::<i16>(&output, stored),
@@ -230,12 +231,16 @@ impl<'m, 'a> Session<'m, 'a> {
 
 /// Copies pixels into place; padding channels become the zero point.
 fn pad<T: Element>(input: &[T], tensor: &Tensor, target: &mut [T]) {
-    let channels = tensor.channels.max(1) as usize;
+    let (channels, padded) = (tensor.channels.max(1) as usize, tensor.padded_channels());
+    if channels == padded {
+        target.iter_mut().zip(input).for_each(|(target, &value)| *target = value);
+        return;
+    }
     let zero = T::from(tensor.zero_point);
-    for (target, pixel) in target.chunks_exact_mut(tensor.padded_channels()).zip(input.chunks_exact(channels)) {
-        for (target, &value) in target.iter_mut().zip(pixel.iter().chain(core::iter::repeat(&zero))) {
-            *target = value;
-        }
+    for (target, pixel) in target.chunks_exact_mut(padded).zip(input.chunks_exact(channels)) {
+        let (values, filling) = target.split_at_mut_checked(channels).unwrap_or_default();
+        values.iter_mut().zip(pixel).for_each(|(target, &value)| *target = value);
+        filling.iter_mut().for_each(|target| *target = zero);
     }
 }
 

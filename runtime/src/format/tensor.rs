@@ -153,6 +153,7 @@ impl Tensor {
     }
 
     /// Its bytes in the arena. Only for a tensor whose range the loader has checked.
+    #[inline(always)]
     pub(crate) const fn range(&self) -> core::ops::Range<usize> {
         self.offset as usize..in_memory(self.end())
     }

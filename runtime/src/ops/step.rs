@@ -166,10 +166,15 @@ impl Step {
         }
     }
 
+    #[inline(always)]
+    fn entry(record: &Record) -> Option<&'static Entry> {
+        OPERATORS.get(field::KIND.read(record) as usize)
+    }
+
     /// Reads a record that [`Step::parse`] has looked at.
+    #[inline(always)]
     pub(crate) fn read(record: &Record) -> Option<Step> {
-        let entry = OPERATORS.get(field::KIND.read(record) as usize)?;
-        Some(Step { record: *record, entry })
+        Some(Step { record: *record, entry: Step::entry(record)? })
     }
 
     /// The record's bytes.
@@ -207,13 +212,15 @@ impl Step {
         (self.entry.cost)(&self.record, &tensors)
     }
 
-    /// Everything that [`Step::run`] relies on.
+    /// Everything that [`Step::run_record`] relies on.
     pub(crate) fn check(&self, check: &mut Check) -> Result<(), StepError> {
         (self.entry.check)(&self.record, check)
     }
 
-    pub(crate) fn run(&self, run: &mut Run) -> Result<(), Error> {
-        (self.entry.run)(&self.record, run)
+    /// Runs a record that [`Step::parse`] has looked at.
+    #[inline(always)]
+    pub(crate) fn run_record(record: &Record, run: &mut Run) -> Result<(), Error> {
+        (Step::entry(record).ok_or(Error::Kernel)?.run)(record, run)
     }
 }
 
