@@ -77,8 +77,8 @@ fn run(jobs: &mut Jobs, page: &Path, folder: &Path, programs: &Path) -> Result<(
                 std::fs::write(&path, text).map_err(file(&path))?;
             }
             Kind::Commands => {
-                let plain = |line: &&str| !line.starts_with("cd ") && !line.starts_with("here=");
-                let first: String = text.lines().find(plain).unwrap_or_default().chars().take(40).collect();
+                let assigns = |line: &&str| line.starts_with("here=");
+                let first: String = text.lines().find(|l| !assigns(l)).unwrap_or_default().chars().take(40).collect();
                 jobs.run(&format!("{} {first}", at(line)), &mut shell(&text, folder, programs))?;
             }
         }
