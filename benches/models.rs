@@ -8,13 +8,12 @@ use std::path::{Path, PathBuf};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use escarp_benches::{cpus, criterion, values};
-use escarp_converter::metadata::Metadata;
-use escarp_converter::samples::InMemory;
-use escarp_converter::{Options, convert, float_runner, read};
+use escarp_converter::{Options, convert, float_runner, metadata::Metadata, read, samples::InMemory};
 use escarp_runtime::{Model, Session};
-use escarp_trainer::engine::random::{Purpose, stream};
-use escarp_trainer::nets::export::export;
-use escarp_trainer::nets::{Arch, Net};
+use escarp_trainer::{
+    engine::random::{Purpose, stream},
+    nets::{Arch, Net, export::export},
+};
 
 /// Samples to calibrate on. Generated ones: time depends on shapes alone, and accuracy is measured elsewhere.
 const SAMPLES: usize = 8;

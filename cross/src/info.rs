@@ -1,15 +1,14 @@
 //! What is in a model file, for people and for machines.
 
 use escarp_media::visible;
-use escarp_runtime::frontend::FrontEnd;
 use escarp_runtime::{
     Model, Port, Tensor,
+    frontend::FrontEnd,
     ops::{Cost, Step},
 };
 use serde_json::{Value, json};
 
-use crate::runner::front_end;
-use crate::{Error, limits};
+use crate::{Error, limits, runner::front_end};
 
 /// Everything as JSON; the text of [`text`] is made from it.
 ///

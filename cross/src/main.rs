@@ -2,9 +2,11 @@
 //!
 //! Exit codes: 0 all inputs were decided, 1 a model, an input or the output failed, 2 bad usage.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 use escarp_media::{Unit, visible, visible_json, visible_lines};

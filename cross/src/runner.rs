@@ -1,12 +1,9 @@
 //! A model, its front end and a session: from a file's bytes to a decision.
 
-use std::io::Read;
-use std::path::Path;
+use std::{io::Read, path::Path};
 
 use escarp_media::{self as media, InputReader, InputShape, Windows, visible};
-use escarp_runtime::frontend::FrontEnd;
-use escarp_runtime::meta::Tag;
-use escarp_runtime::{Cpu, Meaning, Model, Session, Tensor};
+use escarp_runtime::{Cpu, Meaning, Model, Session, Tensor, frontend::FrontEnd, meta::Tag};
 
 use crate::Error;
 

@@ -1,12 +1,16 @@
 //! `escarp-run` on recordings longer than a window, and on models and files whose names are meant for the terminal.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
 
-use escarp_runtime::format::{Header, seal};
-use escarp_runtime::frontend::{FrontEnd, LogMelSettings, Norm, SensorSettings};
-use escarp_runtime::meta::{Tag, emit_entry, emit_label};
-use escarp_runtime::{Model, Tensor};
+use escarp_runtime::{
+    Model, Tensor,
+    format::{Header, seal},
+    frontend::{FrontEnd, LogMelSettings, Norm, SensorSettings},
+    meta::{Tag, emit_entry, emit_label},
+};
 
 const MEAN: [f32; 64] = [0.0; 64];
 const STD: [f32; 64] = [1.0; 64];

@@ -3,9 +3,7 @@
 //! `cargo xtask fuzz` builds and runs it. The targets are in `escarp_tests::fuzz`, where the ordinary tests replay them.
 #![no_main]
 
-use std::alloc::System;
-use std::path::Path;
-use std::sync::OnceLock;
+use std::{alloc::System, path::Path, sync::OnceLock};
 
 use cap::Cap;
 use escarp_tests::fuzz::{self, Target, seeds};

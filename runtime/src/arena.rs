@@ -6,8 +6,10 @@ pub use cell::StaticArena;
 
 use core::ops::{Deref, DerefMut};
 
-use crate::error::Error;
-use crate::format::{ARENA_ALIGN, Tensor};
+use crate::{
+    error::Error,
+    format::{ARENA_ALIGN, Tensor},
+};
 
 /// `N` bytes, aligned to cache lines. Its contents at the start do not matter.
 #[derive(Clone, Debug)]

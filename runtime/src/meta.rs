@@ -1,10 +1,12 @@
 //! Metadata: entries of tag, port, length and bytes. Tags from [`FOREIGN`] on are anybody's, and skipped; of the others, what
 //! a reader does not know it refuses.
 
-use crate::bytes::{array_at, u32_at};
-use crate::error::MetaError;
-use crate::format::saturate;
-use crate::frontend::FrontEnd;
+use crate::{
+    bytes::{array_at, u32_at},
+    error::MetaError,
+    format::saturate,
+    frontend::FrontEnd,
+};
 
 /// Bytes before an entry's content.
 pub const ENTRY_HEADER: usize = 8;

@@ -2,11 +2,11 @@
 
 mod writer;
 
-use escarp_runtime::format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR};
-use escarp_runtime::ops::{
-    AddStep, ConvStep, GruStep, LinearStep, LookupStep, MulStep, OPERATORS, PoolStep, ResizeStep, Step,
+use escarp_runtime::{
+    Cpu, Dtype, Error, Meaning, Model, Session, Tensor,
+    format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR},
+    ops::{AddStep, ConvStep, GruStep, LinearStep, LookupStep, MulStep, OPERATORS, PoolStep, ResizeStep, Step},
 };
-use escarp_runtime::{Cpu, Dtype, Error, Meaning, Model, Session, Tensor};
 use proptest::prelude::*;
 use writer::{Random, gru_net, residual_net, restate};
 

@@ -3,9 +3,11 @@
 //! The run says which architecture and instruction sets it exercised. `ESCARP_ISA=neon|avx2|portable` names one that must have
 //! been among them: a test run that silently tested something else fails.
 
-use escarp_runtime::kernels::{Add, Conv, Epilogue, Kernels, Mul, PADDING, Residual, Table};
-use escarp_runtime::quant::requantize;
-use escarp_runtime::{Cpu, Error};
+use escarp_runtime::{
+    Cpu, Error,
+    kernels::{Add, Conv, Epilogue, Kernels, Mul, PADDING, Residual, Table},
+    quant::requantize,
+};
 
 /// Runs `check` on the table of each instruction set and kind of core, asserting what `ESCARP_ISA` promises.
 fn for_each_cpu(test: &str, check: impl Fn(Cpu, &Kernels)) {

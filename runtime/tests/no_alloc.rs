@@ -1,8 +1,10 @@
 //! From parsing to running nothing allocates. The counter is the thread's own: the test harness allocates beside us.
 #![expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
 
 use escarp_runtime::{Arena, Cpu, Model, Session, arena_len, include_model};
 

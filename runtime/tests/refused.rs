@@ -2,9 +2,11 @@
 
 mod writer;
 
-use escarp_runtime::format::{Header, STEP, TENSOR, seal};
-use escarp_runtime::ops::{AddStep, ConvStep, GruStep, LinearStep, Operator, PoolStep, Step};
-use escarp_runtime::{Error, Field, Model, StepError, Tensor, TensorError};
+use escarp_runtime::{
+    Error, Field, Model, StepError, Tensor, TensorError,
+    format::{Header, STEP, TENSOR, seal},
+    ops::{AddStep, ConvStep, GruStep, LinearStep, Operator, PoolStep, Step},
+};
 use writer::{gru_net, residual_net};
 
 /// Indices of the steps in [`residual_net`].

@@ -2,8 +2,10 @@
 
 mod writer;
 
-use escarp_runtime::ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step};
-use escarp_runtime::{Cpu, Model, Session, Tensor};
+use escarp_runtime::{
+    Cpu, Model, Session, Tensor,
+    ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step},
+};
 use writer::{Matrix, Random, Row, Writer, gru_layer};
 
 /// `floor(acc * m / 2^s + 1/2)`.

@@ -3,9 +3,11 @@
 
 mod writer;
 
-use escarp_runtime::format::{Header, seal};
-use escarp_runtime::ops::{AddStep, ConvStep, PoolStep, Step};
-use escarp_runtime::{Cpu, Error, Field, LOOKS_MAX, Model, PortError, Session, StepError, TensorId};
+use escarp_runtime::{
+    Cpu, Error, Field, LOOKS_MAX, Model, PortError, Session, StepError, TensorId,
+    format::{Header, seal},
+    ops::{AddStep, ConvStep, PoolStep, Step},
+};
 use writer::{Matrix, Random, Writer, residual_net};
 
 fn pool(input: TensorId, output: TensorId) -> Step {

@@ -4,10 +4,12 @@
 //! was promised (`CI=true` for QEMU, `ESCARP_SHARED=required` for the data) it is a failure.
 #![warn(missing_docs)]
 
-use std::ffi::OsStr;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::{
+    ffi::OsStr,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
 
 use serde_json::Value;
 

@@ -2,13 +2,17 @@
 //!
 //! In one test, one after the other: time and memory are of one input each.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use escarp_tests::finds::{self, Find};
-use escarp_tests::fuzz::{self, TARGETS, seeds};
-use escarp_tests::{root, shared};
+use escarp_tests::{
+    finds::{self, Find},
+    fuzz::{self, TARGETS, seeds},
+    root, shared,
+};
 
 /// No input may take longer.
 const LONGEST: Duration = Duration::from_secs(10);

@@ -1,8 +1,10 @@
 //! `Session::run` on real models allocates nothing.
 #![expect(unsafe_code, reason = "a global allocator is an unsafe impl")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
 
 use escarp_detect::detect;
 use escarp_runtime::{Model, Session};

@@ -1,7 +1,6 @@
 //! Wrong input to the three programs: the exit code, a message that says where, and nothing half-written.
 
-use std::path::Path;
-use std::process::Output;
+use std::{path::Path, process::Output};
 
 use escarp_tests::{program, root, run};
 

@@ -1,8 +1,10 @@
 //! QEMU's `virt` machine: start-up, serial port, end. The only place of the image that needs `unsafe`.
 #![allow(unsafe_code, reason = "start-up code and device registers")]
 
-use core::arch::{asm, global_asm};
-use core::fmt;
+use core::{
+    arch::{asm, global_asm},
+    fmt,
+};
 
 // At reset the vector unit traps and the MMU is off. Without the MMU all memory is Device memory, where an unaligned
 // vector load faults (Armv8-A reference manual, B2.7.2), so two 1 GiB blocks are mapped onto themselves:

@@ -1,13 +1,10 @@
 //! Whether machines agree: the outputs that `escarp-run --json` reports, compared to the bit.
 
-use std::path::Path;
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::error::Error;
-use crate::job::Jobs;
-use crate::qemu;
+use crate::{error::Error, job::Jobs, qemu};
 
 /// What one machine said about some inputs.
 pub struct Outputs {

@@ -4,10 +4,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::error::{Error, file};
-use crate::job::{self, Jobs};
-use crate::toolchain::Toolchain;
-use crate::{agree, build, qemu};
+use crate::{
+    agree, build,
+    error::{Error, file},
+    job::{self, Jobs},
+    qemu,
+    toolchain::Toolchain,
+};
 
 /// Links the image with `model` and an input made up here, runs it without an operating system, and compares its last
 /// output with that of the host's `escarp-run`.

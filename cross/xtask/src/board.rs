@@ -1,7 +1,6 @@
 //! Board profiles: one TOML file a board under `cross/boards`.
 
-use std::ops::RangeInclusive;
-use std::path::Path;
+use std::{ops::RangeInclusive, path::Path};
 
 use serde::Deserialize;
 

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, file};
-use crate::job::Jobs;
-use crate::toolchain::{BARE, LINUX, Toolchain};
+use crate::{
+    error::{Error, file},
+    job::Jobs,
+    toolchain::{BARE, LINUX, Toolchain},
+};
 
 /// Builds `escarp-run` for release: the file that `deploy` copies and that every test under QEMU runs.
 pub fn escarp_run(jobs: &mut Jobs, root: &Path, toolchain: &Toolchain, target: &str) -> Result<PathBuf, Error> {

@@ -1,17 +1,21 @@
 //! The whole way once. First what is compiled soonest: networks that stand trained in the repository, run here and as a
 //! board's CPU. Then train on built-in data, convert, run as the boards' CPUs, compare to the bit.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::Value;
 
-use crate::agree::{self, Outputs};
-use crate::board::Board;
-use crate::build;
-use crate::error::{Error, file};
-use crate::job::Jobs;
-use crate::toolchain::{LINUX, Toolchain, cargo};
+use crate::{
+    agree::{self, Outputs},
+    board::Board,
+    build,
+    error::{Error, file},
+    job::Jobs,
+    toolchain::{LINUX, Toolchain, cargo},
+};
 
 /// The boards that the demo plays; a quick one plays the first.
 const BOARDS: [&str; 2] = ["rk3399pro", "jetson-nano"];

@@ -1,13 +1,8 @@
 //! From here to a real board.
 
-use std::path::Path;
-use std::process::Command;
+use std::{path::Path, process::Command};
 
-use crate::board::Board;
-use crate::build;
-use crate::error::Error;
-use crate::job::Jobs;
-use crate::toolchain::Toolchain;
+use crate::{board::Board, build, error::Error, job::Jobs, toolchain::Toolchain};
 
 /// Copies escarp-run and the model to the board and times the model there. Without a host in the profile it prints the
 /// commands: it never claims to have reached a board.

@@ -4,14 +4,18 @@
 
 mod run;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
-use crate::error::{Error, file};
-use crate::job::{self, Jobs};
-use crate::toolchain::cargo;
+use crate::{
+    error::{Error, file},
+    job::{self, Jobs},
+    toolchain::cargo,
+};
 use run::{Done, Run};
 
 /// Counters at every edge, which libFuzzer reads, and a look at every comparison, from which it learns constants.

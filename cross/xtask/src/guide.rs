@@ -1,10 +1,14 @@
 //! The pages of `docs/guide` do what they say: their commands are run, in order, in an empty folder beside the checkout.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use crate::error::{Error, file};
-use crate::job::Jobs;
+use crate::{
+    error::{Error, file},
+    job::Jobs,
+};
 
 mod page;
 

@@ -1,11 +1,13 @@
 //! Running other programs. What is short gets one plain line with its time, everything it says in a log, the tail on failure;
 //! what takes minutes speaks for itself on the terminal.
 
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::{
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 use crate::error::{Error, file};
 

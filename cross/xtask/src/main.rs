@@ -2,8 +2,10 @@
 //!
 //! Exit codes: 0 done, 1 something failed, 2 bad usage.
 
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 

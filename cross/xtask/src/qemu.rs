@@ -1,12 +1,16 @@
 //! Running aarch64 programs on this machine, as a board's CPU.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use crate::board::Board;
-use crate::error::Error;
-use crate::job;
-use crate::toolchain::{LINUX, Toolchain};
+use crate::{
+    board::Board,
+    error::Error,
+    job,
+    toolchain::{LINUX, Toolchain},
+};
 
 /// QEMU's user-mode program, under either of the names Debian gives it.
 pub fn user() -> Result<PathBuf, Error> {

@@ -1,11 +1,12 @@
 //! What a fresh machine lacks: named, and installed when root or asked.
 
-use std::path::Path;
-use std::process::Command;
+use std::{path::Path, process::Command};
 
-use crate::error::Error;
-use crate::job::{self, Jobs};
-use crate::toolchain::{BARE, Choice, LINUX, Toolchain, debian_commands};
+use crate::{
+    error::Error,
+    job::{self, Jobs},
+    toolchain::{BARE, Choice, LINUX, Toolchain, debian_commands},
+};
 
 /// A file or one of several programs, and the Debian package it comes from.
 type Package = (&'static [&'static str], &'static str);

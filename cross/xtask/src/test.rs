@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
-use crate::error::Error;
-use crate::job::{self, Jobs, is_summary};
-use crate::toolchain::{LINUX, Toolchain, cargo};
-use crate::{bare, build, demo, guide, qemu, rules};
+use crate::{
+    bare, build, demo,
+    error::Error,
+    guide,
+    job::{self, Jobs, is_summary},
+    qemu, rules,
+    toolchain::{LINUX, Toolchain, cargo},
+};
 
 /// The CPUs that everything must agree on, to the bit: both boards' cores, a newer one, and QEMU's everything.
 pub const CPUS: [&str; 5] = ["cortex-a57", "cortex-a72", "cortex-a53", "cortex-a76", "max"];

@@ -1,13 +1,14 @@
 //! Which compiler builds for the boards: the one cargo uses anyway, when rustup could give it the target, or Debian's
 //! (`rustc-web` with `libstd-rust-web-dev:arm64`) where rustup cannot.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use clap::ValueEnum;
 
-use crate::error::Error;
-use crate::job;
+use crate::{error::Error, job};
 
 /// Any 64-bit Arm Linux.
 pub const LINUX: &str = "aarch64-unknown-linux-gnu";

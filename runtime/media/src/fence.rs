@@ -1,8 +1,10 @@
 //! Third-party code that may panic on hostile input, fenced off.
 
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-use std::sync::Once;
+use std::{
+    cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
+    sync::Once,
+};
 
 thread_local! {
     /// How many fences this thread is inside of.

@@ -1,13 +1,18 @@
 //! Labelled samples in a directory or a tar.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
-use crate::listing::{Arranged, Kind, Tree};
-use crate::{Error, fence, read_file};
+use crate::{
+    Error, fence,
+    listing::{Arranged, Kind, Tree},
+    read_file,
+};
 
 /// Most entries a listing may have.
 const MAX_ENTRIES: usize = 1 << 22;

@@ -2,8 +2,7 @@
 
 use escarp_runtime::frontend::{FrontEnd, LogMel, quantize};
 
-use crate::csv::listed;
-use crate::{Csv, Error, Image, Kind, Npy, NpyData, Pcm, Windows};
+use crate::{Csv, Error, Image, Kind, Npy, NpyData, Pcm, Windows, csv::listed};
 
 /// What a network takes for one decision: `[steps][height][width][channels]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

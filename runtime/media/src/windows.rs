@@ -1,7 +1,9 @@
 //! How a recording that is longer than a network's input is decided on: along its whole length, window after window.
 
-use std::fmt::{Display, Formatter, Result};
-use std::ops::Range;
+use std::{
+    fmt::{Display, Formatter, Result},
+    ops::Range,
+};
 
 use escarp_runtime::frontend::{LogMelSettings, SensorSettings};
 

@@ -1,8 +1,10 @@
 //! The first 128 bytes: sizes, places, and what the model asks of its host.
 
 use super::{EXTENSIONS, HEADER, MAGIC, VERSION, checksum, saturate};
-use crate::bytes::{Slot, u16_at, unknown};
-use crate::error::Error;
+use crate::{
+    bytes::{Slot, u16_at, unknown},
+    error::Error,
+};
 
 /// Where each number stands; `format.md` explains them.
 pub(super) mod field {

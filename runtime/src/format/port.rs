@@ -1,9 +1,7 @@
 //! A port's record: an input or an output of the model, by its name.
 
 use super::PORT;
-use crate::bytes::unknown;
-use crate::error::PortError;
-use crate::id::TensorId;
+use crate::{bytes::unknown, error::PortError, id::TensorId};
 
 /// Where each number stands; `format.md` explains them.
 mod field {

@@ -1,8 +1,10 @@
 //! The parts of a file: what checks and runs look things up in.
 
 use super::{HEADER, Header, PORT, SECTION_ALIGN, STEP, TENSOR, Tensor, in_memory, saturate};
-use crate::error::{Error, Field};
-use crate::id::{ConstOffset, TensorId};
+use crate::{
+    error::{Error, Field},
+    id::{ConstOffset, TensorId},
+};
 
 /// The file's parts, borrowed. What they say of each other is checked by [`crate::Model::parse`].
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,7 @@
 //! A tensor's record: where it lies, its shape, and what its numbers mean.
 
 use super::{ARENA_ALIGN, TENSOR, in_memory};
-use crate::bytes::unknown;
-use crate::element::Dtype;
-use crate::error::TensorError;
+use crate::{bytes::unknown, element::Dtype, error::TensorError};
 
 /// Where each number stands; `format.md` explains them.
 mod field {

@@ -1,7 +1,6 @@
 //! Pixels: normalization and quantization in one table look-up.
 
-use super::error::require;
-use super::{Error, Norm, quantize};
+use super::{Error, Norm, error::require, quantize};
 
 /// Most channels of an image.
 pub const MAX_CHANNELS: usize = 4;

@@ -1,7 +1,6 @@
 //! Windows of multi-channel sensor samples.
 
-use super::error::require;
-use super::{Error, Norm, quantize};
+use super::{Error, Norm, error::require, quantize};
 
 /// Bytes of the fields between head and norm in a meta entry.
 pub(super) const FIXED: usize = 8;

@@ -4,8 +4,10 @@
 use std::time::{Duration, Instant};
 
 use escarp_run::info;
-use escarp_runtime::format::{HEADER, MAGIC, VERSION};
-use escarp_runtime::{Cpu, Dtype, Element, Model, Session};
+use escarp_runtime::{
+    Cpu, Dtype, Element, Model, Session,
+    format::{HEADER, MAGIC, VERSION},
+};
 
 use super::seeds::writer::restate;
 

@@ -1,8 +1,13 @@
 //! Any bytes as an ONNX model: imported and folded, and what is small also converted, loaded and run beside the float net.
 
-use escarp_converter::eval::Evaluator;
-use escarp_converter::graph::{Graph, Meaning};
-use escarp_converter::{Options, Samples, convert, float_runner, read, samples::InMemory};
+use escarp_converter::{
+    Options, Samples, convert,
+    eval::Evaluator,
+    float_runner,
+    graph::{Graph, Meaning},
+    read,
+    samples::InMemory,
+};
 use escarp_runtime::Model;
 
 /// Values of all tensors, over all steps, of networks that are converted here.

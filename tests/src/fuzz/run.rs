@@ -1,22 +1,25 @@
 //! What a training leaves behind and reads again: health logs, checkpoints, settings.
 
-use std::cell::Cell;
-use std::path::{Path, PathBuf};
+use std::{
+    cell::Cell,
+    path::{Path, PathBuf},
+};
 
-use escarp_trainer::app;
-use escarp_trainer::config::{BUILTIN, Config, Task, bounds};
-use escarp_trainer::doctor::diagnosis::Diagnosis;
-use escarp_trainer::doctor::report;
-use escarp_trainer::doctor::strip::Style;
-use escarp_trainer::nets::{Arch, Net};
-use escarp_trainer::run::checkpoint::{Checkpoint, MAGIC, VERSION};
-use escarp_trainer::run::transfer;
+use escarp_trainer::{
+    app,
+    config::{BUILTIN, Config, Task, bounds},
+    doctor::{diagnosis::Diagnosis, report, strip::Style},
+    nets::{Arch, Net},
+    run::{
+        checkpoint::{Checkpoint, MAGIC, VERSION},
+        transfer,
+    },
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::net::largest;
-use super::scratch;
+use super::{net::largest, scratch};
 
 /// Numbers of a net above this are not built, and windows above it not cut: what they cost is what the file asks for.
 const LARGEST: u64 = 24;

@@ -3,11 +3,13 @@
 use escarp_converter::page::{Page, card, chart, percent};
 use maud::{Markup, html};
 
-use super::diagnose::number;
-use super::diagnosis::Diagnosis;
-use super::episode::Episode;
-use super::record::Observation;
-use super::verdict::{Severity, Verdict};
+use super::{
+    diagnose::number,
+    diagnosis::Diagnosis,
+    episode::Episode,
+    record::Observation,
+    verdict::{Severity, Verdict},
+};
 use crate::layers::kind::LayerKind;
 
 mod curve;

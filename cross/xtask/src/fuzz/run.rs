@@ -1,10 +1,12 @@
 //! One process that fuzzes one target.
 
-use std::fmt;
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use super::{Places, Target, folder};
 use crate::error::{Error, file};

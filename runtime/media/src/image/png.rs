@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn every_colour_type_becomes_rgb() {
-        use {BitDepth::*, ColorType::*};
+        use BitDepth::*;
+        use ColorType::*;
         let palette = [10, 20, 30, 40, 50, 60];
         for (bytes, want) in [
             (write(Grayscale, Eight, 2, 1, None, &[7, 9]), [7, 7, 7, 9, 9, 9]),

@@ -1,7 +1,6 @@
 //! What defines the log-mel features, its bytes and its ranges.
 
-use crate::frontend::error::require;
-use crate::frontend::{Error, Norm};
+use crate::frontend::{Error, Norm, error::require};
 
 /// Longest transform.
 pub const MAX_FFT: usize = 1024;

@@ -15,8 +15,10 @@ use escarp_converter::page::{
 use maud::{Markup, html};
 
 use super::{left_out, shown};
-use crate::doctor::diagnose::number;
-use crate::doctor::record::{LayerHealth, Observation};
+use crate::doctor::{
+    diagnose::number,
+    record::{LayerHealth, Observation},
+};
 
 /// Columns shown; of more observations, neighbours share one.
 const COLUMNS: usize = 200;

@@ -8,8 +8,10 @@ use escarp_converter::page::{
 use maud::{Markup, Render, html};
 
 use super::{left_out, shown};
-use crate::doctor::diagnose::number;
-use crate::doctor::record::{Histogram, LayerHealth, Observation};
+use crate::doctor::{
+    diagnose::number,
+    record::{Histogram, LayerHealth, Observation},
+};
 
 /// A column: its title, and what it shows of a layer.
 type Column = (&'static str, fn(&LayerHealth) -> Option<Markup>);

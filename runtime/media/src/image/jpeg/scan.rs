@@ -1,7 +1,10 @@
 //! One scan: from bits to quantized coefficients (T.81, annexes F and G).
 
-use super::entropy::{Bits, Huffman};
-use super::{Frame, Tables, error};
+use super::{
+    Frame, Tables,
+    entropy::{Bits, Huffman},
+    error,
+};
 use crate::Error;
 
 /// Natural position (row * 8 + column) of the `k`-th coefficient of the zigzag (T.81, figure 5).
