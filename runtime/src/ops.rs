@@ -6,6 +6,7 @@
 mod add;
 mod check;
 mod conv;
+mod cost;
 mod gru;
 mod linear;
 mod lookup;
@@ -16,13 +17,14 @@ mod step;
 
 pub use add::AddStep;
 pub use conv::ConvStep;
+pub use cost::{Cost, Reads, Tensors};
 pub use gru::GruStep;
 pub use linear::LinearStep;
 pub use lookup::LookupStep;
 pub use mul::MulStep;
 pub use pool::PoolStep;
 pub use resize::ResizeStep;
-pub use step::{Cost, Reads, Record, Step, Tensors, Totals};
+pub use step::{Record, Step, Totals};
 
 pub(crate) use check::Check;
 pub(crate) use step::Run;

@@ -2,11 +2,11 @@
 
 use core::fmt;
 
-use super::{Check, OPERATORS, Operator, field};
+use super::{Check, Cost, OPERATORS, Operator, Reads, Tensors, field};
 use crate::{
     arena::Memory,
     error::{Error, StepError},
-    format::{ARENA_ALIGN, STEP, Sections, Tensor},
+    format::{STEP, Sections, Tensor},
     id::{ConstOffset, TensorId},
     kernels::Kernels,
 };
@@ -81,74 +81,6 @@ impl Eq for Step {}
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:?}", self.name(), self.record)
-    }
-}
-
-/// Shapes by number.
-pub trait Tensors {
-    /// The tensor, if there is one of that number.
-    fn tensor(&self, id: TensorId) -> Option<Tensor>;
-}
-
-impl Tensors for [Tensor] {
-    fn tensor(&self, id: TensorId) -> Option<Tensor> {
-        self.get(id as usize).copied()
-    }
-}
-
-impl Tensors for Sections<'_> {
-    fn tensor(&self, id: TensorId) -> Option<Tensor> {
-        Sections::tensor(self, id)
-    }
-}
-
-impl<T: Tensors + ?Sized> Tensors for &T {
-    fn tensor(&self, id: TensorId) -> Option<Tensor> {
-        T::tensor(self, id)
-    }
-}
-
-/// What a step reads and did not make itself. States, which always hold something, are not among it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reads {
-    /// Its inputs.
-    pub inputs: [Option<TensorId>; 4],
-    /// Whether it reads what lies at its output's place before it writes there: a residual operand.
-    pub output_place: bool,
-}
-
-impl Reads {
-    /// Of one input.
-    pub const fn one(input: TensorId) -> Reads {
-        Reads { inputs: [Some(input), None, None, None], output_place: false }
-    }
-
-    /// Of two inputs.
-    pub const fn two(a: TensorId, b: TensorId) -> Reads {
-        Reads { inputs: [Some(a), Some(b), None, None], output_place: false }
-    }
-}
-
-/// What one run of a step takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Multiply-accumulates, without padding channels.
-    pub macs: u64,
-    /// Stored values that it reads to make others: the measure of its time, which no file can hide. Products with padding
-    /// channels and windows' taps outside the image count.
-    pub work: u64,
-    /// Bytes of scratch for one worker, a multiple of 16.
-    pub scratch: u64,
-    /// Bytes of scratch for each further worker, a multiple of 16; 0 if the step is not split.
-    pub worker_scratch: u64,
-}
-
-impl Cost {
-    /// With scratch for one worker, rounded up, and as much for each further one.
-    #[must_use]
-    pub(super) const fn with_scratch(self, bytes: u64) -> Cost {
-        let bytes = bytes.next_multiple_of(ARENA_ALIGN as u64);
-        Cost { scratch: bytes, worker_scratch: bytes, ..self }
     }
 }
 
