@@ -2,6 +2,10 @@
 //!
 //! `cargo bench -p escarp-benches` runs both; `--bench kernels -- 'conv/3x3 16->16'` one shape. Throughput is in
 //! multiply-adds of the network's own shapes: padding to groups of 8 channels counts as time, not as work.
+//!
+//! | room | what stands there |
+//! |---|---|
+//! | `kernels`, `models` | the benchmarks: each kernel on each instruction set; whole networks, tract beside us |
 
 use std::time::Duration;
 

@@ -5,6 +5,15 @@
 //! ```
 //!
 //! Everything allocates here, around the session; `Session::run` itself does not.
+//!
+//! The rooms, from the top floor down; each imports from lower rows only, and not from its own:
+//!
+//! | room | what stands there |
+//! |---|---|
+//! | `main` | the program: arguments, what is printed, exit codes |
+//! | [`bench`], [`info`] | how long a model takes, for each kind of step; what is in its file |
+//! | [`limits`], `runner` | what a model may ask of this machine; from a file's bytes to a decision |
+//! | `error` | what can go wrong on the board |
 #![warn(missing_docs)]
 
 pub mod bench;

@@ -2,127 +2,22 @@
 //!
 //! Nothing is skipped in silence: what is missing is written to the terminal past the test harness's capture, and where it
 //! was promised (`CI=true` for QEMU, `ESCARP_SHARED=required` for the data) it is a failure.
+//!
+//! The rooms, from the top floor down; each imports from lower rows only, and not from its own:
+//!
+//! | room | what stands there |
+//! |---|---|
+//! | [`finds`] | inputs that once broke something |
+//! | [`fuzz`] | hostile inputs: one function for each kind, and seeds to begin with |
+//! | `programs` | the three programs, here and under QEMU |
+//! | `places`, [`rooms`] | where things are, and what is said if not; the reader of tables like this one |
 #![warn(missing_docs)]
-
-use std::{
-    ffi::OsStr,
-    io::Write,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
-
-use serde_json::Value;
 
 pub mod finds;
 pub mod fuzz;
+mod places;
+mod programs;
 pub mod rooms;
 
-/// The workspace's folder.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// One of the three programs, or an example (`examples/NAME`), as the profile of this test built it.
-///
-/// # Panics
-/// If it has not been built.
-pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/test");
-    let path = folder.join(name);
-    assert!(path.is_file(), "{} is missing; build it: cargo build --workspace --bins --examples", path.display());
-    path
-}
-
-/// Runs a program to its end.
-///
-/// # Panics
-/// If it does not start.
-pub fn run<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = A>) -> Output {
-    Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{}: {e}", program.display()))
-}
-
-/// Runs a program that must succeed; returns its standard output.
-///
-/// # Panics
-/// With all it said, if its exit code is not 0.
-pub fn succeed<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = A>) -> String {
-    let output = run(program, arguments);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {}\n{said}", program.display(), output.status);
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
-
-/// A file or folder of the shared data, which lies beside the repository.
-///
-/// # Panics
-/// If it is absent although `ESCARP_SHARED=required`.
-pub fn shared(path: &str) -> Option<PathBuf> {
-    let file = root().join("../shared").join(path);
-    if file.exists() {
-        return Some(file);
-    }
-    let required = std::env::var_os("ESCARP_SHARED").is_some_and(|v| v == "required");
-    assert!(!required, "ESCARP_SHARED=required, but ../shared/{path} is absent");
-    skip(&format!("../shared/{path} is absent"));
-    None
-}
-
-/// The board program and the CPUs to run it as, from the environment that `cargo xtask test` sets.
-///
-/// # Panics
-/// If they are not set although `CI=true`.
-pub fn boards() -> Option<Vec<Board>> {
-    let set = std::env::var_os("ESCARP_RUN_AARCH64").zip(std::env::var("ESCARP_QEMU_CPUS").ok());
-    let Some((program, cpus)) = set else {
-        let ci = std::env::var_os("CI").is_some_and(|v| v == "true");
-        assert!(!ci, "CI=true, but ESCARP_RUN_AARCH64 and ESCARP_QEMU_CPUS are not set: run cargo xtask test");
-        skip("no aarch64 program; cargo xtask test builds it and sets ESCARP_RUN_AARCH64 and ESCARP_QEMU_CPUS");
-        return None;
-    };
-    let board = |cpu: &str| Board { cpu: cpu.into(), program: program.clone().into() };
-    Some(cpus.split(',').map(board).collect())
-}
-
-/// A CPU under QEMU.
-pub struct Board {
-    /// QEMU's name.
-    pub cpu: String,
-    program: PathBuf,
-}
-
-impl Board {
-    /// `escarp-run` with these arguments.
-    ///
-    /// # Panics
-    /// If QEMU does not start.
-    pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Output {
-        let program = std::env::var_os("ESCARP_QEMU").unwrap_or_else(|| "qemu-aarch64".into());
-        let mut qemu = Command::new(program);
-        qemu.args(["-cpu", &self.cpu]).arg(&self.program).args(arguments);
-        qemu.output().unwrap_or_else(|e| panic!("qemu-aarch64: {e}"))
-    }
-}
-
-/// What `escarp-run --json` printed: the outputs of each input, after checking architecture and kernels.
-///
-/// # Panics
-/// If the program failed, or if it ran on another architecture or with other kernels than expected.
-pub fn outputs(output: &Output, arch: &str, isa: &str) -> Vec<Vec<i64>> {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{said}", output.status);
-    let lines = String::from_utf8_lossy(&output.stdout);
-    let line = |line: &str| {
-        let value: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
-        assert_eq!((value["arch"].as_str(), value["isa"].as_str()), (Some(arch), Some(isa)), "{line}");
-        value["output"].as_array().expect("output").iter().map(|v| v.as_i64().expect("int8")).collect()
-    };
-    lines.lines().map(line).collect()
-}
-
-/// Says on the terminal that a test does not test.
-fn skip(reason: &str) {
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    // Not `eprintln!`: the harness would swallow it.
-    writeln!(std::io::stderr(), "SKIPPED {test}: {reason}").ok();
-}
+pub use places::{root, shared};
+pub use programs::{Board, boards, outputs, program, run, succeed};

@@ -4,7 +4,8 @@
 //! begins with [`HEAD`] and has a row for each floor, from the top down. A row names one room or several, in backticks.
 //! [`Crate::faults`] says where the code disagrees:
 //!
-//! * **Every top-level module stands in the table**, once, and nothing else does but `main`, the program beside a library.
+//! * **Every top-level module stands in the table**, once, and nothing else does but programs beside a library. A crate of
+//!   one file needs no table.
 //! * **A room imports from rooms in lower rows only**; those of one row do not import each other. What the root itself
 //!   defines stands above all rooms, and no room imports it; what it only shows again counts as where it is defined.
 //! * **No circle between files**, in a room or across. A file imports from another if it names something that is defined
@@ -46,10 +47,12 @@ struct Arrow {
 pub struct Crate {
     /// For messages.
     name: String,
+    /// Where its files are, for messages.
+    folder: String,
     /// The root's text, and what its file is called.
     root: (&'static str, String),
-    /// Whether a program stands beside the library.
-    program: bool,
+    /// Programs beside the library.
+    programs: Vec<String>,
     /// All files but those of tests, and what they say.
     files: BTreeMap<Module, Source>,
     /// What is wrong with its files.
@@ -57,25 +60,21 @@ pub struct Crate {
 }
 
 impl Crate {
-    /// Reads all files below the folder `src`.
+    /// Reads the crate in the folder `name` of `workspace`: all files below its `src`. Where there is no `src`, a library of
+    /// one file stands in the folder itself, and beside it are programs.
     ///
     /// # Errors
     /// A folder or file that cannot be read.
-    pub fn read(name: &str, src: &Path) -> std::io::Result<Self> {
-        let (mut texts, mut folders) = (BTreeMap::new(), vec![src.to_owned()]);
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder)? {
-                let path = entry?.path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.extension().is_some_and(|extension| extension == "rs") {
-                    let inside = path.strip_prefix(src).expect("below src").with_extension("");
-                    let module = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-                    texts.insert(module, std::fs::read_to_string(&path)?);
-                }
-            }
+    pub fn read(workspace: &Path, name: &str) -> std::io::Result<Self> {
+        let folder = workspace.join(name);
+        let src = folder.join("src");
+        if src.is_dir() {
+            return Ok(Self::of(name, texts(&src, true)?));
         }
-        Ok(Self::of(name, texts))
+        let (mut texts, lib) = (texts(&folder, false)?, vec!["lib".to_owned()]);
+        let root = texts.remove(&lib).unwrap_or_default();
+        let alone = Self::of(name, [(lib, root)].into());
+        Ok(Self { folder: name.to_owned(), programs: texts.into_keys().flatten().collect(), ..alone })
     }
 
     /// Of texts by what their files are called below `src`, without `.rs`.
@@ -86,7 +85,7 @@ impl Crate {
             (Some(lib), _) => ("lib.rs", lib),
             (None, main) => ("main.rs", main.clone().unwrap_or_default()),
         };
-        let program = main.is_some() && root.0 == "lib.rs";
+        let programs = if main.is_some() && root.0 == "lib.rs" { vec!["main".to_owned()] } else { Vec::new() };
         let (mut files, mut faults) = (BTreeMap::new(), Vec::new());
         let mut ahead = vec![(Module::new(), root.1.clone(), false)];
         while let Some((module, text, tests)) = ahead.pop() {
@@ -105,7 +104,7 @@ impl Crate {
         }
         let lost = texts.keys().filter(|module| module[0] != "bin");
         faults.extend(lost.map(|module| format!("{name}/src/{}.rs: no module declares it", module.join("/"))));
-        Self { name: name.to_owned(), root, program, files, faults }
+        Self { name: name.to_owned(), folder: format!("{name}/src"), root, programs, files, faults }
     }
 
     /// All that is wrong, each in a line; nothing if the crate keeps its rooms.
@@ -116,6 +115,7 @@ impl Crate {
                 faults.extend(self.unlisted(&floors));
                 faults.extend(arrows.iter().filter_map(|arrow| self.upward(&floors, arrow)));
             }
+            None if self.files.len() == 1 && self.programs.is_empty() => {}
             None => faults.push(format!("{} has no table of floors, which begins: {HEAD}", self.file(&[]))),
         }
         faults.extend(self.circles(&arrows));
@@ -124,8 +124,8 @@ impl Crate {
 
     fn file(&self, module: &[String]) -> String {
         match module {
-            [] => format!("{}/src/{}", self.name, self.root.0),
-            _ => format!("{}/src/{}.rs", self.name, module.join("/")),
+            [] => format!("{}/{}", self.folder, self.root.0),
+            _ => format!("{}/{}.rs", self.folder, module.join("/")),
         }
     }
 
@@ -158,7 +158,7 @@ impl Crate {
         let missing = rooms.iter().filter(|room| listed(room) != 1);
         let missing =
             missing.map(|room| format!("{}: room `{room}` stands {} times in the table", self.name, listed(room)));
-        let empty = floors.iter().flatten().filter(|name| !(rooms.contains(name) || (self.program && *name == "main")));
+        let empty = floors.iter().flatten().filter(|name| !(rooms.contains(name) || self.programs.contains(name)));
         missing.chain(empty.map(|name| format!("{}: `{name}` in the table is no module", self.name))).collect()
     }
 
@@ -205,6 +205,24 @@ impl Crate {
         };
         circles.iter().filter(|circle| !circle.is_empty()).map(tell).collect()
     }
+}
+
+/// The files of a folder, also `below` it, by what they are called there without `.rs`.
+fn texts(src: &Path, below: bool) -> std::io::Result<BTreeMap<Module, String>> {
+    let (mut texts, mut folders) = (BTreeMap::new(), vec![src.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.extend(below.then_some(path));
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let inside = path.strip_prefix(src).expect("below src").with_extension("");
+                let module = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+                texts.insert(module, std::fs::read_to_string(&path)?);
+            }
+        }
+    }
+    Ok(texts)
 }
 
 /// The rooms of each row of the table, from the top down.

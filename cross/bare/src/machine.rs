@@ -6,6 +6,8 @@ use core::{
     fmt,
 };
 
+use crate::program;
+
 // At reset the vector unit traps and the MMU is off. Without the MMU all memory is Device memory, where an unaligned
 // vector load faults (Armv8-A reference manual, B2.7.2), so two 1 GiB blocks are mapped onto themselves:
 // devices below 1 GiB, and RAM (Normal, write-back, index 1 of MAIR_EL1) above.
@@ -82,7 +84,7 @@ pub fn exit(status: u64) -> ! {
 }
 
 extern "C" fn start() -> ! {
-    exit(crate::run())
+    exit(program::run(&mut Serial))
 }
 
 /// Any exception: nothing here can mend it.

@@ -1,6 +1,18 @@
 //! `cargo xtask`: set-up, cross builds, QEMU, the demo, the tests and deploying, in one program that needs nothing but Rust.
 //!
 //! Exit codes: 0 done, 1 something failed, 2 bad usage.
+//!
+//! The rooms, from the top floor down; each imports from lower rows only, and not from its own:
+//!
+//! | room | what stands there |
+//! |---|---|
+//! | `test` | all that CI runs |
+//! | `bare`, `demo`, `deploy`, `fuzz`, `guide`, `rules`, `setup` | a task each |
+//! | `agree` | whether machines agree to the bit |
+//! | `build`, `qemu` | programs for the boards: built, and run on this machine |
+//! | `board`, `toolchain` | what a board is; which compiler builds for it |
+//! | `job` | other programs: run, logged, timed |
+//! | `error` | what can go wrong, and the exit code it has |
 
 use std::{
     path::{Path, PathBuf},

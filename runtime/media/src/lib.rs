@@ -9,6 +9,16 @@
 //! ```
 //!
 //! Input is hostile: sizes are capped before memory is taken, and every error says which file, and inside it where.
+//!
+//! The rooms, from the top floor down; each imports from lower rows only, and not from its own:
+//!
+//! | room | what stands there |
+//! |---|---|
+//! | `input` | from a file of any kind to a network's input |
+//! | `csv`, `folder`, `image`, `npy`, `text`, `wav` | one kind of file each; labelled samples in a directory or a tar |
+//! | `fence`, `listing`, `resample`, `windows` | panics of other people's code; from paths to labels; sample rates; long recordings |
+//! | `error` | what can be wrong with a file, and where |
+//! | `visible` | text from files, for people's eyes |
 #![warn(missing_docs)]
 
 mod csv;

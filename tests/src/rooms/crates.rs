@@ -43,16 +43,28 @@ impl Order {
     }
 }
 
+fn manifest(folder: &Path) -> Result<Table, String> {
+    let path = folder.join("Cargo.toml");
+    let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    text.parse().map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// The folders of all crates of the workspace in `root`.
+///
+/// # Errors
+/// In words, a `Cargo.toml` that cannot be read.
+pub fn members(root: &Path) -> Result<Vec<String>, String> {
+    let workspace = manifest(root)?;
+    let members = workspace.get("workspace").and_then(|workspace| workspace.get("members")?.as_array());
+    let members = members.ok_or("no members of the workspace")?;
+    Ok(members.iter().filter_map(toml::Value::as_str).map(str::to_owned).collect())
+}
+
 /// All dependencies of the workspace in `root` on its own crates that `order` does not allow, each in a line.
 ///
 /// # Errors
 /// In words, a `Cargo.toml` that cannot be read.
 pub fn faults(root: &Path, order: &Order) -> Result<Vec<String>, String> {
-    let manifest = |folder: &Path| -> Result<Table, String> {
-        let path = folder.join("Cargo.toml");
-        let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        text.parse().map_err(|e| format!("{}: {e}", path.display()))
-    };
     let workspace = manifest(root)?;
     let workspace = workspace["workspace"].as_table().ok_or("no workspace")?;
     let path = |dependency: &toml::Value| dependency.get("path")?.as_str().map(str::to_owned);
@@ -63,15 +75,15 @@ pub fn faults(root: &Path, order: &Order) -> Result<Vec<String>, String> {
         .filter_map(|(name, dependency)| Some((name, path(dependency)?)))
         .collect();
     let mut faults = Vec::new();
-    for member in workspace["members"].as_array().into_iter().flatten().filter_map(toml::Value::as_str) {
-        for (name, dependency) in dependencies(&manifest(&root.join(member))?) {
+    for member in members(root)? {
+        for (name, dependency) in dependencies(&manifest(&root.join(&member))?) {
             // A path of its own is not read: the workspace names all.
             if path(&dependency).is_some() {
                 faults.push(format!("{member}/Cargo.toml: `{name}` has a path; write `{name}.workspace = true`"));
             }
             let Some(to) = own.get(&name) else { continue };
             let top = |folder: &str| folder.split('/').next().unwrap_or_default().to_owned();
-            if !order.allows(&top(member), &top(to)) {
+            if !order.allows(&top(&member), &top(to)) {
                 faults.push(format!("{member}/Cargo.toml: `{name}` ({to}) is nothing that {member} may use"));
             }
         }

@@ -22,7 +22,7 @@ pub struct Source {
     pub files: Vec<Vec<String>>,
     /// The same for those that only tests have.
     pub test_files: Vec<Vec<String>>,
-    /// Modules whose content stands in this file.
+    /// Modules whose content stands in this file, or is taken from outside the crate (`#[path]`).
     pub inner: Vec<Vec<String>>,
     /// Names of what is defined, with the modules of this file in which it is.
     pub defined: Vec<(Vec<String>, String)>,
@@ -36,8 +36,14 @@ const DEFINING: [&str; 9] = ["fn", "struct", "enum", "trait", "type", "const", "
 impl Source {
     /// Reads a file.
     pub fn of(text: &str) -> Self {
-        let mut reader =
-            Reader { tokens: &tokens(text), at: 0, depth: 0, modules: Vec::new(), source: Self::default() };
+        let mut reader = Reader {
+            tokens: &tokens(text),
+            at: 0,
+            depth: 0,
+            modules: Vec::new(),
+            outside: false,
+            source: Self::default(),
+        };
         while reader.at < reader.tokens.len() {
             reader.one();
         }
@@ -52,6 +58,8 @@ struct Reader<'a> {
     depth: usize,
     /// Modules that are open, each with the braces that were before.
     modules: Vec<(String, usize)>,
+    /// Whether the next module is taken from outside the crate.
+    outside: bool,
     source: Source,
 }
 
@@ -72,7 +80,8 @@ impl<'a> Reader<'a> {
             "use" if next != "<" => return self.uses(),
             "mod" if self.text(self.at + 2) == ";" => {
                 let name = [self.within(), vec![next.to_owned()]].concat();
-                self.source.files.push(name);
+                let outside = std::mem::take(&mut self.outside);
+                if outside { &mut self.source.inner } else { &mut self.source.files }.push(name);
             }
             "mod" if self.text(self.at + 2) == "{" => {
                 self.modules.push((next.to_owned(), self.depth));
@@ -100,6 +109,7 @@ impl<'a> Reader<'a> {
         self.group(self.at + 1);
         let inside: Vec<&str> = self.tokens[begin + 2..self.at].iter().map(|token| token.text).collect();
         if !inside.starts_with(&["cfg", "(", "test", ")"]) && !inside.starts_with(&["cfg", "(", "all", "(", "test"]) {
+            self.outside |= inside.starts_with(&["path", "="]);
             self.at = begin + 2;
             return;
         }
@@ -243,5 +253,11 @@ mod tests {
         assert_eq!(within, ["a::b", ""]);
         assert_eq!(source.files, [["a", "c"]]);
         assert_eq!(source.defined, [(vec!["a".to_owned()], "d".to_owned())]);
+    }
+
+    #[test]
+    fn a_module_from_elsewhere_has_no_file_here() {
+        let source = Source::of("#[allow(x)] #[path = \"../y.rs\"]\n#[allow(z)] pub mod a; mod b;");
+        assert_eq!((source.inner, source.files), (vec![vec!["a".to_owned()]], vec![vec!["b".to_owned()]]));
     }
 }

@@ -83,8 +83,14 @@ fn the_table_has_every_room_once() {
     let program = [&files[..], &[("main", "")]].concat();
     assert_eq!(faults(&["`main`", "`high`", "`low`, `other`"], &program), [""; 0]);
     assert_eq!(faults(&["`main`", "`high`", "`low`, `other`"], &files), ["x: `main` in the table is no module"]);
-    let bare = Crate::of("x", [(vec!["main".to_owned()], "//! A program.".to_owned())].into());
-    assert_eq!(bare.faults(), [format!("x/src/main.rs has no table of floors, which begins: {HEAD}")]);
+    let bare = |main: &str, more: &[&str]| {
+        let files = [("main", main)].into_iter().chain(more.iter().map(|name| (*name, "")));
+        Crate::of("x", files.map(|(name, text)| (vec![name.to_owned()], text.to_owned())).collect()).faults()
+    };
+    assert_eq!(bare("mod a;", &["a"]), [format!("x/src/main.rs has no table of floors, which begins: {HEAD}")]);
+    assert_eq!(bare(&format!("{HEAD}\n//! |---|---|\n//! | `a` | |\nmod a;"), &["a"]), [""; 0]);
+    // Of one file there is nothing to tell.
+    assert_eq!(bare("//! A program.", &[]), [""; 0]);
 }
 
 #[test]
