@@ -131,8 +131,7 @@ fn other_pixels(
                     let pixel = given[base + from] * std[from] + mean[from]; // in units of 0..1
                     *out = (pixel - m[c]) / s[c];
                 }
-                let half = if float.ends_in_sigmoid() { 0.5 } else { 0.0 };
-                let class = top(&float.run(&sample)?, half);
+                let class = top(&float.run(&sample)?, float.half());
                 told[class.min(classes - 1)] += 1;
                 right += usize::from(answer.label == Some(class));
             }

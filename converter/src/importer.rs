@@ -67,11 +67,20 @@ enum Value {
     View(View),
 }
 
+/// A nonlinearity that is taken off if the network ends in it.
+struct Ending {
+    before: TensorId,
+    meaning: Meaning,
+    operator: String,
+}
+
 /// The state of the one pass over the nodes.
 pub struct Importer<'a> {
     graph: Graph,
     values: HashMap<String, Value>,
     output: &'a str,
+    endings: HashMap<TensorId, Ending>,
+    meanings: HashMap<TensorId, Meaning>,
     /// Values of all tensors so far, as [`VALUES`] counts them.
     held: u64,
     budget: &'a Budget,
@@ -102,7 +111,8 @@ impl<'a> Importer<'a> {
         let mut values: HashMap<String, Value> =
             constants.into_iter().map(|(name, constant)| (name, Value::Constant(constant))).collect();
         values.insert(name, Value::View(input));
-        Ok(Importer { graph, values, output, held, budget })
+        let (endings, meanings) = (HashMap::new(), HashMap::new());
+        Ok(Importer { graph, values, output, endings, meanings, held, budget })
     }
 
     /// The inputs of a node if all are constants; one that is left out keeps its place, empty.
@@ -269,23 +279,15 @@ impl<'a> Importer<'a> {
         self.budget.take(bytes as u64).map_err(|e| node.wrong(format!("{what} {e}")))
     }
 
-    /// Whether a node makes the graph's output.
-    pub fn makes_output(&self, node: &Node) -> bool {
-        node.output(0) == Some(self.output)
+    /// The tensor `made` by a node is what the network ends in if nothing comes after it, views apart: then that node is not
+    /// executed, as it does not change the order of the scores, and `before` holds values of that meaning.
+    pub fn may_end(&mut self, node: &Node, made: TensorId, before: TensorId, meaning: Meaning) {
+        self.endings.insert(made, Ending { before, meaning, operator: node.operator().into() });
     }
 
-    /// The graph's last node was a nonlinearity that we take off.
-    ///
-    /// # Errors
-    /// If anything but the graph's output comes after it.
-    pub fn finish(&mut self, node: &Node, kind: Meaning) -> Result<(), Error> {
-        if !self.makes_output(node) {
-            return Err(node.unsupported("place", "inside the graph", "the last node"));
-        }
-        self.graph.meaning = kind;
-        let what = format!("the final {} is not executed: it does not change the order of the scores", node.operator());
-        self.graph.notes.push(what);
-        Ok(())
+    /// The values of `tensor` are of that meaning, should it be the output.
+    pub fn means(&mut self, tensor: TensorId, meaning: Meaning) {
+        self.meanings.insert(tensor, meaning);
     }
 
     /// The graph, when all nodes have been read.
@@ -304,13 +306,21 @@ impl<'a> Importer<'a> {
         if view.has_time() {
             return form("the answer after the last time step (Y[-1] or Y_h), not one for each step");
         }
-        if view.tensor == self.graph.input {
+        let mut output = view.tensor;
+        if let Some(Ending { before, meaning, operator }) = self.endings.remove(&output) {
+            (output, self.graph.meaning) = (before, meaning);
+            let note = format!("the final {operator} is not executed: it does not change the order of the scores");
+            self.graph.notes.push(note);
+        } else if let Some(meaning) = self.meanings.remove(&output) {
+            self.graph.meaning = meaning;
+        }
+        if output == self.graph.input {
             return form("something made by a node");
         }
         if view.shape[0] * view.shape[1] > 1 {
             return form("a vector");
         }
-        self.graph.output = view.tensor;
+        self.graph.output = output;
         Ok(self.graph)
     }
 }

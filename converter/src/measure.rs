@@ -1,6 +1,6 @@
 //! What the conversion cost, measured by running the file that was written: the real runtime, on the host.
 
-use escarp_runtime::{Cpu, Model, Session, Tensor, frontend::quantize};
+use escarp_runtime::{Cpu, Meaning, Model, Session, Tensor, frontend::quantize};
 use rayon::prelude::*;
 
 use crate::{
@@ -122,9 +122,9 @@ pub fn measure(
                     let real = |&q: &i8| output.scale * (f32::from(q) - f32::from(output.zero_point));
                     int8 = scores.iter().map(real).collect();
                 }
-                // A sigmoid's half is its logit's 0.
-                let half = if float.ends_in_sigmoid() { 0.5 } else { 0.0 };
-                let (float_top, int8_top) = (top(&expected, half), top(&int8, 0.0));
+                // A sigmoid that was taken off: its half is its logit's 0.
+                let int8_half = if model.meaning() == Meaning::Probabilities { 0.5 } else { 0.0 };
+                let (float_top, int8_top) = (top(&expected, float.half()), top(&int8, int8_half));
                 answers.push(Answer { index, label, float: expected, int8, float_top, int8_top });
                 done();
             }

@@ -22,7 +22,7 @@ pub struct FloatRunner {
     layout: InputLayout,
     shape: [usize; 3],
     steps: usize,
-    sigmoid: bool,
+    half: f32,
 }
 
 /// Prepares the original model; `graph` is what [`crate::read`] read from the same bytes, and tells how samples
@@ -49,7 +49,7 @@ pub fn float_runner(bytes: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
         layout: graph.input_layout,
         shape,
         steps: graph.steps,
-        sigmoid: graph.meaning == Meaning::Sigmoid,
+        half: if matches!(graph.meaning, Meaning::Sigmoid | Meaning::Probabilities) { 0.5 } else { 0.0 },
     })
 }
 
@@ -68,9 +68,9 @@ fn tell_apart(graph: &mut pb::GraphProto) {
 }
 
 impl FloatRunner {
-    /// Are the outputs probabilities of a sigmoid, so that one half decides?
-    pub fn ends_in_sigmoid(&self) -> bool {
-        self.sigmoid
+    /// Where a single output decides: at one half if it is a probability, else at 0.
+    pub fn half(&self) -> f32 {
+        self.half
     }
 
     /// Outputs of one sample, given as `[steps][height][width][channel]`.

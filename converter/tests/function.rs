@@ -3,10 +3,10 @@
 mod build;
 mod compare;
 
-use build::{Onnx, attribute, ints};
+use build::{Numbers, Onnx, attribute, ints};
 use compare::{check, pooled, weights};
-use escarp_converter::{Options, read};
-use escarp_runtime::{Meaning, Model};
+use escarp_converter::{Converted, Options, convert, float_runner, measure::measure, read};
+use escarp_runtime::{Cpu, Meaning, Model};
 use tract_onnx::pb::{self, attribute_proto::AttributeType};
 
 fn float(name: &str, f: f32) -> pb::AttributeProto {
@@ -85,6 +85,56 @@ fn what_follows_and_what_ends() {
         .node("Sigmoid", &["m"], "y", vec![]);
     let graph = read(&onnx.bytes(), &Options::default()).unwrap();
     assert_eq!((graph.nodes.len(), graph.meaning), (1, Meaning::Sigmoid));
+}
+
+fn ending(nodes: &[(&str, &str, &str)], outputs: i64) -> Onnx {
+    let onnx = Onnx::new(&[0, 8], &[0, outputs])
+        .floats("w", &[8, outputs], weights(4, 8 * outputs as usize, 0.8))
+        .node("MatMul", &["x", "w"], "m", vec![]);
+    nodes.iter().fold(onnx, |onnx, (operator, from, to)| onnx.node(operator, &[from], to, vec![]))
+}
+
+/// A conversion, and on how many of 40 samples float and int8 decide alike.
+fn decided(onnx: Onnx) -> (Converted, usize) {
+    let bytes = onnx.bytes();
+    let samples = Numbers::new(11).samples(40, 8);
+    let converted = convert(&bytes, &samples, &Options::default()).unwrap();
+    let float = float_runner(&bytes, &converted.graph).unwrap();
+    let picks: Vec<usize> = (0..40).collect();
+    let scores = measure(&converted.file, &float, &samples, &picks, Cpu::PORTABLE, &|| {}).unwrap();
+    (converted, scores.agree)
+}
+
+/// Exporters put nodes behind the last nonlinearity that change no value: it is the last one all the same, and a single
+/// output is decided as it is without them.
+#[test]
+fn views_behind_the_last_nonlinearity_change_nothing() {
+    for outputs in [1, 6] {
+        for operator in ["Sigmoid", "Softmax"] {
+            let (bare, agree) = decided(ending(&[(operator, "m", "y")], outputs));
+            assert!(agree >= 39, "{operator}: {agree} of 40");
+            for view in ["Flatten", "Identity"] {
+                let (viewed, same) = decided(ending(&[(operator, "m", "s"), (view, "s", "y")], outputs));
+                assert_eq!(same, agree, "{operator}, {view}");
+                assert_eq!(viewed.graph.meaning, bare.graph.meaning, "{operator}, {view}");
+                assert_eq!(viewed.graph.nodes.len(), 1, "{}", viewed.graph);
+                assert!(viewed.notes.iter().any(|note| note.contains(operator)), "{:?}", viewed.notes);
+            }
+        }
+    }
+    let (hard, agree) = decided(ending(&[("HardSigmoid", "m", "y")], 1));
+    assert_eq!(Model::parse(&hard.file).unwrap().meaning(), Meaning::Probabilities);
+    assert!(agree >= 38, "one half decides: {agree} of 40");
+}
+
+/// Inside the graph a sigmoid is a function and a softmax is refused where it stands.
+#[test]
+fn inside_the_graph_nothing_is_taken_off() {
+    let inside = check(ending(&[("Sigmoid", "m", "s"), ("Tanh", "s", "y")], 6), 4.0);
+    assert_eq!((inside.graph.nodes.len(), inside.graph.meaning), (3, Meaning::Plain));
+    let onnx = ending(&[("Softmax", "m", "node"), ("Tanh", "node", "y")], 6);
+    let error = read(&onnx.bytes(), &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("node_node") && error.contains("last node"), "{error}");
 }
 
 #[test]

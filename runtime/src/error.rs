@@ -119,6 +119,8 @@ pub enum Error {
     },
     /// An input has the wrong length.
     Input {
+        /// Its number.
+        index: u16,
         /// Elements needed.
         needed: u32,
         /// Elements given.
@@ -206,7 +208,7 @@ impl fmt::Display for Error {
             Error::Step { index, reason } => write!(f, "step {index}: {reason}"),
             Error::Meta { at, reason } => write!(f, "metadata entry at {at}: {reason}"),
             Error::Arena { needed, got } => write!(f, "arena: {needed} bytes needed, {got} given"),
-            Error::Input { needed, got } => write!(f, "input: {needed} values needed, {got} given"),
+            Error::Input { index, needed, got } => write!(f, "input {index}: {needed} values needed, {got} given"),
             Error::Element { field, index, has, asked } => {
                 write!(f, "{field} {index}: its values are {}, not {}", has.name(), asked.name())
             }

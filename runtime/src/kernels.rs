@@ -20,7 +20,7 @@ mod neon;
 pub use add::Add;
 pub use conv::{Conv, PADDING};
 pub use epilogue::{Epilogue, Residual};
-pub use layout::{PARAM_BLOCK, WEIGHT_STEP};
+pub use layout::{MULTIPLIERS_AT, PARAM_BLOCK, SHIFTS_AT, WEIGHT_STEP};
 pub use lookup::Table;
 pub use mul::Mul;
 

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The host decides everything (shapes, scales, packing, arena offsets, the order of steps) and the file says it; the runtime
-//! obeys. After loading, `run` can fail on the input's length alone. Every kernel of every CPU gives the bits of the portable
+//! obeys. After loading, a run cannot fail: only values of the wrong number or type, or none, are refused. Every kernel of every CPU gives the bits of the portable
 //! one, so what the host measures is what the board does. `format.md` beside this crate specifies the file byte by byte.
 //!
 //! ```

@@ -21,7 +21,7 @@ use crate::{
 ///
 /// ```no_run
 /// # use escarp_runtime::{AccessError, Session};
-/// # fn detect<'m>(session: &mut Session<'m, '_>, pixels: &[i8], threshold: &[i16]) -> Result<(), AccessError<'m>> {
+/// # fn detect(session: &mut Session, pixels: &[i8], threshold: &[i16]) -> Result<(), AccessError> {
 /// session.set_input("image", pixels)?; // by name
 /// session.set_input(1, threshold)?; //    or by place
 /// session.infer()?;
@@ -101,12 +101,9 @@ impl<'m, 'a> Session<'m, 'a> {
     /// # Errors
     /// [`AccessError`] with the names there are, or with [`Error::Input`] or [`Error::Element`] if number or type of the
     /// values is wrong; nothing has changed then.
-    pub fn set_input<'k, T: Element>(&mut self, input: impl Into<Key<'k>>, values: &[T]) -> Result<(), AccessError<'k>>
-    where
-        'm: 'k,
-    {
-        let (index, port) = access::find(self.model.inputs(), input.into())?;
-        Ok(self.fill(index, &port.tensor, values)?)
+    pub fn set_input<'k, T: Element>(&mut self, input: impl Into<Key<'k>>, values: &[T]) -> Result<(), AccessError> {
+        let (index, tensor) = access::find(self.model.inputs(), input.into())?;
+        Ok(self.fill(index, &tensor, values)?)
     }
 
     /// One inference, or one time step of a recurrent model, on the inputs that were set.
@@ -156,16 +153,13 @@ impl<'m, 'a> Session<'m, 'a> {
     /// # Errors
     /// [`AccessError`] with the names there are, or with [`Error::Element`] if the type is wrong, [`Error::NoResult`] if
     /// inputs or the state have changed since the last inference.
-    pub fn output<'k, T: Element>(&self, output: impl Into<Key<'k>>) -> Result<&[T], AccessError<'k>>
-    where
-        'm: 'k,
-    {
-        let (index, port) = access::find(self.model.outputs(), output.into())?;
-        if port.tensor.dtype != T::DTYPE {
-            let (has, asked) = (port.tensor.dtype, T::DTYPE);
+    pub fn output<'k, T: Element>(&self, output: impl Into<Key<'k>>) -> Result<&[T], AccessError> {
+        let (index, tensor) = access::find(self.model.outputs(), output.into())?;
+        if tensor.dtype != T::DTYPE {
+            let (has, asked) = (tensor.dtype, T::DTYPE);
             return Err(Error::Element { field: Field::Output, index: number(index), has, asked }.into());
         }
-        Ok(self.read(&port.tensor)?)
+        Ok(self.read(&tensor)?)
     }
 
     /// Puts an input's values where its tensor lies.
@@ -176,7 +170,8 @@ impl<'m, 'a> Session<'m, 'a> {
         }
         let needed = tensor.elements();
         if values.len() as u64 != needed {
-            return Err(Error::Input { needed: saturate(needed), got: saturate(values.len() as u64) });
+            let (index, got) = (number(index), saturate(values.len() as u64));
+            return Err(Error::Input { index, needed: saturate(needed), got });
         }
         let target = self.arena.get_mut(tensor.range()).ok_or(Error::Kernel)?;
         self.done = false;

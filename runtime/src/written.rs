@@ -21,7 +21,7 @@ pub const LOOKS_MAX: u32 = 1 << 22;
 enum Wanted {
     /// That tensor.
     Tensor(TensorId),
-    /// Any tensor of that place and shape: a residual operand, which the record does not name.
+    /// Any tensor of that place, shape and element type: a residual operand, which the record does not name.
     Place(Tensor),
 }
 
@@ -29,7 +29,10 @@ impl Wanted {
     fn is(self, id: TensorId, tensor: &Tensor) -> bool {
         match self {
             Wanted::Tensor(wanted) => id == wanted,
-            Wanted::Place(place) => tensor.offset == place.offset && tensor.shape() == place.shape(),
+            Wanted::Place(place) => {
+                let same = tensor.offset == place.offset && tensor.shape() == place.shape();
+                same && tensor.dtype == place.dtype
+            }
         }
     }
 }

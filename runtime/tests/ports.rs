@@ -3,10 +3,10 @@
 mod writer;
 
 use escarp_runtime::{
-    AccessError, Cpu, Dtype, Error, Field, Meaning, MetaError, Model, PortError, Session, TensorError,
+    AccessError, Cpu, Dtype, Error, Field, Meaning, MetaError, Model, PortError, Session, StepError, TensorError,
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR, VERSION, seal},
     meta::{Tag, emit_entry, emit_label},
-    ops::{AddStep, Step},
+    ops::{AddStep, ConvStep, Step},
 };
 use writer::{Random, Writer, gru_net, residual_net};
 
@@ -102,15 +102,67 @@ fn wrong_access_says_what_there_is() {
     let mut session = Session::new(&model, &mut memory, Cpu::PORTABLE).unwrap();
     let text = |result: Result<(), AccessError>| result.unwrap_err().to_string();
     let unknown = session.set_input("lfet", &[0i8]);
-    assert_eq!(Error::from(unknown.clone().unwrap_err()), Error::NoPort { field: Field::Input, count: 4 });
+    assert_eq!(Error::from(unknown.unwrap_err()), Error::NoPort { field: Field::Input, count: 4 });
     assert_eq!(text(unknown), "no input `lfet`; there are: left, r, gains, Zähler");
     assert_eq!(text(session.set_input(4, &[0i8])), "no input number 4; there are: left, r, gains, Zähler");
     assert_eq!(text(session.output::<i8>("left").map(drop)), "no output `left`; there are: sum, Zähler, gains");
     assert_eq!(text(session.set_input("gains", &[0i8; 6])), "input 2: its values are int16, not int8");
-    assert_eq!(text(session.set_input("gains", &[0i16; 7])), "input: 6 values needed, 7 given");
+    assert_eq!(text(session.set_input("gains", &[0i16; 7])), "input 2: 6 values needed, 7 given");
     assert_eq!(text(session.output::<i16>(0).map(drop)), "output 0: its values are int8, not int16");
     assert_eq!(session.run(&[0; 30]), Err(Error::Several { inputs: 4, outputs: 3 }));
     assert_eq!(session.infer(), Err(Error::Unset { index: 0 }), "nothing was set");
+}
+
+/// An error outlives file and session, and long lists are cut where a character ends.
+#[test]
+fn wrong_access_stands_for_itself() -> Result<(), Box<dyn std::error::Error>> {
+    let said = {
+        let mut net = Writer::default();
+        let ids: Vec<_> = (0..6).map(|_| net.tensor([1, 1, 5], 1.0, 0)).collect();
+        let names: Vec<String> = (0..6).map(|i| format!("Eingang der Größe {i}")).collect();
+        let inputs: Vec<_> = names.iter().zip(&ids).map(|(name, &id)| (name.as_str(), id, Meaning::Plain)).collect();
+        let file = net.finish_with(&inputs, &[("y", ids[0], Meaning::Plain)], 1);
+        let model = Model::parse(&file)?;
+        let mut memory = vec![0; model.buffer_len()];
+        let mut session = Session::new(&model, &mut memory, Cpu::PORTABLE)?;
+        session.set_input("Eingang der Größe 3", &[0i8; 5])?;
+        session.set_input("ein Name, der länger ist als alle anderen", &[0i8; 5]).unwrap_err()
+    };
+    let text = said.to_string();
+    assert!(
+        text.starts_with("no input `ein Name, der länger ist als ...; there are: Eingang der Größe 0, Eingang"),
+        "{text}"
+    );
+    assert!(text.ends_with("...") && text.len() < 160, "{text}");
+    assert_eq!(Error::from(said), Error::NoPort { field: Field::Input, count: 6 });
+    Ok(())
+}
+
+/// What a fused sum reads where its output will lie must be int8 as that is.
+#[test]
+fn a_wide_input_is_no_residual_operand() {
+    let mut net = Writer::default();
+    let x = net.tensor([1, 1, 8], 1.0, 0);
+    let w = net.wide([1, 1, 8], Dtype::I16);
+    let sum = net.alias(w, 1.0, 0);
+    net.tensors[sum as usize].dtype = Dtype::I8;
+    let [weights, params] = net.matrix(&writer::Matrix::random(&mut Random(5), 8, 1, 8, 30));
+    net.steps.push(Step::from(ConvStep {
+        input: x,
+        output: sum,
+        kernel: [1; 2],
+        stride: [1; 2],
+        dilation: [1; 2],
+        pad: [0; 2],
+        weights,
+        params,
+        min: -128,
+        max: 127,
+        residual: Some((0, 4096)),
+    }));
+    let plain = |name, id| (name, id, Meaning::Plain);
+    let error = refused(&net.finish_with(&[plain("x", x), plain("w", w)], &[plain("y", sum)], 1));
+    assert_eq!(error, Error::Step { index: 0, reason: StepError::Unwritten { id: sum } });
 }
 
 /// An output is what the last inference left, or an error: never what came to lie there since.

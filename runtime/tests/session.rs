@@ -102,8 +102,8 @@ fn wrong_lengths_are_errors() {
     assert_eq!(refused, Some(Error::Arena { needed, got: 16 }));
     let mut arena = vec![0; model.buffer_len()];
     let mut session = Session::new(&model, &mut arena, Cpu::PORTABLE).unwrap();
-    assert_eq!(session.run(&[0; 89]), Err(Error::Input { needed: 90, got: 89 }));
-    assert_eq!(session.run(&[0; 91]), Err(Error::Input { needed: 90, got: 91 }));
+    assert_eq!(session.run(&[0; 89]), Err(Error::Input { index: 0, needed: 90, got: 89 }));
+    assert_eq!(session.run(&[0; 91]), Err(Error::Input { index: 0, needed: 90, got: 91 }));
 }
 
 #[test]

@@ -6,12 +6,11 @@ use escarp_runtime::{
     ops::{LookupStep, Step},
 };
 
-use super::activation::import_final;
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, ScaleRule},
+    graph::{Cost, Map, Meaning, Op, ScaleRule},
     importer::{Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -49,19 +48,20 @@ enum Function {
 }
 
 impl Function {
+    /// By `libm`, so that a table is the same on every machine.
     fn at(self, x: f32) -> f32 {
         let hard = |alpha: f32, beta: f32| (alpha * x + beta).clamp(0.0, 1.0);
         match self {
             Function::LeakyRelu { alpha } => x * if x < 0.0 { alpha } else { 1.0 },
             Function::Elu { alpha } => {
                 if x < 0.0 {
-                    alpha * x.exp_m1()
+                    alpha * libm::expm1f(x)
                 } else {
                     x
                 }
             }
-            Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-            Function::Tanh => x.tanh(),
+            Function::Sigmoid => 1.0 / (1.0 + libm::expf(-x)),
+            Function::Tanh => libm::tanhf(x),
             Function::HardSigmoid { alpha, beta } => hard(alpha, beta),
             Function::HardSwish => x * hard(1.0 / 6.0, 0.5),
         }
@@ -168,11 +168,8 @@ impl QOp for QElementwise {
     }
 }
 
-/// Reads a function. A Sigmoid at the end is not executed.
+/// Reads a function. A Sigmoid at the end is not executed; what ends in a HardSigmoid gives probabilities.
 fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    if node.operator() == "Sigmoid" && importer.makes_output(node) {
-        return import_final(importer, node);
-    }
     let number = |name: &str, otherwise: f32| -> Result<f32, Error> {
         let value = node.float(name)?.unwrap_or(otherwise);
         if value.is_finite() { Ok(value) } else { Err(node.unsupported(name, value, "finite numbers")) }
@@ -193,5 +190,10 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let x = importer.view(node, 0)?;
     let elementwise = Elementwise { function, limits: Limits::NONE };
     let id = importer.emit(node, elementwise, vec![x.tensor], x.shape)?;
+    match function {
+        Function::Sigmoid => importer.may_end(node, id, x.tensor, Meaning::Sigmoid),
+        Function::HardSigmoid { .. } => importer.means(id, Meaning::Probabilities),
+        _ => {}
+    }
     importer.define(node, 0, x.on(id))
 }

@@ -19,7 +19,11 @@ fn infer(port: &mut impl Write) -> Result<(), Error> {
     let mut step = [0i8; STEP_MAX];
     let elements = model.input().elements() as usize;
     for bytes in INPUT.chunks(elements) {
-        let step = step.get_mut(..bytes.len()).ok_or(Error::Input { needed: STEP_MAX as u32, got: elements as u32 })?;
+        let step = step.get_mut(..bytes.len()).ok_or(Error::Input {
+            index: 0,
+            needed: STEP_MAX as u32,
+            got: elements as u32,
+        })?;
         step.iter_mut().zip(bytes).for_each(|(value, byte)| *value = byte.cast_signed());
         let output = session.run(step)?;
         write!(port, "output").ok();

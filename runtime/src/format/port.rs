@@ -86,7 +86,12 @@ impl PortRecord {
 
     /// The name, if it lies within the section of names and is UTF-8.
     pub(crate) fn name_in<'a>(&self, names: &'a [u8]) -> Option<&'a str> {
-        core::str::from_utf8(names.get(self.name as usize..)?.get(..self.name_len as usize)?).ok()
+        core::str::from_utf8(self.name_bytes(names)?).ok()
+    }
+
+    /// Its bytes, which tell names apart as well.
+    pub(crate) fn name_bytes<'a>(&self, names: &'a [u8]) -> Option<&'a [u8]> {
+        names.get(self.name as usize..)?.get(..self.name_len as usize)
     }
 
     /// The record's bytes; reserved ones are zero.

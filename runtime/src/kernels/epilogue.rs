@@ -1,6 +1,6 @@
 //! What happens to an accumulator.
 
-use super::layout::PARAM_BLOCK;
+use super::layout::{MULTIPLIERS_AT, PARAM_BLOCK, SHIFTS_AT};
 use crate::quant::requantize;
 
 /// What happens to an accumulator: `y = requantize(acc + bias, m, s)`, then [`Epilogue::residual`], zero point, clamp.
@@ -33,9 +33,9 @@ impl Epilogue {
     #[expect(clippy::cast_possible_truncation, reason = "clamped to int8 limits")]
     #[inline(always)]
     pub(crate) fn apply(&self, acc: &[i32; 8], params: &[u8; PARAM_BLOCK], out: &mut [i8; 8]) {
-        let (words, shifts) = params.split_at(64);
+        let (words, shifts) = params.split_at(SHIFTS_AT);
         let (words, _) = words.as_chunks::<4>();
-        let (bias, multiplier) = words.split_at(8);
+        let (bias, multiplier) = words.split_at(MULTIPLIERS_AT / 4);
         for ((((out, &acc), bias), multiplier), &shift) in out.iter_mut().zip(acc).zip(bias).zip(multiplier).zip(shifts)
         {
             let acc = acc.wrapping_add(i32::from_le_bytes(*bias));

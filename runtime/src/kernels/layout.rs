@@ -2,6 +2,10 @@
 
 /// Bytes of one channel block's parameters: 8 x i32 bias, 8 x i32 multiplier, 8 x u8 shift, little endian.
 pub const PARAM_BLOCK: usize = 72;
+/// Where the multipliers stand in a block of parameters, behind the biases.
+pub const MULTIPLIERS_AT: usize = 32;
+/// Where the shifts stand.
+pub const SHIFTS_AT: usize = 64;
 /// Bytes of one weight step: 8 output channels x 8 inputs, `[8 ch][8 k]` (layout N8C8).
 pub const WEIGHT_STEP: usize = 64;
 

@@ -94,7 +94,7 @@ fn ports(sections: &Sections, field: Field, records: &[[u8; PORT]]) -> Result<Te
         }
         for (earlier, record) in records.iter().enumerate().take(index) {
             let (other, earlier) = (PortRecord::read(record), number(earlier));
-            if other.name_in(sections.names) == Some(name) {
+            if other.name_bytes(sections.names) == Some(name.as_bytes()) {
                 return Err(located(PortError::NameTwice { index: earlier }));
             }
             // Outputs of one place are the same tensor, or one of them is overwritten: `Written` sees that.

@@ -44,14 +44,21 @@ impl<'a> Ports<'a> {
 
     /// The number of the one of that name.
     pub fn number_of(&self, name: &str) -> Option<usize> {
-        (0..self.records.len()).find(|&index| self.at(index).is_some_and(|port| port.name == name))
+        let is = |record| PortRecord::read(record).name_bytes(self.names) == Some(name.as_bytes());
+        self.records.iter().position(is)
+    }
+
+    /// The tensor of the one of that number.
+    pub(crate) fn tensor(&self, index: usize) -> Option<Tensor> {
+        let port = PortRecord::read(self.records.get(index)?);
+        self.tensors.get(port.tensor as usize).map(Tensor::read)
     }
 
     /// The one of that number.
     pub fn at(&self, index: usize) -> Option<Port<'a>> {
         let port = PortRecord::read(self.records.get(index)?);
         // A checked model has both.
-        let (name, tensor) = (port.name_in(self.names)?, Tensor::read(self.tensors.get(port.tensor as usize)?));
+        let (name, tensor) = (port.name_in(self.names)?, self.tensor(index)?);
         Some(Port { name, meaning: port.meaning, id: port.tensor, tensor })
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     error::{Field, StepError},
     format::{PARAMS_ALIGN, SECTION_ALIGN, Sections, Tensor, saturate},
     id::{ConstOffset, TensorId},
-    kernels::{PARAM_BLOCK, Table},
+    kernels::{MULTIPLIERS_AT, PARAM_BLOCK, SHIFTS_AT, Table},
     quant::{MULTIPLIER_MIN, SHIFT_MAX},
 };
 
@@ -103,11 +103,11 @@ impl<'c, 'm> Check<'c, 'm> {
         for (block, params) in bytes.chunks_exact(PARAM_BLOCK).enumerate() {
             for lane in 0..8 {
                 let channel = (8 * block + lane) as u16;
-                let found = i32::from_le_bytes(array_at(params, 32 + 4 * lane));
+                let found = i32::from_le_bytes(array_at(params, MULTIPLIERS_AT + 4 * lane));
                 if found != 0 && found < MULTIPLIER_MIN {
                     return Err(StepError::Channel { field: Field::Multiplier, channel, found });
                 }
-                let shift = u8_at(params, 64 + lane);
+                let shift = u8_at(params, SHIFTS_AT + lane);
                 if !(shift_min..=SHIFT_MAX).contains(&shift) {
                     return Err(StepError::Channel { field: Field::Shift, channel, found: shift.into() });
                 }

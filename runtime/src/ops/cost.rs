@@ -50,6 +50,9 @@ impl Reads {
     }
 }
 
+/// What each step counts in a model's work beside its values: looking up its tensors and constants takes time too.
+pub const STEP_WORK: u64 = 256;
+
 /// What one run of a step takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {

@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Field, StepError},
     format::{ARENA_ALIGN, Tensor},
     id::{ConstOffset, TensorId},
-    kernels::{Kernels, PARAM_BLOCK},
+    kernels::{Kernels, MULTIPLIERS_AT, PARAM_BLOCK, SHIFTS_AT},
     quant::{SHIFT_MIN_WIDE, requantize, sat16},
     tables::{sigmoid, tanh},
 };
@@ -233,8 +233,8 @@ impl Product<'_> {
         for (gates, params) in gates.as_chunks_mut::<8>().0.iter_mut().zip(params) {
             for (lane, gate) in gates.iter_mut().enumerate() {
                 let bias = i32::from_le_bytes(array_at(params, 4 * lane));
-                let multiplier = i32::from_le_bytes(array_at(params, 32 + 4 * lane));
-                let shift = u8_at(params, 64 + lane);
+                let multiplier = i32::from_le_bytes(array_at(params, MULTIPLIERS_AT + 4 * lane));
+                let shift = u8_at(params, SHIFTS_AT + lane);
                 *gate = sat16(requantize(gate.wrapping_add(bias), multiplier, shift)) as i32;
             }
         }

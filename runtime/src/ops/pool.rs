@@ -23,6 +23,9 @@ mod field {
     pub const MULTIPLIER: Slot<i32> = Slot::at(20);
 }
 
+/// Products of a convolution that take as long as one value in a window.
+const VALUE_WORK: u64 = 16;
+
 /// The flag of an average.
 const AVERAGE: u16 = 1;
 
@@ -86,10 +89,11 @@ impl Operator for PoolStep {
         Reads::one(self.input)
     }
 
-    /// Work: values in all windows, those outside the image included.
+    /// Work: values in all windows, those outside the image included, each of which takes as long as many products.
     fn cost(&self, tensors: &dyn Tensors) -> Option<Cost> {
         let [height, width] = self.kernel;
-        let work = tensors.tensor(self.output)?.padded_elements().saturating_mul(height as u64 * width as u64);
+        let work =
+            tensors.tensor(self.output)?.padded_elements().saturating_mul(VALUE_WORK * height as u64 * width as u64);
         Some(Cost { work, ..Cost::default() })
     }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Check, Cost, OPERATORS, Operator, Reads, Tensors, field};
+use super::{Check, Cost, OPERATORS, Operator, Reads, Tensors, cost::STEP_WORK, field};
 use crate::{
     arena::Memory,
     error::{Error, StepError},
@@ -161,7 +161,7 @@ impl Step {
 pub struct Totals {
     /// Multiply-accumulates, see [`Cost::macs`].
     pub macs: u64,
-    /// See [`Cost::work`]; the copies of inputs and outputs come first.
+    /// See [`Cost::work`], and [`STEP_WORK`] for each step; the copies of inputs and outputs come first.
     pub work: u64,
     /// Scratch for one worker: that of the step that needs most.
     pub scratch: u64,
@@ -182,7 +182,7 @@ impl Totals {
         let cost = step.cost(tensors).unwrap_or_default();
         Totals {
             macs: self.macs.saturating_add(cost.macs),
-            work: self.work.saturating_add(cost.work),
+            work: self.work.saturating_add(cost.work).saturating_add(STEP_WORK),
             scratch: self.scratch.max(cost.scratch),
             worker_scratch: self.worker_scratch.max(cost.worker_scratch),
         }

@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::{
-    super::{Conv, Epilogue, PARAM_BLOCK, Residual, WEIGHT_STEP},
+    super::{Conv, Epilogue, MULTIPLIERS_AT, PARAM_BLOCK, Residual, SHIFTS_AT, WEIGHT_STEP},
     Lanes, interleave, load_words, quotient, step, store, sums,
 };
 
@@ -21,7 +21,11 @@ fn params(block: &[u8; PARAM_BLOCK]) -> Params {
     let p = block.as_ptr();
     // SAFETY: loads of 32, 32 and 8 bytes at 0, 32 and 64 end at byte 72, the block's length; none needs alignment.
     let (bias, multiplier, shift) = unsafe {
-        (_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(32).cast()), _mm_loadl_epi64(p.add(64).cast()))
+        (
+            _mm256_loadu_si256(p.cast()),
+            _mm256_loadu_si256(p.add(MULTIPLIERS_AT).cast()),
+            _mm_loadl_epi64(p.add(SHIFTS_AT).cast()),
+        )
     };
     let shift = _mm256_cvtepu8_epi32(shift);
     let even = _mm256_and_si256(shift, _mm256_set1_epi64x(0xffff_ffff));

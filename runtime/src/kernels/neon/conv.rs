@@ -7,7 +7,7 @@
 use core::arch::{aarch64::*, asm};
 
 use super::{
-    super::{Conv, Epilogue, PADDING, PARAM_BLOCK, Residual, WEIGHT_STEP},
+    super::{Conv, Epilogue, MULTIPLIERS_AT, PADDING, PARAM_BLOCK, Residual, SHIFTS_AT, WEIGHT_STEP},
     load, narrow, requantize, requantize_wide, sums,
 };
 
@@ -160,8 +160,13 @@ fn params(block: &[u8; PARAM_BLOCK]) -> Params {
     let p = block.as_ptr();
     // SAFETY: five loads of 16, 16, 16, 16 and 8 bytes at 0, 16, 32, 48 and 64 end at byte 72, the block's length; byte
     // loads, so alignment does not matter.
-    let (bias, multiplier, shift) =
-        unsafe { ([vld1q_u8(p), vld1q_u8(p.add(16))], [vld1q_u8(p.add(32)), vld1q_u8(p.add(48))], vld1_u8(p.add(64))) };
+    let (bias, multiplier, shift) = unsafe {
+        (
+            [vld1q_u8(p), vld1q_u8(p.add(16))],
+            [vld1q_u8(p.add(MULTIPLIERS_AT)), vld1q_u8(p.add(MULTIPLIERS_AT + 16))],
+            vld1_u8(p.add(SHIFTS_AT)),
+        )
+    };
     let shift = vreinterpretq_s16_u16(vmovl_u8(shift));
     Params {
         bias: bias.map(|v| vreinterpretq_s32_u8(v)),
