@@ -3,19 +3,19 @@
 mod writer;
 
 use escarp_runtime::{
-    Cpu, Dtype, Error, Meaning, Model, Session, Tensor,
+    Cpu, Dtype, Error, Meaning, Model, Port, Session, Tensor,
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR},
     ops::{AddStep, ConvStep, GruStep, LinearStep, LookupStep, MulStep, OPERATORS, PoolStep, ResizeStep, Step},
 };
 use proptest::prelude::*;
-use writer::{Random, gru_net, residual_net, restate};
+use writer::{Random, every_net, gru_net, residual_net, restate};
 
 /// A model that parses must run: every error of `run` but the input's length would be a hole in the checks.
 /// Returns whether it parsed.
 fn parse_and_run(file: &[u8]) -> bool {
     const LARGEST: usize = 1 << 22;
     let Ok(model) = Model::parse(file) else { return false };
-    if model.arena_len() > LARGEST || model.input().elements() > LARGEST as u64 {
+    if model.arena_len() > LARGEST {
         let (needed, got) = (model.arena_len() as u32, 0);
         assert_eq!(Session::new(&model, &mut [], Cpu::PORTABLE).err(), Some(Error::Arena { needed, got }));
         return true;
@@ -28,14 +28,47 @@ fn parse_and_run(file: &[u8]) -> bool {
     let mut session = Session::new(&model, &mut arena, Cpu::compiled()).unwrap();
     let mut twin = Session::new(&model, &mut other[1..], Cpu::PORTABLE).unwrap();
     for seed in 0..2 {
-        let input = Random(seed).activations(model.input().elements() as usize);
-        let output = session.run(&input).unwrap();
-        assert_eq!(output, twin.run(&input).unwrap());
-        let last = model.steps().last().filter(|step| model.outputs().next().is_some_and(|y| y.id == step.output()));
-        let (min, max) = last.and_then(|step| clamps(&step)).unwrap_or((i8::MIN, i8::MAX));
-        assert!(output.iter().all(|y| (min..=max).contains(y)), "outside {min}..={max}: {output:?}");
+        let outputs = infer(&mut session, seed);
+        if model.is_simple() {
+            let input = Random(seed).activations(model.input().elements() as usize);
+            assert_eq!(outputs, [widened(twin.run(&input).unwrap())]);
+        } else {
+            assert_eq!(outputs, infer(&mut twin, seed));
+        }
+        for (output, port) in outputs.iter().zip(model.outputs()) {
+            let writer = model.steps().filter(|step| step.output() == port.id).last();
+            if let Some((min, max)) = writer.and_then(|step| clamps(&step)) {
+                let allowed = min.into()..=max.into();
+                assert!(output.iter().all(|y| allowed.contains(y)), "outside {allowed:?}: {output:?}");
+            }
+        }
     }
     true
+}
+
+/// One run on inputs that follow from `seed`; all outputs.
+fn infer(session: &mut Session, seed: u64) -> Vec<Vec<i32>> {
+    let model = *session.model();
+    for (index, port) in model.inputs().enumerate() {
+        let (len, mut random) = (port.tensor.elements() as usize, Random(seed + index as u64));
+        let set = match port.tensor.dtype {
+            Dtype::I8 => session.set_input(index, &random.activations(len)),
+            Dtype::I16 => session.set_input(index, &Vec::from_iter((0..len).map(|_| random.next() as i16))),
+            Dtype::I32 => session.set_input(index, &Vec::from_iter((0..len).map(|_| (random.next() << 1) as i32))),
+        };
+        set.unwrap();
+    }
+    session.infer().unwrap();
+    let read = |(index, port): (usize, Port)| match port.tensor.dtype {
+        Dtype::I8 => widened::<i8>(session.output(index).unwrap()),
+        Dtype::I16 => widened::<i16>(session.output(index).unwrap()),
+        Dtype::I32 => widened::<i32>(session.output(index).unwrap()),
+    };
+    model.outputs().enumerate().map(read).collect()
+}
+
+fn widened<T: Copy + Into<i32>>(values: &[T]) -> Vec<i32> {
+    values.iter().map(|&value| value.into()).collect()
 }
 
 /// The last clamp of the operators that have one.
@@ -43,12 +76,13 @@ fn clamps(step: &Step) -> Option<(i8, i8)> {
     let conv = step.get().map(|ConvStep { min, max, .. }| (min, max));
     let linear = step.get().map(|LinearStep { min, max, .. }| (min, max));
     let add = step.get().map(|AddStep { min, max, .. }| (min, max));
-    conv.or(linear).or(add).or(step.get().map(|PoolStep { min, max, .. }| (min, max)))
+    let mul = step.get().map(|MulStep { min, max, .. }| (min, max));
+    conv.or(linear).or(add).or(mul).or(step.get().map(|PoolStep { min, max, .. }| (min, max)))
 }
 
 #[test]
 fn every_truncation_and_extension_is_an_error() {
-    for file in [residual_net(), gru_net()] {
+    for file in [residual_net(), gru_net(), every_net()] {
         for len in 0..file.len() {
             assert!(Model::parse(&file[..len]).is_err(), "{len} bytes of {}", file.len());
         }
@@ -59,7 +93,7 @@ fn every_truncation_and_extension_is_an_error() {
 
 #[test]
 fn every_bit_flip_is_an_error() {
-    for mut file in [residual_net(), gru_net()] {
+    for mut file in [residual_net(), gru_net(), every_net()] {
         for bit in 0..8 * file.len() {
             file[bit / 8] ^= 1 << (bit % 8);
             assert!(Model::parse(&file).is_err(), "bit {bit}");
@@ -70,7 +104,7 @@ fn every_bit_flip_is_an_error() {
 
 #[test]
 fn every_bit_flip_with_a_new_checksum_is_an_error_or_a_clean_run() {
-    for original in [residual_net(), gru_net()] {
+    for original in [residual_net(), gru_net(), every_net()] {
         let mut clean = 0;
         for bit in 0..8 * original.len() {
             let mut file = original.clone();
@@ -86,7 +120,7 @@ fn every_bit_flip_with_a_new_checksum_is_an_error_or_a_clean_run() {
 #[test]
 fn random_damage_to_header_and_records() {
     let mut random = Random(30);
-    for original in [residual_net(), gru_net()] {
+    for original in [residual_net(), gru_net(), every_net()] {
         let records = Header::parse(&original).unwrap().consts_at;
         let mut clean = 0;
         for _ in 0..60_000 {

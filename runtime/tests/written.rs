@@ -6,7 +6,7 @@ mod writer;
 use escarp_runtime::{
     Cpu, Error, Field, LOOKS_MAX, Model, PortError, Session, StepError, TensorId,
     format::{Header, seal},
-    ops::{AddStep, ConvStep, PoolStep, Step},
+    ops::{AddStep, ConvStep, LookupStep, MulStep, PoolStep, Step},
 };
 use writer::{Matrix, Random, Writer, residual_net};
 
@@ -93,6 +93,32 @@ fn a_tensor_that_another_has_overwritten_is_not_read() {
     let sum = net.alias(x, 1.0, 0);
     net.steps = vec![pool(input, x), add(x, input, sum)];
     assert_eq!(refusal(&net.finish(input, x, 1)), unwritten(x), "the sum lies there now");
+}
+
+/// A lookup or a product in place leaves nothing of its operand, though the bytes are those of a tensor of the same shape.
+#[test]
+fn the_operand_of_a_step_in_place_is_not_read_afterwards() {
+    let lookup = |input, _, output| Step::from(LookupStep { input, output, table: 0 });
+    let mul = |a, b, output| {
+        let (multiplier, shift, min, max) = (1 << 30, 34, -128, 127);
+        Step::from(MulStep { a, b, output, multiplier, shift, min, max })
+    };
+    for in_place in [lookup as fn(TensorId, TensorId, TensorId) -> Step, mul] {
+        let parsed = |read_new: bool, output_new: bool| {
+            let mut net = Writer::default();
+            let [input, x, y] = vectors(&mut net, 3)[..] else { panic!() };
+            let result = net.alias(x, 0.5, 3);
+            net.table([1; 256]);
+            let read = if read_new { result } else { x };
+            net.steps = vec![pool(input, x), in_place(x, input, result), add(read, input, y)];
+            (x, Model::parse(&net.finish(input, if output_new { result } else { x }, 1)).map(drop))
+        };
+        assert_eq!(parsed(true, true).1, Ok(()));
+        let (x, refused) = parsed(false, true);
+        assert_eq!(refused, Err(Error::Step { index: 2, reason: StepError::Unwritten { id: x } }));
+        let (x, refused) = parsed(true, false);
+        assert_eq!(refused, Err(unwritten(x)), "nor given out");
+    }
 }
 
 #[test]

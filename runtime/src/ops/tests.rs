@@ -45,6 +45,9 @@ const GRU: GruStep = GruStep {
     state_weights: 11,
     state_params: 12,
 };
+const LOOKUP: LookupStep = LookupStep { input: 0x0102, output: 0x0304, table: 0x0506_0708 };
+const MUL: MulStep = MulStep { a: 1, b: 0x0203, output: 4, multiplier: 0x0506_0708, shift: 9, min: -10, max: 11 };
+const RESIZE: ResizeStep = ResizeStep { input: 1, output: 2, factor: [3, 4] };
 
 fn round_trip<O: Operator + PartialEq>(operator: O) -> Record {
     let step = Step::from(operator);
@@ -64,6 +67,9 @@ fn records_round_trip() {
     let gru = round_trip(GRU);
     assert_eq!(gru[..16], [4, 0, 1, 0, 1, 0, 2, 0, 0, 0, 3, 0, 5, 4, 0, 0]);
     assert_eq!(gru[16..32], [9, 8, 7, 6, 10, 0, 0, 0, 11, 0, 0, 0, 12, 0, 0, 0]);
+    assert_eq!(round_trip(LOOKUP)[..16], [5, 0, 0, 0, 2, 1, 4, 3, 0, 0, 0, 0, 8, 7, 6, 5]);
+    assert_eq!(round_trip(MUL)[..17], [6, 0, 0, 0, 1, 0, 4, 0, 246, 11, 3, 2, 8, 7, 6, 5, 9]);
+    assert_eq!(round_trip(RESIZE)[..12], [7, 0, 0, 0, 1, 0, 2, 0, 0, 0, 3, 4]);
     round_trip(PLAIN);
     round_trip(LINEAR);
     round_trip(ADD);
@@ -76,8 +82,9 @@ fn records_round_trip() {
 #[test]
 fn what_a_record_says_is_read_or_refused() {
     let plain = Step::from(PoolStep { average: None, ..MEAN });
-    for step in [PLAIN.into(), CONV.into(), LINEAR.into(), ADD.into(), MEAN.into(), plain, GRU.into()] {
-        let step: Step = step;
+    let windows: [Step; 4] = [PLAIN.into(), CONV.into(), MEAN.into(), plain];
+    let others: [Step; 6] = [LINEAR.into(), ADD.into(), GRU.into(), LOOKUP.into(), MUL.into(), RESIZE.into()];
+    for step in windows.into_iter().chain(others) {
         for bit in 16..8 * STEP {
             let mut record = step.emit();
             record[bit / 8] ^= 1 << (bit % 8);
@@ -142,18 +149,13 @@ fn unknown_kinds_are_refused_by_number() {
     assert_eq!(names.len(), OPERATORS.len(), "no two share a name");
 }
 
+const fn shape(height: u16, width: u16, channels: u16) -> Tensor {
+    let (scale, zero_point, dtype) = (1.0, 0, Dtype::I8);
+    Tensor { offset: 0, height, width, channels, scale, zero_point, dtype, state: false }
+}
+
 #[test]
 fn costs_by_hand() {
-    let shape = |height, width, channels| Tensor {
-        offset: 0,
-        height,
-        width,
-        channels,
-        scale: 1.0,
-        zero_point: 0,
-        dtype: Dtype::I8,
-        state: false,
-    };
     let tensors = [shape(32, 32, 3), shape(32, 32, 16), shape(1, 1, 10), shape(1, 1, 1000)];
     let cost = |step: Step| step.cost(&tensors[..]).unwrap();
     // The first layer of ResNet-8: a strip of 108 pixels, 9 offsets of 4 bytes for each, 8 zero points.
@@ -173,4 +175,24 @@ fn costs_by_hand() {
     assert_eq!(layer.input_weights_len(&tensors[2]), 72 * 16);
     assert_eq!(layer.state_weights_len(), 72 * 24);
     assert_eq!(Step::from(LINEAR).cost(&tensors[..]), None, "no tensor 0x304");
+}
+
+#[test]
+fn costs_of_functions_and_products_by_hand() {
+    let apart = Tensor { offset: 64, ..shape(2, 3, 9) };
+    let tensors = [shape(2, 3, 9), shape(2, 3, 9), apart, shape(1, 1, 9), shape(4, 9, 9)];
+    let cost = |step: Step| step.cost(&tensors[..]).unwrap();
+    // 9 channels are stored as 16; what is not in place is copied first.
+    let stored = 2 * 3 * 16;
+    let lookup = |output| cost(LookupStep { input: 0, output, ..LOOKUP }.into());
+    assert_eq!(lookup(1), Cost { work: stored, ..Cost::default() });
+    assert_eq!(lookup(2), Cost { work: 2 * stored, ..Cost::default() });
+    let mul = |b, output| cost(MulStep { a: 0, b, output, ..MUL }.into());
+    assert_eq!(mul(2, 1), Cost { macs: 2 * 3 * 9, work: 2 * stored, ..Cost::default() });
+    assert_eq!(mul(3, 1), mul(2, 1), "a value for each channel is read again for each pixel");
+    assert_eq!(mul(3, 2), Cost { macs: 2 * 3 * 9, work: 3 * stored, ..Cost::default() });
+    let resize = ResizeStep { input: 0, output: 4, factor: [2, 3] };
+    assert_eq!(cost(resize.into()), Cost { work: 4 * 9 * 16, ..Cost::default() });
+    assert_eq!(Step::from(LOOKUP).cost(&tensors[..]), None, "no tensor 0x102");
+    assert_eq!(Step::from(ResizeStep { output: 5, ..resize }).cost(&tensors[..]), None, "no tensor 5");
 }

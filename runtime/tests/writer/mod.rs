@@ -1,5 +1,9 @@
 //! A small writer of model files: packs weights and lays tensors out one after the other.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
+
+mod every;
+
+pub use every::every_net;
 
 use escarp_runtime::{
     Dtype, Meaning, Tensor, TensorId,
@@ -182,6 +186,14 @@ impl Writer {
         [weights, params]
     }
 
+    /// Appends a table; returns where it starts.
+    pub fn table(&mut self, table: [i8; 256]) -> u32 {
+        self.consts.resize(self.consts.len().next_multiple_of(PARAMS_ALIGN), 0);
+        let start = self.consts.len() as u32;
+        self.consts.extend(table.map(i8::cast_unsigned));
+        start
+    }
+
     /// The file of a model with one input `x` and one output `y`, with labels `0`, `1`, ...
     pub fn finish(mut self, input: TensorId, output: TensorId, sequence: u16) -> Vec<u8> {
         let mut labels = Vec::new();
@@ -189,6 +201,13 @@ impl Writer {
         emit_entry(&mut self.meta, Tag::Labels, 0, &labels);
         emit_entry(&mut self.meta, Tag::Name, 0, b"test");
         self.finish_with(&[("x", input, Meaning::Plain)], &[("y", output, Meaning::Softmax)], sequence)
+    }
+
+    /// The file of a model with inputs `a`, `b`, `c` as far as there are any, and one output `y`.
+    pub fn finish_plain(self, inputs: &[TensorId], output: TensorId) -> Vec<u8> {
+        let inputs: Vec<_> =
+            ["a", "b", "c"].into_iter().zip(inputs).map(|(name, &id)| (name, id, Meaning::Plain)).collect();
+        self.finish_with(&inputs, &[("y", output, Meaning::Plain)], 1)
     }
 
     /// The file, with totals as the format wants them.

@@ -59,7 +59,10 @@ fn named<T: Copy>(all: &[(&str, T)], bytes: impl Fn(T) -> Vec<u8>) -> Vec<(Strin
 }
 
 fn models() -> Vec<(String, Vec<u8>)> {
-    use escarp_runtime::ops::{AddStep, LinearStep, Step};
+    use escarp_runtime::{
+        Dtype, Meaning,
+        ops::{AddStep, LinearStep, Step},
+    };
     let mut random = writer::Random(3);
     let mut linear = writer::Writer::default();
     let (x, y) = (linear.tensor([1, 1, 3], 0.5, -3), linear.tensor([1, 1, 2], 0.25, 4));
@@ -68,11 +71,27 @@ fn models() -> Vec<(String, Vec<u8>)> {
     let mut add = writer::Writer::default();
     let (a, b) = (add.tensor([2, 3, 4], 0.5, -3), add.tensor([2, 3, 4], 0.25, 4));
     add.steps.push(Step::from(AddStep { a, b: a, output: b, multipliers: [2048, 4096], min: -120, max: 120 }));
+    let mut ports = writer::Writer::default();
+    let [left, right, sum] = [0.5, 0.25, 0.5].map(|scale| ports.tensor([2, 1, 3], scale, -3));
+    let (short, long, state) = (ports.wide([1, 2, 3], Dtype::I16), ports.wide([1, 1, 2], Dtype::I32), ports.state(4));
+    ports.steps.push(Step::from(AddStep {
+        a: left,
+        b: right,
+        output: sum,
+        multipliers: [4096, 2048],
+        min: -9,
+        max: 9,
+    }));
+    let plain = |name, id| (name, id, Meaning::Plain);
+    let inputs = [plain("left", left), plain("right", right), plain("short", short), plain("long", long)];
+    let outputs = [("sum", sum, Meaning::Sigmoid), plain("long", long), plain("short", short), plain("state", state)];
     vec![
         ("linear".into(), linear.finish(x, y, 1)),
         ("add".into(), add.finish(a, b, 1)),
         ("residual".into(), writer::residual_net()),
         ("gru".into(), writer::gru_net()),
+        ("ports".into(), ports.finish_with(&inputs, &outputs, 1)),
+        ("every".into(), writer::every_net()),
     ]
 }
 

@@ -1,0 +1,84 @@
+//! A net of everything that a model may be made of.
+
+use escarp_runtime::{
+    Dtype, Meaning, TensorId,
+    ops::{AddStep, ConvStep, GruStep, LinearStep, LookupStep, MulStep, PoolStep, ResizeStep, Step},
+};
+
+use super::{Matrix, Random, Writer, gru_layer};
+
+/// All kinds of steps, lookup and product in place and apart among them; inputs and outputs of int8, int16 and int32; inputs
+/// that are outputs as they are, a state that is one, and a state that nobody writes.
+pub fn every_net() -> Vec<u8> {
+    let mut random = Random(9);
+    let mut net = Writer::default();
+    let image = net.tensor([2, 2, 5], 0.5, -3);
+    let gains = net.tensor([1, 1, 5], 0.25, 7);
+    let (short, long) = (net.wide([2, 1, 3], Dtype::I16), net.wide([1, 3, 3], Dtype::I32));
+    let apart = net.tensor([2, 2, 5], 0.125, 2);
+    let again = net.alias(apart, 0.25, -9);
+    let scaled = net.tensor([2, 2, 5], 0.25, -9);
+    let product = net.alias(scaled, 0.25, -9);
+    let wide = net.tensor([4, 6, 5], 0.25, -9);
+    let [x, largest, total] = [-9, -9, 5].map(|zero_point| net.tensor([4, 6, 9], 0.25, zero_point));
+    let sum = net.alias(largest, 0.25, 1);
+    let mean = net.tensor([1, 1, 9], 0.25, 1);
+    let (state, idle) = (net.state(10), net.state(3));
+    let hidden = net.tensor([1, 1, 10], 1.0 / 128.0, 0);
+    let scores = net.tensor([1, 1, 4], 1.0, 0);
+
+    for (input, output) in [(image, apart), (apart, again)] {
+        let table = net.table(std::array::from_fn(|_| random.next() as i8));
+        net.steps.push(Step::from(LookupStep { input, output, table }));
+    }
+    for (a, b, output) in [(again, gains, scaled), (scaled, again, product)] {
+        net.steps.push(Step::from(MulStep { a, b, output, multiplier: 1 << 30, shift: 35, min: -100, max: 99 }));
+    }
+    net.steps.push(Step::from(ResizeStep { input: product, output: wide, factor: [2, 3] }));
+    conv(&mut net, &mut random, [wide, x], None);
+    pool(&mut net, [x, largest], 3, None);
+    conv(&mut net, &mut random, [wide, sum], Some((3, 4000)));
+    let multipliers = [3000, 4096];
+    net.steps.push(Step::from(AddStep { a: sum, b: x, output: total, multipliers, min: -110, max: 120 }));
+    pool(&mut net, [total, mean], 4, Some((1_908_874_354, 35)));
+    let [w, u] = gru_layer(&mut random, 10, 9);
+    let [input_weights, input_params] = net.matrix(&w);
+    let [state_weights, state_params] = net.matrix(&u);
+    net.steps.push(Step::from(GruStep {
+        input: mean,
+        output: hidden,
+        state,
+        hidden: 10,
+        reset_after: false,
+        input_weights,
+        input_params,
+        state_weights,
+        state_params,
+    }));
+    let [weights, params] = net.matrix(&Matrix::random(&mut random, 4, 1, 10, 38));
+    net.steps.push(Step::from(LinearStep { input: hidden, output: scores, weights, params, min: -120, max: 110 }));
+
+    let plain = |name, id| (name, id, Meaning::Plain);
+    let inputs = [plain("image", image), plain("gains", gains), plain("short", short), plain("long", long)];
+    let remembered = [("state", state, Meaning::State), ("idle", idle, Meaning::State)];
+    let outputs = [plain("scores", scores), plain("sum", sum), plain("long", long), plain("short", short)];
+    net.finish_with(&inputs, &[&outputs[..], &[plain("gains", gains)], &remembered].concat(), 3)
+}
+
+/// A 1 x 1 convolution, onto what lies at its output if there is a residual.
+fn conv(net: &mut Writer, random: &mut Random, [input, output]: [TensorId; 2], residual: Option<(i8, i32)>) {
+    let [inputs, rows] = [input, output].map(|id| net.tensors[id as usize].channels as usize);
+    let matrix = Matrix::random(random, rows, 1, inputs, if residual.is_some() { 28 } else { 39 });
+    let [weights, params] = net.matrix(&matrix);
+    let (kernel, stride, dilation, pad) = ([1, 1], [1, 1], [1, 1], [0, 0]);
+    let (min, max) = (-128, 127);
+    let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual };
+    net.steps.push(Step::from(step));
+}
+
+/// The largest of each pixel and its neighbours, or the average of windows of `height` rows and all 6 columns.
+fn pool(net: &mut Writer, [input, output]: [TensorId; 2], height: u16, average: Option<(i32, u8)>) {
+    let (kernel, pad) = if average.is_some() { ([height, 6], [0, 0]) } else { ([height, 3], [1, 1]) };
+    let (stride, min, max) = ([1, 1], -128, 127);
+    net.steps.push(Step::from(PoolStep { input, output, kernel, stride, pad, average, min, max }));
+}
