@@ -11,7 +11,7 @@
 //! | room | what stands there |
 //! |---|---|
 //! | `main` | the program: arguments, what is printed, exit codes |
-//! | [`bench`], [`info`] | how long a model takes, for each kind of step; what is in its file |
+//! | `bench`, `info` | how long a model takes, for each kind of step; what is in its file |
 //! | [`limits`], `runner` | what a model may ask of this machine; from a file's bytes to a decision |
 //! | `error` | what can go wrong on the board |
 #![warn(missing_docs)]

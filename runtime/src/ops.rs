@@ -17,7 +17,7 @@ mod step;
 
 pub use add::AddStep;
 pub use conv::ConvStep;
-pub use cost::{Cost, Reads, Tensors};
+pub use cost::{Cost, Reads, STEP_WORK, Tensors};
 pub use gru::GruStep;
 pub use linear::LinearStep;
 pub use lookup::LookupStep;

@@ -16,9 +16,24 @@ pub const CPUS: [&str; 5] = ["cortex-a57", "cortex-a72", "cortex-a53", "cortex-a
 
 /// What the runtime's tests run on every CPU: all but those on hostile bytes, which test the parser and take minutes under
 /// QEMU for each CPU.
-const RUNTIME_TESTS: [&str; 13] = [
-    "--lib", "--test", "kernels", "--test", "session", "--test", "steps", "--test", "no_alloc", "--test", "refused",
-    "--test", "written",
+const RUNTIME_TESTS: [&str; 17] = [
+    "--lib",
+    "--test",
+    "kernels",
+    "--test",
+    "session",
+    "--test",
+    "steps",
+    "--test",
+    "no_alloc",
+    "--test",
+    "refused",
+    "--test",
+    "written",
+    "--test",
+    "ports",
+    "--test",
+    "elementwise",
 ];
 
 /// Runs the checks; `quick` leaves out clippy, the documentation and three of the five CPUs.
