@@ -109,8 +109,9 @@ fn decided(onnx: Onnx) -> (Converted, usize) {
 /// output is decided as it is without them.
 #[test]
 fn views_behind_the_last_nonlinearity_change_nothing() {
-    for outputs in [1, 6] {
-        for operator in ["Sigmoid", "Softmax"] {
+    // The softmax of a single output is 1, whatever that is.
+    for (outputs, operators) in [(1, &["Sigmoid"][..]), (6, &["Sigmoid", "Softmax"])] {
+        for &operator in operators {
             let (bare, agree) = decided(ending(&[(operator, "m", "y")], outputs));
             assert!(agree >= 39, "{operator}: {agree} of 40");
             for view in ["Flatten", "Identity"] {

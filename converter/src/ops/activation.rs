@@ -102,9 +102,9 @@ fn import_clamp(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 
 /// What only stands at the end, and is not executed there.
 #[derive(Debug)]
-struct Softmax;
+struct FinalSoftmax;
 
-impl Op for Softmax {
+impl Op for FinalSoftmax {
     fn detail(&self) -> String {
         String::new()
     }
@@ -168,7 +168,7 @@ fn import_softmax(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     if x.has_time() {
         return Err(node.unsupported("input", format!("{:?}", x.lengths()), "the last time step"));
     }
-    let id = importer.emit(node, Softmax, vec![x.tensor], x.shape)?;
+    let id = importer.emit(node, FinalSoftmax, vec![x.tensor], x.shape)?;
     importer.may_end(node, id, x.tensor, Meaning::Softmax);
     importer.define(node, 0, x.on(id))
 }
