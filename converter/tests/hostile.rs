@@ -181,6 +181,34 @@ fn a_name_stands_for_one_value() {
 }
 
 /// tract's own panics: a convolution with an empty place for its bias, axes that are both an input and an attribute.
+/// Found by fuzzing: an empty `training_mode` made tract read memory that is not there.
+#[test]
+fn the_numbers_of_a_dropout_are_one_each() {
+    let dropout = |inputs: &[&str]| {
+        let onnx = Onnx::new(&[1, 4], &[1, 3]).floats("w", &[4, 3], Numbers::new(1).take(12)).node(
+            "MatMul",
+            &["x", "w"],
+            "m",
+            vec![],
+        );
+        onnx.floats("half", &[], vec![0.5]).ints("none", &[]).scalar("off", 0).scalar("on", 1).node(
+            "Dropout",
+            inputs,
+            "y",
+            vec![],
+        )
+    };
+    for inputs in [&["m", "half", "none"][..], &["m", "none"], &["m", "half", "m"]] {
+        let message = refuse(dropout(inputs));
+        assert!(message.contains("node_y") && message.contains("one constant"), "{message}");
+    }
+    let message = refuse(dropout(&["m", "half", "on"]));
+    assert!(message.contains("training_mode") && message.contains("inference"), "{message}");
+    for inputs in [&["m"][..], &["m", "half"], &["m", "half", "off"], &["m", "", "off"]] {
+        assert!(read(&dropout(inputs).bytes(), &Options::default()).is_ok(), "{inputs:?}");
+    }
+}
+
 #[test]
 fn a_panic_of_the_float_oracle_is_an_error() {
     let onnx = Onnx::new(&[1, 3, 4, 4], &[1, 2])

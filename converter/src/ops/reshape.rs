@@ -83,11 +83,29 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
                 view.dims.insert(axis, one.clone());
             }
         }
-        // In inference a Dropout passes its input on.
-        "Dropout" => node.only(&["ratio", "seed", "is_test"])?,
+        "Dropout" => dropout(importer, node)?,
         _ => node.only(&[])?,
     }
     importer.define(node, 0, view)
+}
+
+/// In inference a Dropout passes its input on. Its other inputs are one number each: tract reads memory that is not there if
+/// one is empty, which no fence catches.
+fn dropout(importer: &Importer, node: &Node) -> Result<(), Error> {
+    node.only(&["ratio", "seed", "is_test"])?;
+    for (index, name) in [(1, "ratio"), (2, "training_mode")] {
+        if node.input(index).is_none() {
+            continue;
+        }
+        let constant = importer.constant(node, index)?;
+        let Some(constant) = constant.filter(|c| c.shape().iter().product::<usize>() == 1) else {
+            return Err(node.unsupported(name, "(not one constant)", "one constant"));
+        };
+        if name == "training_mode" && axes::list(node, name, constant)? != [0] {
+            return Err(node.unsupported(name, "true", "false (inference)"));
+        }
+    }
+    Ok(())
 }
 
 fn cut(node: &Node, x: &View, lengths: &[usize]) -> Result<View, Error> {
