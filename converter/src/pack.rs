@@ -71,16 +71,21 @@ pub fn pack(plan: &Plan, about: &About) -> Result<Vec<u8>, Error> {
 /// The input's and the output's record, and their names, one after the other.
 fn ports(plan: &Plan) -> Result<([PortRecord; INPUTS + OUTPUTS], String), Error> {
     let graph = &plan.graph;
-    // ONNX does not forbid empty names; the file does.
-    let named = |name: &str, otherwise: &str| if name.is_empty() { otherwise.to_owned() } else { name.to_owned() };
-    let (input, output) = (named(&graph.tensors[graph.input].name, "input"), named(&graph.output_name, "output"));
+    let (input, output) = (&graph.tensors[graph.input].name, &graph.output_name);
     let len = |name: &str| {
-        u16::try_from(name.len()).map_err(|_| Error::Pack(format!("a name of {} bytes; allowed: 65535", name.len())))
+        let wrong = || {
+            Error::Pack(format!(
+                "an input or output has a name of {} bytes, `{}...`; allowed: 65535",
+                name.len(),
+                short(name)
+            ))
+        };
+        u16::try_from(name.len()).map_err(|_| wrong())
     };
     let port = |tensor, meaning, at, name: &str| Ok(PortRecord { tensor, meaning, name: at, name_len: len(name)? });
     let ports =
-        [port(plan.input, Meaning::Plain, 0, &input)?, port(plan.output, graph.meaning, small(input.len())?, &output)?];
-    Ok((ports, input + &output))
+        [port(plan.input, Meaning::Plain, 0, input)?, port(plan.output, graph.meaning, small(input.len())?, output)?];
+    Ok((ports, format!("{input}{output}")))
 }
 
 const INPUTS: usize = 1;
@@ -121,6 +126,11 @@ fn header(plan: &Plan, names_len: usize, meta_len: usize) -> Result<Header, Erro
         meta_at: small(meta_at)?,
         meta_len: small(meta_len)?,
     })
+}
+
+/// The start of a long name.
+fn short(name: &str) -> String {
+    name.chars().take(20).collect()
 }
 
 fn small<T: TryInto<u32> + Copy + std::fmt::Display>(n: T) -> Result<u32, Error> {

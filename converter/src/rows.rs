@@ -10,7 +10,7 @@ use escarp_runtime::{
 use crate::{
     blocks::Block,
     error::Error,
-    scale::{Scale, multiplier, narrow, nearest_i8, nearest_i64},
+    scale::{SMALLEST_FACTOR, Scale, multiplier, narrow, nearest_i8, nearest_i64},
     site::Site,
 };
 
@@ -70,7 +70,7 @@ impl FloatRows<'_> {
         let input = f64::from(self.input.scale);
         for (channel, (row, mut scale)) in self.weight.chunks_exact(self.depth()).zip(self.scales()).enumerate() {
             // Rows of (nearly) nothing: the smallest factor that the epilogue takes is far below one output step.
-            scale = scale.max(unit / input * 2f64.powi(-31));
+            scale = scale.max(unit / input * SMALLEST_FACTOR);
             let ints: Vec<i8> = row.iter().map(|&w| nearest_i8((f64::from(w) / scale).clamp(-127.0, 127.0))).collect();
             let sum: i64 = ints.iter().map(|&w| i64::from(w)).sum();
             let reach: i64 = ints.iter().map(|&w| i64::from(w).abs()).sum();
@@ -80,7 +80,11 @@ impl FloatRows<'_> {
             let bound = whole.saturating_abs().saturating_add(reach * 128);
             let whole = i32::try_from(whole).ok().filter(|_| bound < 1 << 31);
             let whole = whole.ok_or_else(|| Error::Overflow { node: site.node.into(), channel, bound })?;
-            let (m, shift) = multiplier(input * scale / unit, smallest_shift).ok_or_else(|| beyond(site, channel))?;
+            let (m, shift) = multiplier(input * scale / unit, smallest_shift).ok_or_else(|| {
+                site.wrong(format!(
+                    "channel {channel}: the factor from sums to outputs is outside the fixed-point range"
+                ))
+            })?;
             rows.weight.extend(ints);
             rows.bias.push(whole);
             rows.multiplier.push(m);
@@ -89,11 +93,6 @@ impl FloatRows<'_> {
         }
         Ok(rows)
     }
-}
-
-/// The factor of a channel has no fixed-point form.
-pub fn beyond(site: &Site, channel: usize) -> Error {
-    site.wrong(format!("channel {channel}: the factor from sums to outputs is outside the fixed-point range"))
 }
 
 impl Rows {

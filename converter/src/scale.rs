@@ -73,6 +73,9 @@ pub fn nearest_i32(v: f64) -> i32 {
     v.round() as i32
 }
 
+/// The smallest factor that every epilogue takes: far below one output step, for tensors of (nearly) nothing.
+pub const SMALLEST_FACTOR: f64 = 1.0 / (1u64 << 31) as f64;
+
 /// A real factor as `m / 2^s` with `m` in `[2^30, 2^31)` and the least error; `None` if `s` would leave
 /// `smallest_shift..=62`.
 pub fn multiplier(real: f64, smallest_shift: u8) -> Option<(i32, u8)> {

@@ -138,6 +138,20 @@ fn inside_the_graph_nothing_is_taken_off() {
     assert!(error.contains("node_node") && error.contains("last node"), "{error}");
 }
 
+/// Limits that nothing before them can take are a step of their own.
+#[test]
+fn limits_alone_are_a_table() {
+    let onnx = Onnx::new(&[0, 3, 6, 5], &[0, 10])
+        .node("Relu", &["x"], "r", vec![])
+        .floats("w", &[10, 3, 3, 3], weights(1, 270, 0.6))
+        .node("Conv", &["r", "w"], "c", vec![ints("pads", &[1, 1, 1, 1])])
+        .node("Relu", &["c"], "f", vec![])
+        .node("Add", &["f", "c"], "s", vec![]);
+    let converted = check(pooled(onnx, "s"), 4.0);
+    let steps = Model::parse(&converted.file).unwrap().steps().map(|s| s.name()).collect::<Vec<_>>();
+    assert_eq!(steps, ["lookup", "conv", "lookup", "add", "pool"]);
+}
+
 #[test]
 fn wrong_numbers_are_refused() {
     let error = read(&between("LeakyRelu", vec![float("alpha", f32::NAN)]).bytes(), &Options::default()).unwrap_err();

@@ -67,3 +67,21 @@ fn other_shapes_are_refused() {
     let error = read(&pooled(onnx, "m").bytes(), &Options::default()).unwrap_err().to_string();
     assert!(error.contains("node_m") && error.contains("[1, 10, 6, 5] and [1, 1, 6, 5]"), "{error}");
 }
+
+/// Layers of nothing, as pruning and dead gates leave them, keep a scale and a factor.
+#[test]
+fn dead_layers_are_converted() {
+    let dead = || {
+        let onnx = two([10, 10]).floats("far", &[1, 10, 1, 1], vec![-50.0; 10]);
+        onnx.node("Add", &["b", "far"], "low", vec![])
+    };
+    let gate = dead().node("Relu", &["low"], "r", vec![]).node("GlobalAveragePool", &["r"], "p", vec![]).node(
+        "Mul",
+        &["a", "p"],
+        "m",
+        vec![],
+    );
+    check(pooled(gate, "m"), 4.0);
+    let square = dead().node("Relu", &["low"], "r", vec![]).node("Mul", &["r", "r"], "m", vec![]);
+    check(pooled(square, "m"), 4.0);
+}

@@ -1,4 +1,4 @@
-//! Resize and Upsample, nearest, to whole multiples.
+//! Resize, nearest, to whole multiples.
 
 mod build;
 mod compare;
@@ -24,12 +24,22 @@ fn model(operator: &str, inputs: &[&str], attributes: Vec<pb::AttributeProto>) -
 
 const SCALES: [&str; 3] = ["c", "", "scales"];
 
+/// Of operator set 10, without a region of interest.
+fn old(scales: &str) -> Onnx {
+    let mut onnx = model("Resize", &["c", scales], vec![]).floats("twice", &[4], vec![1.0, 1.0, 2.0, 2.0]);
+    onnx.opset = 10;
+    onnx
+}
+
 #[test]
 fn pixels_are_repeated() {
     let floor = || vec![text("coordinate_transformation_mode", "asymmetric"), text("nearest_mode", "floor")];
     let converted = check(model("Resize", &SCALES, floor()), 4.0);
     let steps = Model::parse(&converted.file).unwrap().steps().map(|s| s.name()).collect::<Vec<_>>();
     assert_eq!(steps, ["conv", "resize", "conv", "pool"]);
+    check(model("Resize", &SCALES, vec![]), 4.0);
+    check(model("Resize", &["c", "none", "", "sizes"], vec![]), 4.0);
+    check(old("twice"), 4.0);
     let graph = read(&model("Resize", &SCALES, floor()).bytes(), &Options::default()).unwrap();
     assert_eq!(graph.shape(graph.nodes[1].output), [8, 9, 9]);
 }
@@ -50,13 +60,6 @@ fn rules_that_repeat_whole_pixels_are_the_same() {
     assert_eq!(values(model("Resize", &SCALES, rule("pytorch_half_pixel", "round_prefer_floor"))), want);
     assert_eq!(values(model("Resize", &SCALES, rule("tf_half_pixel_for_nn", "floor"))), want);
     assert_eq!(values(model("Resize", &["c", "none", "", "sizes"], vec![])), want, "sizes");
-    let old = |operator| {
-        let mut onnx = model(operator, &["c", "scales"], vec![]);
-        onnx.opset = if operator == "Upsample" { 9 } else { 10 };
-        onnx
-    };
-    assert_eq!(values(old("Upsample")), want);
-    assert_eq!(values(old("Resize")), want);
 }
 
 #[test]
@@ -76,6 +79,12 @@ fn others_are_refused_with_what_is_allowed() {
     let batch = model("Resize", &["c", "", "deep"], vec![]).floats("deep", &[4], vec![1.0, 2.0, 2.0, 2.0]);
     let said = error(batch);
     assert!(said.contains("[1, 2, 2, 2]") && said.contains("height and width"), "{said}");
+    let said = error(model("Resize", &["c", "", "scales", "sizes"], vec![]));
+    assert!(said.contains("one of them"), "{said}");
+    let said = error(model("Resize", &["c", "", "two"], vec![]).floats("two", &[2], vec![2.0, 2.0]));
+    assert!(said.contains("2 scales for 4 dimensions"), "{said}");
+    let said = error(old("scales"));
+    assert!(said.contains("up to 2 before operator set 11"), "{said}");
     let said = error(model("Resize", &["c"], vec![]));
     assert!(said.contains("constant scales or sizes"), "{said}");
 }

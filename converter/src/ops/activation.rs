@@ -20,61 +20,6 @@ pub const ONNX: &[(&str, Import)] = &[
     ("Softmax", Import::new(import_softmax).remark("at the end")),
 ];
 
-/// Where it can be folded away.
-const PLACE: &str = "after a Conv, Gemm, MatMul, Add, Mul, pool or function that nothing else reads";
-
-/// `y = clamp(x)`; always folded away.
-#[derive(Debug)]
-struct Clamp(Limits);
-
-impl Op for Clamp {
-    fn detail(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn weights(&self) -> Vec<(&'static str, &[f32])> {
-        vec![]
-    }
-
-    fn cost(&self, _: Shape) -> Cost {
-        Cost::NONE
-    }
-
-    fn state_len(&self) -> usize {
-        0
-    }
-
-    fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], _: Shape) {
-        for (y, x) in out.iter_mut().zip(inputs[0].values) {
-            *y = self.0.clamp(*x);
-        }
-    }
-
-    fn scale_rule(&self) -> ScaleRule {
-        ScaleRule::OfValues
-    }
-
-    fn least_unit(&self, _: &[Scale]) -> f64 {
-        0.0
-    }
-
-    fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
-        Err(site.wrong("was not folded into another step"))
-    }
-
-    fn alone(&self) -> Result<(), &'static str> {
-        Err(PLACE)
-    }
-
-    fn follows(&self) -> Option<Epilogue<'_>> {
-        Some(Epilogue::Limits(self.0))
-    }
-
-    fn absorb(&mut self, _: &Epilogue) -> bool {
-        false
-    }
-}
-
 /// Relu, or Clip with constant limits (attributes before operator set 11).
 fn import_clamp(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let limits = if node.operator() == "Relu" {
@@ -95,9 +40,7 @@ fn import_clamp(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     if limits.min.is_nan() || limits.max.is_nan() || limits.min > limits.max {
         return Err(node.wrong(format!("limits {limits}")));
     }
-    let x = importer.view(node, 0)?;
-    let id = importer.emit(node, Clamp(limits), vec![x.tensor], x.shape)?;
-    importer.define(node, 0, x.on(id))
+    super::function::limits(importer, node, limits)
 }
 
 /// What only stands at the end, and is not executed there.

@@ -2,7 +2,7 @@
 
 use escarp_runtime::ops::{AddStep, RATIO_MAX, Step};
 
-use super::affine::import_with_constant;
+use super::affine::{Meant, import_with_constant};
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
@@ -120,11 +120,19 @@ impl QOp for QAdd {
 /// Reads an Add of two tensors, or arithmetic of a tensor and a constant, which is a scale and a shift.
 fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[])?;
-    for (tensor, constant) in [(0, 1), (1, 0)] {
-        if let Some(c) = importer.constant(node, constant)?.cloned() {
-            let x = importer.view(node, tensor)?;
-            return import_with_constant(importer, node, &x, &c);
-        }
+    let meant: Meant = match node.operator() {
+        "Sub" => |c, first| match first {
+            true => Some((vec![-1.0; c.len()], c)),
+            false => Some((vec![1.0; c.len()], c.iter().map(|v| -v).collect())),
+        },
+        "Div" => |c, first| {
+            let divides = !first && c.iter().all(|&v| v != 0.0);
+            divides.then(|| (c.iter().map(|v| 1.0 / v).collect(), vec![0.0; c.len()]))
+        },
+        _ => |c, _| Some((vec![1.0; c.len()], c)),
+    };
+    if import_with_constant(importer, node, meant)? {
+        return Ok(());
     }
     if node.operator() != "Add" {
         return Err(node.unsupported("operands", "two tensors", "a tensor and a constant"));

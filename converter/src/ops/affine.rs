@@ -114,9 +114,24 @@ fn import_norm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     emit(importer, node, &x, affine)
 }
 
-/// Add, Sub, Mul or Div of a tensor and a constant, one value for each channel or one for all.
-pub fn import_with_constant(importer: &mut Importer, node: &Node, x: &View, constant: &Constant) -> Result<(), Error> {
-    let first_is_constant = importer.constant(node, 0)?.is_some();
+/// What arithmetic of a tensor `x` and constants `c` is: scales and shifts, told the constants of all channels and whether they
+/// stand first; `None` for what is no scale and shift.
+pub type Meant = fn(c: Vec<f32>, first: bool) -> Option<(Vec<f32>, Vec<f32>)>;
+
+/// Reads arithmetic of a tensor and a constant, one value for each channel or one for all; `false` if neither operand is
+/// constant.
+pub fn import_with_constant(importer: &mut Importer, node: &Node, meant: Meant) -> Result<bool, Error> {
+    let first = importer.constant(node, 0)?.is_some();
+    let Some(constant) = importer.constant(node, usize::from(!first))? else { return Ok(false) };
+    let x = importer.view(node, usize::from(first))?;
+    let values = for_channels(node, &x, constant)?;
+    let (scale, shift) = meant(values, first)
+        .ok_or_else(|| node.unsupported("operands", "constant / tensor or a zero divisor", "tensor / constant"))?;
+    emit(importer, node, &x, Affine { scale, shift }).map(|()| true)
+}
+
+/// A constant operand's value for each channel.
+fn for_channels(node: &Node, x: &View, constant: &Constant) -> Result<Vec<f32>, Error> {
     let channels = x.shape[2];
     let numbers = constant.floats().ok_or_else(|| node.wrong("a constant operand must be float"))?;
     let lengths = x.lengths();
@@ -130,22 +145,10 @@ pub fn import_with_constant(importer: &mut Importer, node: &Node, x: &View, cons
         }
         _ => None,
     };
-    let values = values.ok_or_else(|| {
+    values.ok_or_else(|| {
         let shapes = format!("shapes {lengths:?} and {:?}", numbers.shape());
         node.unsupported("constant operand", shapes, "one value, or one for each channel")
-    })?;
-    let ones = vec![1.0; channels];
-    let zeros = vec![0.0; channels];
-    let negated = || values.iter().map(|v| -v).collect();
-    let (scale, shift) = match (node.operator(), first_is_constant) {
-        ("Add", _) => (ones, values),
-        ("Mul", _) => (values, zeros),
-        ("Sub", false) => (ones, negated()),
-        ("Sub", true) => (vec![-1.0; channels], values),
-        ("Div", false) if values.iter().all(|&v| v != 0.0) => (values.iter().map(|v| 1.0 / v).collect(), zeros),
-        _ => return Err(node.unsupported("operands", "constant / tensor or a zero divisor", "tensor / constant")),
-    };
-    emit(importer, node, x, Affine { scale, shift })
+    })
 }
 
 fn emit(importer: &mut Importer, node: &Node, x: &View, affine: Affine) -> Result<(), Error> {

@@ -1,5 +1,5 @@
-//! Functions of each value by itself, which become a table of 256 results: LeakyRelu, Elu, Sigmoid, Tanh, HardSigmoid, HardSwish.
-//! (SiLU is written as Sigmoid and Mul.)
+//! Functions of each value by itself: LeakyRelu, Elu, Sigmoid, Tanh, HardSigmoid, HardSwish. They become a table of 256 results.
+//! (SiLU is written as Sigmoid and Mul.) So do limits alone, Relu and Clip, where what makes their input cannot take them.
 
 use escarp_runtime::{
     format::PARAMS_ALIGN,
@@ -33,6 +33,8 @@ pub const ONNX: &[(&str, Import)] = &[
 /// As ONNX defines them.
 #[derive(Clone, Copy, Debug)]
 enum Function {
+    /// `x`: limits alone.
+    Identity,
     /// `x` above 0, `alpha * x` below.
     LeakyRelu { alpha: f32 },
     /// `x` above 0, `alpha * (exp(x) - 1)` below.
@@ -52,6 +54,7 @@ impl Function {
     fn at(self, x: f32) -> f32 {
         let hard = |alpha: f32, beta: f32| (alpha * x + beta).clamp(0.0, 1.0);
         match self {
+            Function::Identity => x,
             Function::LeakyRelu { alpha } => x * if x < 0.0 { alpha } else { 1.0 },
             Function::Elu { alpha } => {
                 if x < 0.0 {
@@ -122,7 +125,7 @@ impl Op for Elementwise {
     }
 
     fn follows(&self) -> Option<Epilogue<'_>> {
-        None
+        matches!(self.function, Function::Identity).then_some(Epilogue::Limits(self.limits))
     }
 
     fn absorb(&mut self, next: &Epilogue) -> bool {
@@ -174,19 +177,18 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         let value = node.float(name)?.unwrap_or(otherwise);
         if value.is_finite() { Ok(value) } else { Err(node.unsupported(name, value, "finite numbers")) }
     };
-    let function = match node.operator() {
-        "LeakyRelu" => Function::LeakyRelu { alpha: number("alpha", 0.01)? },
-        "Elu" => Function::Elu { alpha: number("alpha", 1.0)? },
-        "HardSigmoid" => Function::HardSigmoid { alpha: number("alpha", 0.2)?, beta: number("beta", 0.5)? },
-        "HardSwish" => Function::HardSwish,
-        "Tanh" => Function::Tanh,
-        _ => Function::Sigmoid,
+    let (function, attributes): (_, &[&str]) = match node.operator() {
+        "LeakyRelu" => (Function::LeakyRelu { alpha: number("alpha", 0.01)? }, &["alpha"]),
+        "Elu" => (Function::Elu { alpha: number("alpha", 1.0)? }, &["alpha"]),
+        "HardSigmoid" => {
+            (Function::HardSigmoid { alpha: number("alpha", 0.2)?, beta: number("beta", 0.5)? }, &["alpha", "beta"])
+        }
+        "HardSwish" => (Function::HardSwish, &[]),
+        "Tanh" => (Function::Tanh, &[]),
+        "Sigmoid" => (Function::Sigmoid, &[]),
+        other => return Err(node.wrong(format!("{other} is in the table and has no function"))),
     };
-    node.only(match function {
-        Function::LeakyRelu { .. } | Function::Elu { .. } => &["alpha"],
-        Function::HardSigmoid { .. } => &["alpha", "beta"],
-        Function::HardSwish | Function::Sigmoid | Function::Tanh => &[],
-    })?;
+    node.only(attributes)?;
     let x = importer.view(node, 0)?;
     let elementwise = Elementwise { function, limits: Limits::NONE };
     let id = importer.emit(node, elementwise, vec![x.tensor], x.shape)?;
@@ -195,5 +197,12 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         Function::HardSigmoid { .. } => importer.means(id, Meaning::Probabilities),
         _ => {}
     }
+    importer.define(node, 0, x.on(id))
+}
+
+/// Adds limits of a tensor, for the file that reads them.
+pub fn limits(importer: &mut Importer, node: &Node, limits: Limits) -> Result<(), Error> {
+    let x = importer.view(node, 0)?;
+    let id = importer.emit(node, Elementwise { function: Function::Identity, limits }, vec![x.tensor], x.shape)?;
     importer.define(node, 0, x.on(id))
 }

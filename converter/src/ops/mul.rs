@@ -14,11 +14,11 @@ use crate::{
     importer::{Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
-    rows::{Rows, beyond},
-    scale::{Scale, multiplier},
+    rows::Rows,
+    scale::{SMALLEST_FACTOR, Scale, multiplier},
     shape::Shape,
     site::Site,
-    view::View,
+    view::{Dim, View},
 };
 
 /// What is read here.
@@ -64,7 +64,8 @@ impl Op for Mul {
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         let unit: f64 = site.inputs.iter().map(|s| f64::from(s.scale)).product();
-        let factor = multiplier(unit / f64::from(site.output.scale), SHIFT_MIN).ok_or_else(|| beyond(site, 0))?;
+        let factor = (unit / f64::from(site.output.scale)).max(SMALLEST_FACTOR);
+        let factor = multiplier(factor, SHIFT_MIN).ok_or_else(|| site.wrong(format!("a factor of {factor}")))?;
         Ok(Box::new(QMul { factor, limits: site.output.limits(self.limits) }))
     }
 
@@ -122,11 +123,11 @@ impl QOp for QMul {
 /// Reads a Mul of two tensors, or of a tensor and a constant, which is a scale.
 fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[])?;
-    for (tensor, constant) in [(0, 1), (1, 0)] {
-        if let Some(c) = importer.constant(node, constant)?.cloned() {
-            let x = importer.view(node, tensor)?;
-            return import_with_constant(importer, node, &x, &c);
-        }
+    if import_with_constant(importer, node, |c, _| {
+        let zeros = vec![0.0; c.len()];
+        Some((c, zeros))
+    })? {
+        return Ok(());
     }
     let (a, b) = (importer.view(node, 0)?, importer.view(node, 1)?);
     let (a, b) = if repeats(&b, &a) { (b, a) } else { (a, b) };
@@ -144,7 +145,7 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 
 /// Whether `b` is one pixel that meets every pixel of `a`, as ONNX broadcasts.
 fn repeats(a: &View, b: &View) -> bool {
-    let meets = |(a, b): (&crate::view::Dim, &crate::view::Dim)| b == a || b.length == 1 && b.axes.is_empty();
+    let meets = |(a, b): (&Dim, &Dim)| b == a || b.length == 1 && b.axes.is_empty();
     let one_of_many = b.shape == [1, 1, a.shape[2]] && a.shape != b.shape;
     one_of_many && a.steps == b.steps && a.dims.len() == b.dims.len() && a.dims.iter().zip(&b.dims).all(meets)
 }

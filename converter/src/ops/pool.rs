@@ -15,8 +15,8 @@ use crate::{
     importer::{Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
-    rows::{Rows, beyond},
-    scale::{Scale, multiplier},
+    rows::Rows,
+    scale::{SMALLEST_FACTOR, Scale, multiplier},
     shape::{Shape, TensorId},
     site::Site,
     view::{Axis, View},
@@ -87,13 +87,17 @@ impl Op for Pool {
         if self.average { ScaleRule::OfValues } else { ScaleRule::OfInput }
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
-        0.0
+    /// The epilogue takes factors up to 2^14 from the sum's unit to the output's.
+    fn least_unit(&self, inputs: &[Scale]) -> f64 {
+        f64::from(inputs[0].scale) / self.count() as f64 / f64::from(1 << 14)
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         let step = f64::from(site.inputs[0].scale) / self.count() as f64;
-        let factor = || multiplier(step / f64::from(site.output.scale), SHIFT_MIN_WIDE).ok_or_else(|| beyond(site, 0));
+        let factor = || {
+            let factor = (step / f64::from(site.output.scale)).max(SMALLEST_FACTOR);
+            multiplier(factor, SHIFT_MIN_WIDE).ok_or_else(|| site.wrong(format!("a factor of {factor}")))
+        };
         let average = self.average.then(factor).transpose()?;
         Ok(Box::new(QPool { geometry: self.geometry, average, limits: site.output.limits(self.limits) }))
     }

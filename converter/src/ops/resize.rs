@@ -1,4 +1,4 @@
-//! Resize and Upsample to whole multiples, nearest: each pixel is repeated.
+//! Resize to whole multiples, nearest: each pixel is repeated. (tract, the float oracle, has no Upsample, which Resize replaced.)
 
 use escarp_runtime::ops::{ResizeStep, Step};
 
@@ -19,10 +19,7 @@ use crate::{
 };
 
 /// What is read here.
-pub const ONNX: &[(&str, Import)] = &[
-    ("Resize", Import::new(import).remark("nearest, whole multiples")),
-    ("Upsample", Import::new(import).remark("nearest, whole multiples")),
-];
+pub const ONNX: &[(&str, Import)] = &[("Resize", Import::new(import).remark("nearest, whole multiples"))];
 
 /// Largest multiple that a step takes.
 const LARGEST: usize = 255;
@@ -113,7 +110,7 @@ impl QOp for Resize {
     }
 }
 
-/// Reads a Resize (operator sets 10, 11, 13, 18, 19) or an Upsample (9) of an NCHW map.
+/// Reads a Resize (operator sets 10, 11, 13, 18, 19) of an NCHW map.
 fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[
         "mode",
@@ -142,41 +139,49 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let [1, 1, tall, wide] = multiples[..] else {
         return Err(node.unsupported("scales", format!("{multiples:?}"), "1 for all but height and width"));
     };
-    for (name, from, multiple) in [("height", height, tall), ("width", width, wide)] {
-        repeats(node, name, from, multiple)?;
+    // The older rule is to round down; tract rounds to the nearest, which for twice is the same.
+    if node.opset < 11 && tall.max(wide) > 2 {
+        return Err(node.unsupported("scales", format!("{multiples:?}"), "up to 2 before operator set 11"));
     }
     let shape = [height * tall, width * wide, channels];
     let id = importer.emit(node, Resize { factor: [tall, wide] }, vec![x.tensor], shape)?;
+    for (name, from, multiple) in [("height", height, tall), ("width", width, wide)] {
+        repeats(node, name, from, multiple)?;
+    }
     importer.define(node, 0, nchw(id, shape, x.steps))
 }
 
 /// How many times as long each dimension becomes.
 fn multiples(importer: &Importer, node: &Node, lengths: &[usize]) -> Result<Vec<usize>, Error> {
     // Before operator set 11 there was no region of interest between the tensor and the scales.
-    let first = if node.opset < 11 || node.operator() == "Upsample" { 1 } else { 2 };
+    let first = if node.opset < 11 { 1 } else { 2 };
     let given = |index: usize| Ok(importer.constant(node, index)?.filter(|c| c.shape().iter().product::<usize>() > 0));
-    let whole = |multiple: f64, shown: String| {
-        let found = (1..=LARGEST).find(|&m| m as f64 == multiple);
-        found.ok_or_else(|| node.unsupported("scales", shown, "whole multiples from 1 to 255, constant"))
+    let (name, wanted): (_, Vec<f64>) = match (given(first)?, given(first + 1)?) {
+        (Some(scales), None) => {
+            let scales = scales.floats().ok_or_else(|| node.wrong("scales are no floats"))?;
+            ("scales", scales.iter().map(|&s| s.into()).collect())
+        }
+        (None, Some(sizes)) => {
+            let sizes = axes::list(node, "sizes", sizes)?;
+            if sizes.len() != lengths.len() {
+                return Err(node.wrong(format!("{} sizes for {} dimensions", sizes.len(), lengths.len())));
+            }
+            ("sizes", sizes.iter().zip(lengths).map(|(&to, &from)| to as f64 / from as f64).collect())
+        }
+        (Some(_), Some(_)) => return Err(node.unsupported("scales", "and sizes, both", "one of them")),
+        (None, None) => {
+            return Err(node.unsupported("scales", "(absent, or not constant)", "constant scales or sizes"));
+        }
     };
-    let found: Vec<usize> = if let Some(scales) = given(first)? {
-        let scales = scales.floats().ok_or_else(|| node.wrong("scales are no floats"))?;
-        scales.iter().map(|&s| whole(s.into(), format!("{scales}"))).collect::<Result<_, Error>>()?
-    } else if let Some(sizes) = given(first + 1)? {
-        let sizes = axes::list(node, "sizes", sizes)?;
-        let shown = || format!("sizes {sizes:?} from {lengths:?}");
-        sizes
-            .iter()
-            .zip(lengths)
-            .map(|(&to, &from)| whole(to as f64 / from as f64, shown()))
-            .collect::<Result<_, Error>>()?
-    } else {
-        return Err(node.unsupported("scales", "(absent, or not constant)", "constant scales or sizes"));
-    };
-    if found.len() != lengths.len() {
-        return Err(node.wrong(format!("{} scales or sizes for {} dimensions", found.len(), lengths.len())));
+    if wanted.len() != lengths.len() {
+        return Err(node.wrong(format!("{} {name} for {} dimensions", wanted.len(), lengths.len())));
     }
-    Ok(found)
+    let whole = |multiple: &f64| {
+        let found = (1..=LARGEST).find(|&m| m as f64 == *multiple);
+        let shown = || format!("{lengths:?} to {wanted:?} times that");
+        found.ok_or_else(|| node.unsupported(name, shown(), "whole multiples from 1 to 255, constant"))
+    };
+    wanted.iter().map(whole).collect()
 }
 
 /// Whether the node's rule for the nearest pixel gives each pixel `multiple` times, one after the other.
@@ -184,7 +189,7 @@ fn multiples(importer: &Importer, node: &Node, lengths: &[usize]) -> Result<Vec<
 /// # Errors
 /// The first place where it does not: such a rule shifts the image.
 fn repeats(node: &Node, side: &str, from: usize, multiple: usize) -> Result<(), Error> {
-    let (old, newer) = (node.opset < 11 || node.operator() == "Upsample", "half_pixel");
+    let (old, newer) = (node.opset < 11, "half_pixel");
     let rule =
         node.text("coordinate_transformation_mode")?.unwrap_or_else(|| if old { "asymmetric" } else { newer }.into());
     let nearest = node.text("nearest_mode")?.unwrap_or_else(|| if old { "floor" } else { "round_prefer_floor" }.into());

@@ -14,43 +14,60 @@ mod page;
 
 use page::{Block, Kind};
 
-/// Runs every page, or the one named (without `.md`). `programs` is the folder of the three programs; pages find them on the
-/// PATH, and the checkout as `../escarp`.
+/// The pages, or the one named (without `.md`).
 ///
 /// # Errors
-/// A page that cannot be read as one, a command that fails, a page that is not there; and with `ESCARP_GUIDE=required` a
-/// block that cannot be run on this machine.
-pub fn check(jobs: &mut Jobs, root: &Path, programs: &Path, only: Option<&str>) -> Result<(), Error> {
+/// A page that is not there.
+pub fn pages(root: &Path, only: Option<&str>) -> Result<Vec<PathBuf>, Error> {
     let folder = root.join("docs/guide");
     let mut pages: Vec<PathBuf> = std::fs::read_dir(&folder)
         .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect())
         .map_err(file(&folder))?;
-    pages.retain(|p| p.extension().is_some_and(|e| e == "md"));
+    // The first page lists the others.
+    pages.retain(|p| p.extension().is_some_and(|e| e == "md") && name(p) != "README");
     pages.sort();
     let names: Vec<String> = pages.iter().map(|p| name(p)).collect();
     if let Some(only) = only.filter(|only| !names.iter().any(|n| n == only)) {
         return Err(Error::Unknown { what: "page", given: only.into(), allowed: names.join(", ") });
     }
+    pages.retain(|page| only.is_none_or(|only| name(page) == only));
+    Ok(pages)
+}
+
+/// Runs these pages. `programs` is the folder of the three programs; pages find them on the PATH, and the checkout as
+/// `../escarp`. Returns how many blocks were run as they stand, and how many were not.
+///
+/// # Errors
+/// A page that cannot be read as one, a command that fails; and with `ESCARP_GUIDE=required` a block that cannot be run on this
+/// machine.
+pub fn check(jobs: &mut Jobs, root: &Path, programs: &Path, pages: &[PathBuf]) -> Result<[usize; 2], Error> {
     let place = std::env::temp_dir().join(format!("escarp-guide-{}", std::process::id()));
+    // Of an earlier process of that number that failed.
+    let _ = std::fs::remove_dir_all(&place);
     std::fs::create_dir_all(&place).map_err(file(&place))?;
     let link = place.join("escarp");
     std::os::unix::fs::symlink(root, &link).map_err(file(&link))?;
-    let checked = pages
-        .iter()
-        .filter(|page| only.is_none_or(|only| name(page) == only))
-        .try_for_each(|page| run(jobs, page, &place.join(name(page)), programs));
+    let mut counts = [0; 2];
+    let checked = pages.iter().try_for_each(|page| run(jobs, page, &place.join(name(page)), programs, &mut counts));
     // What a failed page left behind is evidence.
-    if checked.is_ok() {
-        std::fs::remove_dir_all(&place).map_err(file(&place))?;
+    match checked {
+        Ok(()) => std::fs::remove_dir_all(&place).map_err(file(&place))?,
+        Err(_) => println!("  what it left is in {}", place.display()),
     }
-    checked
+    checked.map(|()| counts)
 }
 
 fn name(page: &Path) -> String {
     page.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn run(jobs: &mut Jobs, page: &Path, folder: &Path, programs: &Path) -> Result<(), Error> {
+fn run(
+    jobs: &mut Jobs,
+    page: &Path,
+    folder: &Path,
+    programs: &Path,
+    [ran, skipped]: &mut [usize; 2],
+) -> Result<(), Error> {
     let text = std::fs::read_to_string(page).map_err(file(page))?;
     let at = |line: usize| format!("{}.md:{line}", name(page));
     let blocks = page::blocks(&text).map_err(|(line, reason)| Error::Rule(format!("{}: {reason}", at(line))))?;
@@ -67,12 +84,14 @@ fn run(jobs: &mut Jobs, page: &Path, folder: &Path, programs: &Path) -> Result<(
             }
             (false, Some(needs)) => {
                 println!("  SKIPPED {}: this fails: {needs}", at(line));
+                *skipped += 1;
                 match (&kind, instead) {
                     (Kind::Commands, Some(instead)) => instead,
                     _ => continue,
                 }
             }
         };
+        *ran += usize::from(can);
         match kind {
             Kind::File(name) => {
                 let path = folder.join(name);

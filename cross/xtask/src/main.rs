@@ -179,9 +179,11 @@ fn run(cli: &Cli) -> Result<(), Error> {
             println!("all tests passed in {}", jobs.elapsed());
         }
         Task::Guide { page } => {
+            let pages = guide::pages(&root, page.as_deref())?;
             let (mut jobs, _) = prepared("guide")?;
             let programs = demo::programs(&mut jobs, &root, &target, &["--bins"])?;
-            guide::check(&mut jobs, &root, &programs, page.as_deref())?;
+            let [ran, skipped] = guide::check(&mut jobs, &root, &programs, &pages)?;
+            println!("{ran} blocks ran as they stand, {skipped} did not");
         }
         Task::Fuzz { target: name, minutes } => {
             let mut jobs = Jobs::new(&target, "fuzz")?;

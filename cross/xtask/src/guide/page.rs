@@ -36,17 +36,20 @@ pub enum Kind {
 /// The blocks in order; an error is a line and what is wrong with it.
 pub fn blocks(page: &str) -> Result<Vec<Block>, (usize, String)> {
     let mut blocks = Vec::new();
-    let (mut replaced, mut needs, mut instead) = (Vec::new(), None, None);
+    let mut replaced = Vec::new();
+    // With their lines.
+    let (mut needs, mut instead) = (None::<(usize, &str)>, None::<(usize, &str)>);
     let mut lines = (1..).zip(page.lines());
     while let Some((line, text)) = lines.next() {
-        if let Some(directive) = text.strip_prefix("<!-- test: ").and_then(|t| t.strip_suffix(" -->")) {
-            match directive.split_once(' ') {
+        if text.starts_with("<!-- test") {
+            let directive = text.strip_prefix("<!-- test: ").and_then(|t| t.strip_suffix(" -->"));
+            match directive.and_then(|d| d.split_once(' ')) {
                 Some(("replace", what)) => {
                     let pair = what.split_once(" => ").ok_or((line, "replace OLD => NEW".to_owned()))?;
                     replaced.push((line, pair));
                 }
-                Some(("needs", what)) => needs = Some(what.to_owned()),
-                Some(("instead", what)) => instead = Some(what.to_owned()),
+                Some(("needs", what)) => needs = Some((line, what)),
+                Some(("instead", what)) => instead = Some((line, what)),
                 _ => return Err((line, "a test may: replace OLD => NEW, needs COMMAND, instead COMMAND".into())),
             }
             continue;
@@ -63,8 +66,17 @@ pub fn blocks(page: &str) -> Result<Vec<Block>, (usize, String)> {
         let kind = match info.split_once(' ') {
             Some((_, name)) => Kind::File(name.to_owned()),
             None if info == "sh" => Kind::Commands,
-            None => continue,
+            None if ["bash", "console", "shell", "zsh"].contains(&info) => {
+                return Err((line, "commands are marked `sh`".into()));
+            }
+            None => match replaced.first().map(|(line, _)| *line).or(needs.or(instead).map(|(line, _)| line)) {
+                Some(line) => return Err((line, "the next block is for the eye".into())),
+                None => continue,
+            },
         };
+        if let Some((line, _)) = instead.filter(|_| needs.is_none() || kind != Kind::Commands) {
+            return Err((line, "`instead` goes with `needs`, before commands".into()));
+        }
         let mut text = inside.join("\n") + "\n";
         for (line, (old, new)) in replaced.drain(..) {
             if !text.contains(old) {
@@ -72,10 +84,16 @@ pub fn blocks(page: &str) -> Result<Vec<Block>, (usize, String)> {
             }
             text = text.replace(old, new);
         }
-        blocks.push(Block { line, kind, text, needs: needs.take(), instead: instead.take() });
+        blocks.push(Block {
+            line,
+            kind,
+            text,
+            needs: needs.take().map(|(_, what)| what.to_owned()),
+            instead: instead.take().map(|(_, what)| what.to_owned()),
+        });
     }
-    match replaced.first() {
-        Some((line, _)) => Err((*line, "no block follows".into())),
+    match replaced.first().map(|(line, _)| *line).or(needs.or(instead).map(|(line, _)| line)) {
+        Some(line) => Err((line, "no block follows".into())),
         None => Ok(blocks),
     }
 }
@@ -110,6 +128,11 @@ mod tests {
             ("<!-- test: replace b => c -->\n", 1, "no block follows"),
             ("<!-- test: replace b with c -->\n", 1, "OLD => NEW"),
             ("<!-- test: skip it -->\n", 1, "needs COMMAND"),
+            ("<!-- test:needs x -->\n```sh\na\n```\n", 1, "needs COMMAND"),
+            ("<!-- test: needs x -->\n", 1, "no block follows"),
+            ("<!-- test: needs x -->\n```text\na\n```\n", 1, "for the eye"),
+            ("<!-- test: instead x -->\n```sh\na\n```\n", 1, "goes with `needs`"),
+            ("```bash\na\n```\n", 1, "marked `sh`"),
         ] {
             let (at, said) = blocks(page).unwrap_err();
             assert!(at == line && said.contains(reason), "{page}: {at}: {said}");
