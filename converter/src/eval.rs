@@ -2,7 +2,7 @@
 
 use crate::{
     budget::evaluators,
-    graph::{Graph, Map},
+    graph::{Graph, Input, Map},
     shape::TensorId,
 };
 
@@ -31,7 +31,8 @@ impl<'g> Evaluator<'g> {
         Evaluator { graph, values, states }
     }
 
-    /// One decision: `sample` is `[steps][height][width][channel]`. `observe` sees every tensor after every step.
+    /// One decision: `sample` is `[steps][input][height][width][channel]`. `observe` sees every tensor in every step. Gives the first
+    /// output; [`Evaluator::value`] gives the others.
     ///
     /// # Panics
     /// If `sample` is not [`Graph::sample_len`] long; samples are checked where they are read.
@@ -39,9 +40,13 @@ impl<'g> Evaluator<'g> {
         let graph = self.graph;
         assert_eq!(sample.len(), graph.sample_len(), "a sample of the wrong length");
         self.states.iter_mut().for_each(|state| state.fill(0.0));
-        for step in sample.chunks_exact(graph.len(graph.input)) {
-            self.values[graph.input].copy_from_slice(step);
-            observe(graph.input, step);
+        for mut step in sample.chunks_exact(graph.step_len()) {
+            for Input { tensor, .. } in &graph.inputs {
+                let (values, rest) = step.split_at(graph.len(*tensor));
+                self.values[*tensor].copy_from_slice(values);
+                observe(*tensor, values);
+                step = rest;
+            }
             for (node, state) in graph.nodes.iter().zip(&mut self.states) {
                 let mut out = std::mem::take(&mut self.values[node.output]);
                 let input = |&id: &TensorId| Map { values: &self.values[id], shape: graph.shape(id) };
@@ -51,6 +56,11 @@ impl<'g> Evaluator<'g> {
                 self.values[node.output] = out;
             }
         }
-        &self.values[graph.output]
+        self.value(graph.output())
+    }
+
+    /// What a tensor holds after the last step.
+    pub fn value(&self, id: TensorId) -> &[f32] {
+        &self.values[id]
     }
 }

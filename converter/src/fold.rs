@@ -28,7 +28,7 @@ pub fn fold(mut graph: Graph) -> Result<Graph, Error> {
 /// Nodes are in execution order, so one pass from the end finds everything that the output needs.
 fn drop_unread(graph: &mut Graph) {
     let mut needed = vec![false; graph.tensors.len()];
-    needed[graph.output] = true;
+    graph.outputs.iter().for_each(|o| needed[o.tensor] = true);
     let mut kept = Vec::with_capacity(graph.nodes.len());
     for node in graph.nodes.drain(..).rev() {
         if needed[node.output] {
@@ -72,7 +72,7 @@ impl Folding {
 
     /// The place of the producer of `input`, if nothing else reads that.
     fn sole_producer(&self, input: TensorId) -> Option<usize> {
-        let alone = self.readers[input].len() == 1 && input != self.graph.output;
+        let alone = self.readers[input].len() == 1 && !self.graph.is_output(input);
         self.maker[input].filter(|_| alone)
     }
 
@@ -142,7 +142,7 @@ impl Folding {
         let apart = x != other && !producer.inputs.contains(&other);
         let ready = self.maker[other].is_some_and(|maker| maker < place);
         let last = self.readers[other].iter().rev().find(|&&reader| reader != at);
-        let dies = other != self.graph.output && last.is_none_or(|&reader| reader < place);
+        let dies = !self.graph.is_output(other) && last.is_none_or(|&reader| reader < place);
         (apart && ready && dies).then_some((place, other))
     }
 }

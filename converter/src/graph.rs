@@ -9,6 +9,7 @@ pub use escarp_runtime::Meaning;
 use crate::{
     metadata::Metadata,
     shape::{Shape, TensorId, show_shape},
+    view::View,
 };
 
 mod op;
@@ -39,32 +40,26 @@ pub struct Node {
     pub output: TensorId,
 }
 
-/// How the ONNX input is arranged; ours is always `[height, width, channel]` for each step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InputLayout {
-    /// `[1, n]`
-    Flat,
-    /// `[1, channel, height, width]`
-    Nchw,
-    /// `[1, height, width, channel]`
-    Nhwc,
-    /// `[1, time, feature]`
-    BatchTime,
-    /// `[time, 1, feature]`
-    TimeBatch,
+/// What is given to the network.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Ours; its name is ONNX's.
+    pub tensor: TensorId,
+    /// How ONNX arranges it: every element once.
+    pub view: View,
 }
 
-impl InputLayout {
-    /// The ONNX dimensions of an input of our shape, over that many steps.
-    pub fn onnx_shape(self, [h, w, c]: Shape, steps: usize) -> Vec<usize> {
-        match self {
-            InputLayout::Flat => vec![1, c],
-            InputLayout::Nchw => vec![1, c, h, w],
-            InputLayout::Nhwc => vec![1, h, w, c],
-            InputLayout::BatchTime => vec![1, steps, c],
-            InputLayout::TimeBatch => vec![steps, 1, c],
-        }
-    }
+/// What the network gives.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Ours.
+    pub tensor: TensorId,
+    /// What ONNX calls it, before what was taken off its end.
+    pub name: String,
+    /// What its values are.
+    pub meaning: Meaning,
+    /// How ONNX arranges it: every element once.
+    pub view: View,
 }
 
 /// A network.
@@ -74,18 +69,12 @@ pub struct Graph {
     pub tensors: Vec<Tensor>,
     /// Every node, in execution order.
     pub nodes: Vec<Node>,
-    /// The one input.
-    pub input: TensorId,
-    /// The one output.
-    pub output: TensorId,
-    /// How ONNX arranges the input.
-    pub input_layout: InputLayout,
+    /// What it is given, in ONNX's order; at least one.
+    pub inputs: Vec<Input>,
+    /// What it gives, in ONNX's order; at least one.
+    pub outputs: Vec<Output>,
     /// Time steps of a decision; 1 for a feed-forward network. The nodes are one step.
     pub steps: usize,
-    /// What ONNX calls the output, before what was taken off its end.
-    pub output_name: String,
-    /// Meaning of the output.
-    pub meaning: Meaning,
     /// What our trainer wrote beside the graph, if it did.
     pub metadata: Option<Metadata>,
     /// What was read differently from what the file says: lines for the report.
@@ -105,9 +94,40 @@ impl Graph {
         self.shape(id).iter().product()
     }
 
+    /// The first input: the one that a front end makes.
+    pub fn input(&self) -> TensorId {
+        self.inputs[0].tensor
+    }
+
+    /// The first output: the one that decides between classes.
+    pub fn output(&self) -> TensorId {
+        self.outputs[0].tensor
+    }
+
+    /// Is that tensor given?
+    pub fn is_input(&self, id: TensorId) -> bool {
+        self.inputs.iter().any(|i| i.tensor == id)
+    }
+
+    /// Is that tensor a result?
+    pub fn is_output(&self, id: TensorId) -> bool {
+        self.outputs.iter().any(|o| o.tensor == id)
+    }
+
+    /// Does it decide between classes: one output, a vector?
+    pub fn decides(&self) -> bool {
+        let [h, w, _] = self.shape(self.output());
+        self.outputs.len() == 1 && h * w == 1
+    }
+
+    /// Values of one step of a sample: those of all inputs, one after the other.
+    pub fn step_len(&self) -> usize {
+        self.inputs.iter().map(|i| self.len(i.tensor)).sum()
+    }
+
     /// Values of one sample: all steps.
     pub fn sample_len(&self) -> usize {
-        self.steps * self.len(self.input)
+        self.steps * self.step_len()
     }
 
     fn costs(&self) -> impl Iterator<Item = Cost> {
@@ -130,12 +150,14 @@ impl fmt::Display for Graph {
         let tensor = |id: TensorId| format!("%{id} {}", show_shape(self.shape(id)));
         writeln!(
             f,
-            "graph: {} nodes, {} steps a decision, {:?} input",
+            "graph: {} nodes, {} steps a decision",
             self.nodes.len(),
-            self.steps,
-            self.input_layout
+            self.steps
         )?;
-        writeln!(f, "  {:<16} input `{}`", tensor(self.input), visible(&self.tensors[self.input].name))?;
+        for Input { tensor: id, view } in &self.inputs {
+            let name = visible(&self.tensors[*id].name);
+            writeln!(f, "  {:<16} input `{name}` {:?}", tensor(*id), view.lengths())?;
+        }
         for n in &self.nodes {
             let inputs: Vec<String> = n.inputs.iter().map(|i| format!("%{i}")).collect();
             writeln!(
@@ -148,6 +170,6 @@ impl fmt::Display for Graph {
                 visible(&n.name)
             )?;
         }
-        writeln!(f, "  output %{} {:?}", self.output, self.meaning)
+        self.outputs.iter().try_for_each(|o| writeln!(f, "  output %{} {:?}", o.tensor, o.meaning))
     }
 }

@@ -5,15 +5,18 @@
 
 use std::{collections::HashMap, ops::RangeInclusive};
 
+use tract_onnx::pb;
+
 use crate::{
     budget::Budget,
     constant::Constant,
     error::Error,
-    graph::{self, Graph, Meaning},
+    graph::{self, Graph, Input, Output},
     importer::Importer,
     metadata::FrontEnd,
     onnx::{self, Node},
     ops::{self, constants},
+    view::View,
 };
 
 mod input;
@@ -22,8 +25,8 @@ mod input;
 /// BatchNormalization meant something else; later than the last, an operator may have changed.
 pub const OPSETS: RangeInclusive<i64> = 7..=22;
 
-/// Most names that an error lists.
-const SHOWN: usize = 8;
+/// Most inputs, and most outputs: what a model file may have.
+const PORTS: usize = 32;
 
 /// Reads a model. `frames` gives the length of the sequence where the file leaves it open.
 ///
@@ -62,16 +65,12 @@ pub fn import(bytes: &[u8], frames: Option<usize>) -> Result<Graph, Error> {
         let name = t.values.as_ref().map_or("", |v| &v.name);
         return Err(Error::Model(format!("sparse initializer `{name}`; supported: dense weights")));
     }
-    let inputs: Vec<_> = proto.input.iter().filter(|i| !constants.contains_key(i.name.as_str())).collect();
-    let &[input] = inputs.as_slice() else {
-        let names: Vec<_> = inputs.iter().map(|i| i.name.as_str()).collect();
-        let more = if names.len() > SHOWN { ", ..." } else { "" };
-        let shown = names[..names.len().min(SHOWN)].join(", ");
-        return Err(Error::Model(format!("{} inputs [{shown}{more}]; supported: one", names.len())));
-    };
-    let [output] = proto.output.as_slice() else {
-        return Err(Error::Model(format!("{} outputs; supported: one", proto.output.len())));
-    };
+    let declared: Vec<_> = proto.input.iter().filter(|i| !constants.contains_key(i.name.as_str())).collect();
+    for (what, count) in [("inputs", declared.len()), ("outputs", proto.output.len())] {
+        if !(1..=PORTS).contains(&count) {
+            return Err(Error::Model(format!("{count} {what}; allowed: 1 to {PORTS}")));
+        }
+    }
     let nodes: Vec<Node> = proto.node.iter().map(|n| Node::new(n, opset)).collect();
     // Foreign operators are better named before anything else is said about the model.
     for (node, proto) in nodes.iter().zip(&proto.node) {
@@ -84,26 +83,63 @@ pub fn import(bytes: &[u8], frames: Option<usize>) -> Result<Graph, Error> {
             });
         }
     }
-    let (input_layout, shape, steps) = input::read(input, &nodes, frames)?;
+    let (mut tensors, mut inputs, mut steps) = (vec![], vec![], None);
+    for (tensor, input) in declared.into_iter().enumerate() {
+        let view = View { tensor, ..input::read(input, &nodes, frames)? };
+        // Of several inputs each is seen in every step, so all have as many.
+        let (name, others) = (input.name.clone(), *steps.get_or_insert(view.steps));
+        if view.steps != others {
+            return Err(Error::Model(format!("input `{name}` has {} steps, the first one {others}", view.steps)));
+        }
+        tensors.push(graph::Tensor { name, shape: view.shape });
+        inputs.push(Input { tensor, view });
+    }
     let graph = Graph {
-        tensors: vec![graph::Tensor { name: input.name.clone(), shape }],
+        tensors,
         nodes: vec![],
-        input: 0,
-        output: 0,
-        output_name: output.name.clone(),
-        input_layout,
-        steps,
-        meaning: Meaning::Plain,
+        inputs,
+        outputs: vec![],
+        steps: steps.unwrap_or(1),
         metadata,
         notes: vec![],
         doubts,
     };
-    let view = input::view(input_layout, shape, steps);
-    let mut importer = Importer::new(graph, constants, view, &output.name, &budget)?;
+    let mut importer = Importer::new(graph, constants, &budget)?;
     for node in &nodes {
         read(&mut importer, node, &budget)?;
     }
-    importer.conclude()
+    let names: Vec<&str> = proto.output.iter().map(|o| o.name.as_str()).collect();
+    let outputs = outputs(&mut importer, &names, opset)?;
+    Ok(importer.conclude(outputs))
+}
+
+/// What the network gives: tensors that nodes have made, each whole and once.
+fn outputs(importer: &mut Importer, names: &[&str], opset: i64) -> Result<Vec<Output>, Error> {
+    let mut outputs: Vec<Output> = vec![];
+    for &name in names {
+        let mut view = importer.output(name)?;
+        let wrong = |supported: &str| {
+            Err(Error::Model(format!("output `{name}` {:?}; supported: {supported}", view.lengths())))
+        };
+        if view.has_time() {
+            return wrong("the answer after the last time step (Y[-1] or Y_h), not one for each step");
+        }
+        if outputs.iter().any(|o| o.name == name) {
+            return wrong("each output once");
+        }
+        let mut meaning = importer.meaning(view.tensor);
+        let decides = names.len() == 1 && view.shape[0] * view.shape[1] == 1 && view.covers();
+        if decides && let Some((before, taken)) = importer.end(view.tensor) {
+            (view.tensor, meaning) = (before, taken);
+        }
+        let taken = importer.is_input(view.tensor) || outputs.iter().any(|o| o.tensor == view.tensor);
+        if taken || !view.covers() {
+            let proto = pb::NodeProto { op_type: "Identity".into(), output: vec![name.into()], ..Default::default() };
+            view = ops::copied(importer, &Node::new(&proto, opset), &view)?;
+        }
+        outputs.push(Output { tensor: view.tensor, name: name.into(), meaning, view });
+    }
+    Ok(outputs)
 }
 
 fn known(operator: &str) -> bool {

@@ -8,7 +8,7 @@ use crate::{
     budget::{Budget, VALUES},
     constant::Constant,
     error::Error,
-    graph::{self, Cost, Graph, Meaning, Op},
+    graph::{self, Cost, Graph, Input, Meaning, Op, Output},
     onnx::Node,
     shape::{Shape, TensorId},
     view::View,
@@ -51,6 +51,10 @@ pub enum Hint {
     Nothing,
     /// It looks at no value: the next reader is asked.
     NoReader,
+    /// It treats all values alike: who reads its result is asked.
+    Through,
+    /// A map, or a row of features, has its channels first.
+    ChannelsFirst,
     /// A map has its channels last.
     ChannelsLast,
     /// A map has its channels last if there is one channel.
@@ -78,7 +82,6 @@ struct Ending {
 pub struct Importer<'a> {
     graph: Graph,
     values: HashMap<String, Value>,
-    output: &'a str,
     endings: HashMap<TensorId, Ending>,
     meanings: HashMap<TensorId, Meaning>,
     /// Values of all tensors so far, as [`VALUES`] counts them.
@@ -92,27 +95,24 @@ fn size([h, w, c]: Shape, steps: usize) -> u64 {
 }
 
 impl<'a> Importer<'a> {
-    /// For a graph with its input and no node; `input` is how ONNX sees that, `output` the name to be made.
+    /// For a graph with its inputs and no node.
     ///
     /// # Errors
-    /// [`Error::Model`] if the input alone holds more than [`VALUES`] values.
-    pub(crate) fn new(
-        graph: Graph,
-        constants: HashMap<String, Constant>,
-        input: View,
-        output: &'a str,
-        budget: &'a Budget,
-    ) -> Result<Self, Error> {
-        let name = graph.tensors[graph.input].name.clone();
-        let held = size(input.shape, graph.steps);
-        if held > VALUES {
-            return Err(Error::Model(format!("input `{name}` holds {held} values; allowed: {VALUES}")));
-        }
+    /// [`Error::Model`] if the inputs alone hold more than [`VALUES`] values.
+    pub(crate) fn new(graph: Graph, constants: HashMap<String, Constant>, budget: &'a Budget) -> Result<Self, Error> {
         let mut values: HashMap<String, Value> =
             constants.into_iter().map(|(name, constant)| (name, Value::Constant(constant))).collect();
-        values.insert(name, Value::View(input));
+        let mut held = 0u64;
+        for Input { tensor, view } in &graph.inputs {
+            let name = graph.tensors[*tensor].name.clone();
+            held = held.saturating_add(size(view.shape, graph.steps));
+            if held > VALUES {
+                return Err(Error::Model(format!("with input `{name}` the network holds {held} values; allowed: {VALUES}")));
+            }
+            values.insert(name, Value::View(view.clone()));
+        }
         let (endings, meanings) = (HashMap::new(), HashMap::new());
-        Ok(Importer { graph, values, output, endings, meanings, held, budget })
+        Ok(Importer { graph, values, endings, meanings, held, budget })
     }
 
     /// The inputs of a node if all are constants; one that is left out keeps its place, empty.
@@ -279,7 +279,7 @@ impl<'a> Importer<'a> {
         self.budget.take(bytes as u64).map_err(|e| node.wrong(format!("{what} {e}")))
     }
 
-    /// The tensor `made` by a node is what the network ends in if nothing comes after it, views apart: then that node is not
+    /// The tensor `made` by a node is what the network ends in if nothing comes after it, views apart: then that node need not be
     /// executed, as it does not change the order of the scores, and `before` holds values of that meaning.
     pub fn may_end(&mut self, node: &Node, made: TensorId, before: TensorId, meaning: Meaning) {
         self.endings.insert(made, Ending { before, meaning, operator: node.operator().into() });
@@ -290,37 +290,41 @@ impl<'a> Importer<'a> {
         self.meanings.insert(tensor, meaning);
     }
 
-    /// The graph, when all nodes have been read.
+    /// What the network's output of that name is, as far as nodes have been read.
     ///
     /// # Errors
-    /// If the output is no vector that a node has made.
-    pub(crate) fn conclude(mut self) -> Result<Graph, Error> {
-        let view = match self.values.remove(self.output) {
-            Some(Value::View(v)) => v,
-            Some(Value::Constant(_)) => return Err(Error::Model(format!("output `{}` is a constant", self.output))),
-            None => return Err(Error::Model(format!("output `{}` is made by no node", self.output))),
-        };
-        let form = |supported: &str| {
-            Err(Error::Model(format!("output `{}` {:?}; supported: {supported}", self.output, view.lengths())))
-        };
-        if view.has_time() {
-            return form("the answer after the last time step (Y[-1] or Y_h), not one for each step");
+    /// If no node makes it, or it is constant.
+    pub(crate) fn output(&self, name: &str) -> Result<View, Error> {
+        match self.values.get(name) {
+            Some(Value::View(view)) => Ok(view.clone()),
+            Some(Value::Constant(_)) => Err(Error::Model(format!("output `{name}` is a constant"))),
+            None => Err(Error::Model(format!("output `{name}` is made by no node"))),
         }
-        let mut output = view.tensor;
-        if let Some(Ending { before, meaning, operator }) = self.endings.remove(&output) {
-            (output, self.graph.meaning) = (before, meaning);
-            let note = format!("the final {operator} is not executed: it does not change the order of the scores");
-            self.graph.notes.push(note);
-        } else if let Some(meaning) = self.meanings.remove(&output) {
-            self.graph.meaning = meaning;
-        }
-        if output == self.graph.input {
-            return form("something made by a node");
-        }
-        if view.shape[0] * view.shape[1] > 1 {
-            return form("a vector");
-        }
-        self.graph.output = output;
-        Ok(self.graph)
+    }
+
+    /// Is that tensor an input of the network?
+    pub(crate) fn is_input(&self, tensor: TensorId) -> bool {
+        self.graph.is_input(tensor)
+    }
+
+    /// The tensor that a nonlinearity at the end was applied to, if that does not have to be executed: where the one output
+    /// decides between classes.
+    pub(crate) fn end(&mut self, tensor: TensorId) -> Option<(TensorId, Meaning)> {
+        let Ending { before, meaning, operator } = self.endings.remove(&tensor)?;
+        let note = format!("the final {operator} is not executed: it does not change the order of the scores");
+        self.graph.notes.push(note);
+        Some((before, meaning))
+    }
+
+    /// What the values of a tensor are.
+    pub(crate) fn meaning(&self, tensor: TensorId) -> Meaning {
+        let ended = self.endings.get(&tensor).map(|_| Meaning::Probabilities);
+        ended.or(self.meanings.get(&tensor).copied()).unwrap_or(Meaning::Plain)
+    }
+
+    /// The graph, when all nodes have been read.
+    pub(crate) fn conclude(mut self, outputs: Vec<Output>) -> Graph {
+        self.graph.outputs = outputs;
+        self.graph
     }
 }

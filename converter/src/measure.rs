@@ -1,6 +1,6 @@
 //! What the conversion cost, measured by running the file that was written: the real runtime, on the host.
 
-use escarp_runtime::{Cpu, Meaning, Model, Session, Tensor, frontend::quantize};
+use escarp_runtime::{Cpu, Dtype, Meaning, Model, Port, Session, Tensor, frontend::quantize, ops::Step};
 use rayon::prelude::*;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     shape::show_shape,
 };
 
-/// One sample's answers.
+/// One sample's answers: of the first output.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// Which sample.
@@ -76,6 +76,35 @@ fn open(file: &[u8]) -> Result<(Model<'_>, Vec<i8>), Error> {
     Ok((model, arena))
 }
 
+/// Values of one step: of all inputs.
+fn step_len(model: &Model) -> usize {
+    model.inputs().map(|port| len(&port.tensor)).sum()
+}
+
+/// Gives a session one step of a sample: the values of all inputs, one after the other.
+fn give(session: &mut Session, mut step: &[f32]) -> Result<(), Error> {
+    let inputs = session.model().inputs();
+    for (index, Port { tensor, .. }) in inputs.enumerate() {
+        let (values, rest) = step.split_at(len(&tensor));
+        let values: Vec<i8> = values.iter().map(|&v| quantize(v, tensor.scale, tensor.zero_point)).collect();
+        session.set_input(index, &values).map_err(|e| Error::Pack(format!("running the file: {e}")))?;
+        step = rest;
+    }
+    Ok(())
+}
+
+/// What a session's output says, in real numbers.
+fn taken(session: &Session, index: usize) -> Result<Vec<f32>, Error> {
+    let failed = |e| Error::Pack(format!("running the file: {e}"));
+    let tensor = session.model().outputs().at(index).ok_or_else(|| Error::Pack(format!("there is no output {index}")))?.tensor;
+    let real = |q: f32| tensor.scale * (q - f32::from(tensor.zero_point));
+    Ok(match tensor.dtype {
+        Dtype::I8 => session.output::<i8>(index).map_err(failed)?.iter().map(|&q| real(q.into())).collect(),
+        Dtype::I16 => session.output::<i16>(index).map_err(failed)?.iter().map(|&q| real(q.into())).collect(),
+        Dtype::I32 => session.output::<i32>(index).map_err(failed)?.iter().map(|&q| real(q as f32)).collect(),
+    })
+}
+
 /// Values of a tensor: the loader has bounded the arena, and with it every tensor.
 fn len(tensor: &Tensor) -> usize {
     usize::try_from(tensor.elements()).unwrap_or(usize::MAX)
@@ -103,7 +132,7 @@ pub fn measure(
         .map(|picks| {
             let (model, mut arena) = open(file)?;
             let mut session = Session::new(&model, &mut arena, cpu).map_err(failed)?;
-            let (input, output) = (model.input(), model.output());
+            let output = model.output();
             let width = len(&output);
             let mut answers = Vec::with_capacity(picks.len());
             for &index in picks {
@@ -115,13 +144,11 @@ pub fn measure(
                 }
                 let expected = float.run(&sample)?;
                 session.reset();
-                let mut int8 = vec![];
-                for step in sample.chunks_exact(len(&input)) {
-                    let step: Vec<i8> = step.iter().map(|&v| quantize(v, input.scale, input.zero_point)).collect();
-                    let scores = session.run(&step).map_err(failed)?;
-                    let real = |&q: &i8| output.scale * (f32::from(q) - f32::from(output.zero_point));
-                    int8 = scores.iter().map(real).collect();
+                for step in sample.chunks_exact(step_len(&model)) {
+                    give(&mut session, step)?;
+                    session.infer().map_err(failed)?;
                 }
+                let int8 = taken(&session, 0)?;
                 // A sigmoid that was taken off: its half is its logit's 0.
                 let int8_half = if model.meaning() == Meaning::Probabilities { 0.5 } else { 0.0 };
                 let (float_top, int8_top) = (top(&expected, float.half()), top(&int8, int8_half));
@@ -176,28 +203,27 @@ pub fn layers(
             let (model, mut arena) = open(file)?;
             let mut session = Session::new(&model, &mut arena, cpu).map_err(failed)?;
             let (mut evaluator, mut sums) = (Evaluator::new(graph), start());
-            let input = model.input();
             for &index in picks {
                 let sample = samples.get(index)?;
                 let mut floats: Vec<Vec<f32>> = vec![];
                 evaluator.run(&sample, |id, values| {
-                    // The input is seen once a step, before the nodes.
-                    if id != graph.input {
+                    // The inputs are seen once a step, before the nodes.
+                    if !graph.is_input(id) {
                         floats.push(values.to_vec());
                     }
                 });
                 session.reset();
-                for (step, floats) in sample.chunks_exact(len(&input)).zip(floats.chunks(nodes.len())) {
-                    let step: Vec<i8> = step.iter().map(|&v| quantize(v, input.scale, input.zero_point)).collect();
-                    let see = |at: usize, step: &escarp_runtime::ops::Step, stored: &[i8]| {
-                        if let Some(tensor) = model.tensor(step.output()) {
-                            let padded = tensor.padded_channels();
-                            let channels = usize::from(tensor.channels);
-                            let pixels = floats[at].chunks_exact(channels).zip(stored.chunks_exact(padded));
-                            pixels.for_each(|(f, q)| sums[at].add(f, q, tensor.scale, tensor.zero_point));
+                for (step, floats) in sample.chunks_exact(graph.step_len()).zip(floats.chunks(nodes.len())) {
+                    give(&mut session, step)?;
+                    let see = |at: usize, step: &Step, stored: &[i8]| {
+                        // Of several steps that make an output together, the last one has it whole.
+                        let node = plan.nodes[at];
+                        let last = plan.nodes.get(at + 1) != Some(&node);
+                        if let Some(tensor) = model.tensor(step.output()).filter(|_| last) {
+                            sums[node].tensor(&floats[node], stored, &tensor);
                         }
                     };
-                    session.trace(&step, see).map_err(failed)?;
+                    session.infer_traced(see).map_err(failed)?;
                 }
             }
             Ok(sums)
@@ -219,6 +245,16 @@ pub fn layers(
     Ok(nodes.iter().zip(&total).map(layer).collect())
 }
 
+/// Stored numbers of that type.
+fn numbers(stored: &[i8], dtype: Dtype) -> Vec<f64> {
+    let bytes: Vec<u8> = stored.iter().map(|q| q.cast_unsigned()).collect();
+    match dtype {
+        Dtype::I8 => stored.iter().map(|&q| q.into()).collect(),
+        Dtype::I16 => bytes.as_chunks().0.iter().map(|&b| i16::from_ne_bytes(b).into()).collect(),
+        Dtype::I32 => bytes.as_chunks().0.iter().map(|&b| i32::from_ne_bytes(b).into()).collect(),
+    }
+}
+
 #[derive(Clone, Copy, Default)]
 struct Sums {
     signal: f64,
@@ -226,12 +262,19 @@ struct Sums {
 }
 
 impl Sums {
-    /// One pixel; `stored` may have padding channels behind.
-    fn add(&mut self, float: &[f32], stored: &[i8], scale: f32, zero_point: i8) {
-        for (f, q) in float.iter().zip(stored) {
-            let error = f64::from(*f) - f64::from(scale) * (f64::from(*q) - f64::from(zero_point));
-            self.signal += f64::from(*f).powi(2);
-            self.noise += error * error;
+    /// A tensor's values; `stored` are the bytes of its own, with padding channels behind each pixel.
+    fn tensor(&mut self, float: &[f32], stored: &[i8], tensor: &Tensor) {
+        let (channels, padded) = (usize::from(tensor.channels), tensor.padded_channels());
+        for (float, stored) in float.chunks_exact(channels).zip(numbers(stored, tensor.dtype).chunks_exact(padded)) {
+            for (&f, q) in float.iter().zip(stored) {
+                self.add(f, f64::from(tensor.scale) * (q - f64::from(tensor.zero_point)));
+            }
         }
+    }
+
+    fn add(&mut self, float: f32, other: f64) {
+        let error = f64::from(float) - other;
+        self.signal += f64::from(float).powi(2);
+        self.noise += error * error;
     }
 }

@@ -4,8 +4,10 @@
 mod activation;
 mod add;
 mod affine;
+mod arrange;
 pub mod constants;
 mod conv;
+mod copy;
 mod function;
 mod gru;
 mod linear;
@@ -13,7 +15,10 @@ mod mul;
 mod pool;
 mod reshape;
 mod resize;
+mod select;
 mod window;
+
+pub use arrange::copied;
 
 use crate::{
     importer::{Hint, Import},
@@ -33,6 +38,7 @@ const TABLES: &[&[(&str, Import)]] = &[
     pool::ONNX,
     resize::ONNX,
     reshape::ONNX,
+    select::ONNX,
 ];
 
 fn rows() -> impl Iterator<Item = &'static (&'static str, Import)> {

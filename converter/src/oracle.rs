@@ -8,8 +8,9 @@ use tract_onnx::{pb, prelude::*};
 use crate::{
     budget::Budget,
     error::Error,
-    graph::{Graph, InputLayout, Meaning},
+    graph::{Graph, Meaning},
     onnx,
+    view::View,
 };
 
 /// Most nodes (of tract's, constants among them) of a model that is optimized: tract's optimizer looks at all of them again and
@@ -19,10 +20,24 @@ const OPTIMIZED: usize = 2048;
 /// The original model, ready to run.
 pub struct FloatRunner {
     plan: Arc<TypedRunnableModel>,
-    layout: InputLayout,
-    shape: [usize; 3],
+    inputs: Vec<Arrangement>,
+    outputs: Vec<Arrangement>,
     steps: usize,
     half: f32,
+}
+
+/// How ONNX arranges an input or output of ours.
+struct Arrangement {
+    /// Its dimensions.
+    lengths: Vec<usize>,
+    /// Where each element of one step lies in ours.
+    order: Vec<usize>,
+}
+
+impl From<&View> for Arrangement {
+    fn from(view: &View) -> Arrangement {
+        Arrangement { lengths: view.lengths(), order: view.order() }
+    }
 }
 
 /// Prepares the original model; `graph` is what [`crate::read`] read from the same bytes, and tells how samples
@@ -31,8 +46,6 @@ pub struct FloatRunner {
 /// # Errors
 /// [`Error::Oracle`] if tract refuses the model.
 pub fn float_runner(bytes: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
-    let shape = graph.shape(graph.input);
-    let input = graph.input_layout.onnx_shape(shape, graph.steps);
     let mut model = onnx::parse(bytes, &Budget::new(bytes.len()))?;
     model.graph.iter_mut().for_each(tell_apart);
     let plan = fenced(|| {
@@ -40,16 +53,21 @@ pub fn float_runner(bytes: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
             // Exporters leave value_info with a symbolic batch, which would contradict the batch of one.
             .with_ignore_value_info(true)
             .model_for_proto_model(&model)
-            .and_then(|model| model.with_input_fact(0, f32::fact(&input).into()))
+            .and_then(|model| {
+                let inputs = graph.inputs.iter().enumerate();
+                inputs.into_iter().try_fold(model, |model, (at, input)| {
+                    model.with_input_fact(at, f32::fact(input.view.lengths()).into())
+                })
+            })
             .and_then(|model| if model.nodes().len() > OPTIMIZED { model.into_typed() } else { model.into_optimized() })
             .and_then(|model| model.into_runnable())
     })?;
     Ok(FloatRunner {
         plan,
-        layout: graph.input_layout,
-        shape,
+        inputs: graph.inputs.iter().map(|i| Arrangement::from(&i.view)).collect(),
+        outputs: graph.outputs.iter().map(|o| Arrangement::from(&o.view)).collect(),
         steps: graph.steps,
-        half: if matches!(graph.meaning, Meaning::Sigmoid | Meaning::Probabilities) { 0.5 } else { 0.0 },
+        half: if matches!(graph.outputs[0].meaning, Meaning::Sigmoid | Meaning::Probabilities) { 0.5 } else { 0.0 },
     })
 }
 
@@ -73,25 +91,46 @@ impl FloatRunner {
         self.half
     }
 
-    /// Outputs of one sample, given as `[steps][height][width][channel]`.
+    /// The first output of one sample, given as `[steps][input][height][width][channel]`, as `[height][width][channel]`.
     ///
     /// # Errors
     /// [`Error::Oracle`] if tract fails, [`Error::Samples`] if the sample has another length.
     pub fn run(&self, sample: &[f32]) -> Result<Vec<f32>, Error> {
-        let [h, w, c] = self.shape;
-        let needed = self.steps * h * w * c;
-        if sample.len() != needed {
+        Ok(self.run_all(sample)?.swap_remove(0))
+    }
+
+    /// [`FloatRunner::run`] with all outputs.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run_all(&self, sample: &[f32]) -> Result<Vec<Vec<f32>>, Error> {
+        let step_len: usize = self.inputs.iter().map(|i| i.order.len()).sum();
+        if sample.len() != self.steps * step_len {
+            let needed = self.steps * step_len;
             return Err(Error::Samples(format!("a sample of {} values; needed: {needed}", sample.len())));
         }
-        let planes = match self.layout {
-            InputLayout::Nchw => &(0..h * w * c).map(|i| sample[i % (h * w) * c + i / (h * w)]).collect::<Vec<_>>(),
-            _ => sample,
-        };
-        let shape = self.layout.onnx_shape(self.shape, self.steps);
+        let mut first = 0;
+        let inputs = self.inputs.iter().map(|Arrangement { lengths, order }| {
+            let steps = sample.chunks_exact(step_len).map(|step| &step[first..first + order.len()]);
+            let values: Vec<f32> = steps.flat_map(|step| order.iter().map(|&place| step[place])).collect();
+            first += order.len();
+            (lengths, values)
+        });
+        let inputs: Vec<(&Vec<usize>, Vec<f32>)> = inputs.collect();
         fenced(|| {
-            let outputs = self.plan.run(tvec!(Tensor::from_shape(&shape, planes)?.into()))?;
-            let output = outputs[0].to_plain_array_view::<f32>()?;
-            Ok(output.iter().copied().collect())
+            let tensors = inputs.iter().map(|(lengths, values)| Ok(Tensor::from_shape(lengths, values)?.into()));
+            let made = self.plan.run(tensors.collect::<TractResult<_>>()?)?;
+            let ours = |(made, Arrangement { order, .. }): (&TValue, &Arrangement)| {
+                let made = made.cast_to::<f32>()?;
+                let made = made.to_plain_array_view::<f32>()?;
+                let mut values = vec![0.0; order.len()];
+                if made.len() != order.len() {
+                    bail!("an output of {} values instead of {}", made.len(), order.len());
+                }
+                order.iter().zip(made.iter()).for_each(|(&place, &value)| values[place] = value);
+                Ok(values)
+            };
+            made.iter().zip(&self.outputs).map(ours).collect()
         })
     }
 }

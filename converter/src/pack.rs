@@ -44,7 +44,7 @@ pub fn parts(plan: &Plan, file_len: usize) -> Parts {
 /// [`Error::Labels`] if there are labels, and not one for each output; [`Error::Pack`] if a section exceeds 4 GiB, a front
 /// end setting is outside its range, or the runtime refuses the result, which would be a mistake of ours.
 pub fn pack(plan: &Plan, about: &About) -> Result<Vec<u8>, Error> {
-    let outputs = plan.graph.tensors[plan.graph.output].shape[2];
+    let outputs: usize = plan.graph.tensors[plan.graph.outputs[0].tensor].shape.iter().product();
     let labels = &about.metadata.labels;
     if !labels.is_empty() && labels.len() != outputs {
         return Err(Error::Labels(format!("{} labels; the network has {outputs} outputs", labels.len())));
@@ -68,36 +68,31 @@ pub fn pack(plan: &Plan, about: &About) -> Result<Vec<u8>, Error> {
     Ok(file)
 }
 
-/// The input's and the output's record, and their names, one after the other.
-fn ports(plan: &Plan) -> Result<([PortRecord; INPUTS + OUTPUTS], String), Error> {
+/// The records of inputs and outputs, and their names, one after the other.
+fn ports(plan: &Plan) -> Result<(Vec<PortRecord>, String), Error> {
     let graph = &plan.graph;
-    let (input, output) = (&graph.tensors[graph.input].name, &graph.output_name);
-    let len = |name: &str| {
-        let wrong = || {
-            Error::Pack(format!(
-                "an input or output has a name of {} bytes, `{}...`; allowed: 65535",
-                name.len(),
-                short(name)
-            ))
-        };
-        u16::try_from(name.len()).map_err(|_| wrong())
-    };
-    let port = |tensor, meaning, at, name: &str| Ok(PortRecord { tensor, meaning, name: at, name_len: len(name)? });
-    let ports =
-        [port(plan.input, Meaning::Plain, 0, input)?, port(plan.output, graph.meaning, small(input.len())?, output)?];
-    Ok((ports, format!("{input}{output}")))
+    let inputs = graph.inputs.iter().map(|&id| (graph.tensors[id].name.as_str(), Meaning::Plain));
+    let outputs = graph.outputs.iter().map(|o| (o.name.as_str(), o.meaning));
+    let ids = plan.inputs.iter().chain(&plan.outputs);
+    let (mut ports, mut names) = (vec![], String::new());
+    for (&tensor, (name, meaning)) in ids.zip(inputs.chain(outputs)) {
+        let name_len = u16::try_from(name.len()).map_err(|_| {
+            let (len, short) = (name.len(), short(name));
+            Error::Pack(format!("an input or output has a name of {len} bytes, `{short}...`; allowed: 65535"))
+        })?;
+        ports.push(PortRecord { tensor, meaning, name: small(names.len())?, name_len });
+        names.push_str(name);
+    }
+    Ok((ports, names))
 }
-
-const INPUTS: usize = 1;
-const OUTPUTS: usize = 1;
 
 /// The header of a plan's file with so many bytes of names and of metadata.
 fn header(plan: &Plan, names_len: usize, meta_len: usize) -> Result<Header, Error> {
-    let Plan { tensors, steps, constants, totals, .. } = plan;
+    let Plan { tensors, steps, inputs, outputs, constants, totals, .. } = plan;
     let after = |at: usize, len: usize| (at + len).next_multiple_of(SECTION_ALIGN);
     let tensors_at = HEADER;
     let ports_at = after(tensors_at, tensors.len() * TENSOR);
-    let steps_at = after(ports_at, (INPUTS + OUTPUTS) * PORT);
+    let steps_at = after(ports_at, (inputs.len() + outputs.len()) * PORT);
     let consts_at = after(steps_at, steps.len() * STEP);
     let names_at = after(consts_at, constants.bytes.len());
     let meta_at = after(names_at, names_len);
@@ -110,8 +105,8 @@ fn header(plan: &Plan, names_len: usize, meta_len: usize) -> Result<Header, Erro
         worker_len: small(totals.worker_scratch)?,
         state_len: small(plan.state_len)?,
         sequence: few("time steps", plan.graph.steps)?,
-        inputs: few("inputs", INPUTS)?,
-        outputs: few("outputs", OUTPUTS)?,
+        inputs: few("inputs", inputs.len())?,
+        outputs: few("outputs", outputs.len())?,
         tensors: few("tensors", tensors.len())?,
         steps: few("steps", steps.len())?,
         macs: totals.macs,

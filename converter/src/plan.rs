@@ -30,14 +30,16 @@ pub struct Plan {
     pub graph: QGraph,
     /// Tensor records of the file.
     pub tensors: Vec<Tensor>,
-    /// One step for each node, in order.
+    /// At least one step for each node, in order.
     pub steps: Vec<Step>,
+    /// The node of each step.
+    pub nodes: Vec<usize>,
     /// What the steps read in place.
     pub constants: Constants,
-    /// The input's record.
-    pub input: TensorId,
-    /// The output's record.
-    pub output: TensorId,
+    /// The inputs' records.
+    pub inputs: Vec<TensorId>,
+    /// The outputs' records.
+    pub outputs: Vec<TensorId>,
     /// Activations, placed.
     pub buffers: Vec<Buffer>,
     /// Bytes of states, at the start.
@@ -85,27 +87,39 @@ pub fn plan(graph: QGraph) -> Result<Plan, Error> {
     let operand =
         |id: usize| operands[id].ok_or_else(|| Error::Pack(format!("`{}` is made by no step", graph.tensors[id].name)));
     let mut constants = Constants::default();
-    let mut steps = Vec::with_capacity(graph.nodes.len());
-    for (node, states) in graph.nodes.iter().zip(&states) {
+    let (mut steps, mut nodes) = (vec![], vec![]);
+    for (at, (node, states)) in graph.nodes.iter().zip(&states).enumerate() {
         let inputs = node.inputs.iter().map(|&id| operand(id)).collect::<Result<Vec<_>, _>>()?;
-        let offsets = node.op.constants().iter().map(|b| constants.place(b)).collect::<Result<Vec<_>, _>>()?;
-        steps.push(node.op.record(&Placed {
-            node: &node.name,
-            inputs: &inputs,
-            output: operand(node.output)?,
-            states,
-            constants: &offsets,
-        })?);
+        let offsets = node.op.constants()?.iter().map(|b| constants.place(b)).collect::<Result<Vec<_>, _>>()?;
+        let placed =
+            Placed { node: &node.name, inputs: &inputs, output: operand(node.output)?, states, constants: &offsets };
+        steps.extend(node.op.records(&placed)?);
+        nodes.resize(steps.len(), at);
     }
-    let (input, output) = (operand(graph.input)?.id, operand(graph.output)?.id);
+    let ids = |ids: &mut dyn Iterator<Item = usize>| ids.map(|id| Ok(operand(id)?.id)).collect::<Result<Vec<_>, Error>>();
+    let inputs = ids(&mut graph.inputs.iter().copied())?;
+    let outputs = ids(&mut graph.outputs.iter().map(|o| o.tensor))?;
     let tensors = records.0;
-    let ports = [input, output].map(|id| tensors[usize::from(id)]);
+    let ports = inputs.iter().chain(&outputs).map(|&id| tensors[usize::from(id)]);
     let totals = steps.iter().fold(Totals::new(ports), |sum, step| sum.and(step, tensors.as_slice()));
     let arena_len = state_len + activations + totals.scratch;
     if arena_len > u64::from(ARENA_MAX) {
         return Err(Error::Pack(format!("an arena of {arena_len} bytes; allowed: {ARENA_MAX}")));
     }
-    Ok(Plan { graph, tensors, steps, constants, input, output, buffers, state_len, totals, arena_len, lower_bound })
+    Ok(Plan {
+        graph,
+        tensors,
+        steps,
+        nodes,
+        constants,
+        inputs,
+        outputs,
+        buffers,
+        state_len,
+        totals,
+        arena_len,
+        lower_bound,
+    })
 }
 
 impl fmt::Display for Plan {
@@ -124,7 +138,8 @@ impl fmt::Display for Plan {
             let (start, end) = (self.state_len + b.offset, self.state_len + b.offset + b.len);
             writeln!(f, "  [{start:>8}..{end:>8}] steps {:>3}..={:<3} {}", b.first, b.last, names.join(" -> "))?;
         }
-        for (i, (step, node)) in self.steps.iter().zip(&self.graph.nodes).enumerate() {
+        for (i, (step, &node)) in self.steps.iter().zip(&self.nodes).enumerate() {
+            let node = &self.graph.nodes[node];
             writeln!(f, "  {i:>3} {:<6} -> %{} `{}`", step.name(), node.output, visible(&node.name))?;
         }
         Ok(())

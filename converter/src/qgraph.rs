@@ -41,6 +41,17 @@ pub struct QNode {
     pub output: TensorId,
 }
 
+/// What the network gives.
+#[derive(Clone, Debug)]
+pub struct QOutput {
+    /// The tensor.
+    pub tensor: TensorId,
+    /// What ONNX calls it.
+    pub name: String,
+    /// What its values are.
+    pub meaning: Meaning,
+}
+
 /// The network in integers. Tensor ids are those of the folded graph.
 #[derive(Debug)]
 pub struct QGraph {
@@ -48,16 +59,12 @@ pub struct QGraph {
     pub tensors: Vec<QTensor>,
     /// Every node, in execution order.
     pub nodes: Vec<QNode>,
-    /// The input.
-    pub input: TensorId,
-    /// The output.
-    pub output: TensorId,
+    /// What it is given; at least one.
+    pub inputs: Vec<TensorId>,
+    /// What it gives; at least one.
+    pub outputs: Vec<QOutput>,
     /// Time steps of a decision.
     pub steps: usize,
-    /// What ONNX calls the output.
-    pub output_name: String,
-    /// Meaning of the output.
-    pub meaning: Meaning,
     /// Multiply-accumulates of one step.
     pub macs: u64,
 }
@@ -69,7 +76,9 @@ impl fmt::Display for QGraph {
             format!("%{id} {} scale {scale:.6} zero {zero_point}", show_shape(*shape))
         };
         writeln!(f, "qgraph: {} nodes, {} steps a decision, {} MAC a step", self.nodes.len(), self.steps, self.macs)?;
-        writeln!(f, "  {:<44} input `{}`", tensor(self.input), visible(&self.tensors[self.input].name))?;
+        for &id in &self.inputs {
+            writeln!(f, "  {:<44} input `{}`", tensor(id), visible(&self.tensors[id].name))?;
+        }
         for n in &self.nodes {
             let inputs: Vec<String> = n.inputs.iter().map(|i| format!("%{i}")).collect();
             writeln!(
@@ -82,6 +91,6 @@ impl fmt::Display for QGraph {
                 visible(&n.name)
             )?;
         }
-        writeln!(f, "  output %{} {:?}", self.output, self.meaning)
+        self.outputs.iter().try_for_each(|o| writeln!(f, "  output %{} {:?}", o.tensor, o.meaning))
     }
 }

@@ -3,20 +3,20 @@
 use crate::{
     calibrate::{Histogram, Method},
     error::Error,
-    graph::{Graph, ScaleRule},
-    qgraph::{QGraph, QNode, QTensor},
+    graph::{Graph, Output, ScaleRule},
+    qgraph::{QGraph, QNode, QOutput, QTensor},
     scale::Scale,
     site::Site,
 };
 
-/// The range that each tensor's scale is made for: `input_range` of the input, where the front end knows it, else what
+/// The range that each tensor's scale is made for: `input_range` of the first input, where the front end knows it, else what
 /// `method` makes of what the samples showed.
 pub fn ranges(graph: &Graph, seen: &[Histogram], input_range: Option<(f32, f32)>, method: Method) -> Vec<(f32, f32)> {
     let range = |id: usize| match input_range {
-        Some(range) if id == graph.input => range,
+        Some(range) if id == graph.input() => range,
         _ if seen[id].min > seen[id].max => (0.0, 0.0),
         // Scores decide by their order at the top: clipping them would make ties.
-        _ if id == graph.output => seen[id].range(Method::MinMax),
+        _ if graph.is_output(id) => seen[id].range(Method::MinMax),
         _ => seen[id].range(method),
     };
     (0..graph.tensors.len()).map(range).collect()
@@ -36,6 +36,7 @@ pub fn quantize(graph: &Graph, ranges: &[(f32, f32)]) -> Result<QGraph, Error> {
         |id: usize, scale: Scale| QTensor { name: graph.tensors[id].name.clone(), shape: graph.shape(id), scale };
     let scale_of = |id: usize, smallest: f64| Scale::of_range(ranges[id].0, ranges[id].1, smallest);
     let mut tensors: Vec<QTensor> = (0..graph.tensors.len()).map(|id| tensor(id, scale_of(id, 0.0))).collect();
+    let output = |o: &Output| QOutput { tensor: o.tensor, name: o.name.clone(), meaning: o.meaning };
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let inputs: Vec<Scale> = node.inputs.iter().map(|&i| tensors[i].scale).collect();
@@ -58,11 +59,9 @@ pub fn quantize(graph: &Graph, ranges: &[(f32, f32)]) -> Result<QGraph, Error> {
     Ok(QGraph {
         tensors,
         nodes,
-        input: graph.input,
-        output: graph.output,
+        inputs: graph.inputs.iter().map(|i| i.tensor).collect(),
+        outputs: graph.outputs.iter().map(output).collect(),
         steps: graph.steps,
-        output_name: graph.output_name.clone(),
-        meaning: graph.meaning,
         macs: graph.macs(),
     })
 }

@@ -50,7 +50,8 @@ pub fn outliers(channels: &[(f32, f32)]) -> Vec<Outlier> {
 /// unknown are passed over, and those whose scale is fixed.
 pub fn warnings(graph: &Graph, trained: &[Activation], seen: &[Histogram]) -> Vec<String> {
     let free = graph.nodes.iter().filter(|n| !matches!(n.op.scale_rule(), ScaleRule::Fixed(_)));
-    let layers = std::iter::once((graph.input, graph.tensors[graph.input].name.as_str()))
+    let inputs = graph.inputs.iter().map(|i| (i.tensor, graph.tensors[i.tensor].name.as_str()));
+    let layers = inputs
         .chain(free.map(|n| (n.output, n.name.as_str())));
     let by_name = by_name(trained);
     let (mut lines, mut beyond, mut below, mut all) = (vec![], vec![], vec![], 0);
@@ -91,15 +92,15 @@ pub fn warnings(graph: &Graph, trained: &[Activation], seen: &[Histogram]) -> Ve
 }
 
 /// The range that a quantization-aware training has given each tensor whose scale has to come from one; `None` if one is
-/// missing. The front end's range of the input goes first, as without such a training.
+/// missing. The front end's range of the first input goes first, as without such a training.
 pub fn trained(graph: &Graph, known: &[Activation], input_range: Option<(f32, f32)>) -> Option<Vec<(f32, f32)>> {
     let mut needed = vec![false; graph.tensors.len()];
-    needed[graph.input] = true;
+    graph.inputs.iter().for_each(|i| needed[i.tensor] = true);
     let free = graph.nodes.iter().filter(|n| n.op.scale_rule() == ScaleRule::OfValues);
     free.for_each(|n| needed[n.output] = true);
     let by_name = by_name(known);
     let of = |id: usize| match input_range {
-        Some(range) if id == graph.input => Some(range),
+        Some(range) if id == graph.input() => Some(range),
         _ if !needed[id] => Some((0.0, 0.0)),
         _ => by_name.get(graph.tensors[id].name.as_str())?.range,
     };

@@ -104,7 +104,7 @@ fn import_softmax(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     // Before operator set 13 the axis starts a flattened tail; with all classes in the last dimension both mean the same.
     let default = if node.opset < 13 { 1 } else { -1 };
     let axis = axes::axis(node, "axis", node.int("axis")?.unwrap_or(default), rank)?;
-    let alone = x.dims.iter().enumerate().all(|(i, d)| i == axis || d.length == 1);
+    let alone = x.dims.iter().enumerate().all(|(i, d)| i == axis || d.length() == 1);
     if !alone {
         return Err(node.unsupported("axis", axis, "the classes, all other dimensions being 1"));
     }

@@ -1,14 +1,17 @@
-//! Add of two tensors of the same shape: `y = clamp(a + b)`.
+//! Add of two tensors: `y = clamp(a + b)`.
 
 use escarp_runtime::ops::{AddStep, RATIO_MAX, Step};
 
-use super::affine::{Meant, import_with_constant};
+use super::{
+    affine::{Meant, import_with_constant},
+    arrange::{Pair, pair},
+};
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
     graph::{Cost, Map, Op, ScaleRule},
-    importer::{Import, Importer},
+    importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
@@ -19,9 +22,9 @@ use crate::{
 
 /// What is read here.
 pub const ONNX: &[(&str, Import)] = &[
-    ("Add", Import::new(import)),
-    ("Sub", Import::new(import).remark("with a constant")),
-    ("Div", Import::new(import).remark("by a constant")),
+    ("Add", Import::new(import).hint(|_| Hint::Through)),
+    ("Sub", Import::new(import).remark("with a constant").hint(|_| Hint::Through)),
+    ("Div", Import::new(import).remark("by a constant").hint(|_| Hint::Through)),
 ];
 
 /// An element-wise sum.
@@ -107,13 +110,13 @@ impl QOp for QAdd {
         vec![]
     }
 
-    fn constants(&self) -> Vec<Block> {
-        vec![]
+    fn constants(&self) -> Result<Vec<Block>, Error> {
+        Ok(vec![])
     }
 
-    fn record(&self, placed: &Placed) -> Result<Step, Error> {
+    fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
         let (a, b, (min, max)) = (placed.input(0)?.id, placed.input(1)?.id, self.limits);
-        Ok(AddStep { a, b, output: placed.output.id, multipliers: self.multipliers, min, max }.into())
+        Ok(vec![AddStep { a, b, output: placed.output.id, multipliers: self.multipliers, min, max }.into()])
     }
 }
 
@@ -137,11 +140,7 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     if node.operator() != "Add" {
         return Err(node.unsupported("operands", "two tensors", "a tensor and a constant"));
     }
-    let (a, b) = (importer.view(node, 0)?, importer.view(node, 1)?);
-    if a.shape != b.shape || a.dims != b.dims {
-        let shapes = format!("{:?} and {:?}", a.lengths(), b.lengths());
-        return Err(node.unsupported("operands", shapes, "equal shapes"));
-    }
+    let Pair { a, b, .. } = pair(importer, node, false)?;
     let id = importer.emit(node, Add { limits: Limits::NONE }, vec![a.tensor, b.tensor], a.shape)?;
     importer.define(node, 0, a.on(id))
 }

@@ -1,5 +1,6 @@
 //! `y = scale[c] * x + shift[c]`: BatchNormalization, and sums and products with constants.
 
+use super::arrange::whole;
 use crate::{
     constant::Constant,
     epilogue::Epilogue,
@@ -94,6 +95,7 @@ fn import_norm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         return Err(node.unsupported("outputs", extra, "one output (inference)"));
     }
     let x = importer.view(node, 0)?;
+    let x = whole(importer, node, x)?;
     if x.dims.get(1) != Some(&x.along(&[Axis::Channel])) {
         return Err(node.unsupported("input", format!("{:?}", x.lengths()), "channels in dimension 1"));
     }
@@ -122,9 +124,10 @@ pub type Meant = fn(c: Vec<f32>, first: bool) -> Option<(Vec<f32>, Vec<f32>)>;
 /// constant.
 pub fn import_with_constant(importer: &mut Importer, node: &Node, meant: Meant) -> Result<bool, Error> {
     let first = importer.constant(node, 0)?.is_some();
-    let Some(constant) = importer.constant(node, usize::from(!first))? else { return Ok(false) };
+    let Some(constant) = importer.constant(node, usize::from(!first))?.cloned() else { return Ok(false) };
     let x = importer.view(node, usize::from(first))?;
-    let values = for_channels(node, &x, constant)?;
+    let x = whole(importer, node, x)?;
+    let values = for_channels(node, &x, &constant)?;
     let (scale, shift) = meant(values, first)
         .ok_or_else(|| node.unsupported("operands", "constant / tensor or a zero divisor", "tensor / constant"))?;
     emit(importer, node, &x, Affine { scale, shift }).map(|()| true)

@@ -7,13 +7,13 @@ use escarp_runtime::{
 };
 use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul};
 
-use super::window::{Geometry, map, nchw};
+use super::window::{Geometry, made, map, pair};
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
     graph::{Cost, Map, Op, ScaleRule},
-    importer::{Import, Importer},
+    importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What is read here.
-pub const ONNX: &[(&str, Import)] = &[("Conv", Import::new(import))];
+pub const ONNX: &[(&str, Import)] = &[("Conv", Import::new(import).hint(|_| Hint::ChannelsFirst))];
 
 /// A convolution with its weights.
 #[derive(Debug)]
@@ -185,18 +185,18 @@ impl QOp for QConv {
         vec![]
     }
 
-    fn constants(&self) -> Vec<Block> {
+    fn constants(&self) -> Result<Vec<Block>, Error> {
         let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
-        self.rows.blocks(&self.rows.order(), taps, self.inputs).into()
+        Ok(self.rows.blocks(&self.rows.order(), taps, self.inputs).into())
     }
 
-    fn record(&self, placed: &Placed) -> Result<Step, Error> {
+    fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
         let (g, x, output) = (self.geometry, placed.input(0)?, placed.output.id);
         let ([weights, params], (min, max)) = (placed.constants()?, self.limits);
         let [h, w, _] = x.shape;
         let whole = g.kernel == [h, w] && g.pad == [0, 0] && placed.output.shape[..2] == [1, 1];
         if whole && self.residual.is_none() {
-            return Ok(LinearStep { input: x.id, output, weights, params, min, max }.into());
+            return Ok(vec![LinearStep { input: x.id, output, weights, params, min, max }.into()]);
         }
         let operand = |m| Ok((placed.input(1)?.scale.zero_point, m));
         let step = ConvStep {
@@ -212,22 +212,22 @@ impl QOp for QConv {
             max,
             residual: self.residual.map(operand).transpose()?,
         };
-        Ok(step.into())
+        Ok(vec![step.into()])
     }
 }
 
 /// Reads a Conv: NCHW input, weights `[out, in, kh, kw]`.
 fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"])?;
-    let x = importer.view(node, 0)?;
-    let input = map(node, &x)?;
-    let weight = importer.weights(node, 1)?;
+    let (x, spatial) = map(importer, node)?;
+    let input = x.shape;
+    let mut weight = importer.weights(node, 1)?;
+    if spatial == 1 && weight.ndim() == 3 {
+        weight = weight.insert_axis(ndarray::Axis(2));
+    }
     let &[out, per_group, kh, kw] = weight.shape() else {
-        return Err(node.unsupported(
-            "W",
-            format!("{:?}", weight.shape()),
-            "[out, in, height, width] (2-D convolution)",
-        ));
+        let form = if spatial == 1 { "[out, in, length]" } else { "[out, in, height, width]" };
+        return Err(node.unsupported("W", format!("{:?}", weight.shape()), form));
     };
     let group = node.int("group")?.unwrap_or(1);
     if group != 1 {
@@ -238,14 +238,14 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     }
     if !(1..=255).contains(&kh)
         || !(1..=255).contains(&kw)
-        || node.sizes("kernel_shape", [kh, kw], 1..=255)? != [kh, kw]
+        || node.ints("kernel_shape")?.is_some() && pair(node, "kernel_shape", 1, spatial, 1..=255)? != [kh, kw]
     {
         return Err(node.unsupported("kernel_shape", format!("[{kh}, {kw}]"), "1..=255, equal to the weights'"));
     }
     let bias = importer.bias(node, 2, out)?;
-    let (geometry, [oh, ow]) = Geometry::import(node, [kh, kw], input)?;
+    let (geometry, [oh, ow]) = Geometry::import(node, [kh, kw], input, spatial)?;
     let weight = weight.view().permuted_axes(vec![0, 2, 3, 1]).iter().copied().collect();
     let conv = Conv { geometry, inputs: input[2], weight, bias, limits: Limits::NONE, residual: false };
     let id = importer.emit(node, conv, vec![x.tensor], [oh, ow, out])?;
-    importer.define(node, 0, nchw(id, [oh, ow, out], x.steps))
+    importer.define(node, 0, made(id, [oh, ow, out], x.steps, spatial))
 }

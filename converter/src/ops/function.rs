@@ -6,12 +6,13 @@ use escarp_runtime::{
     ops::{LookupStep, Step},
 };
 
+use super::arrange::whole;
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
     graph::{Cost, Map, Meaning, Op, ScaleRule},
-    importer::{Import, Importer},
+    importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
@@ -22,12 +23,12 @@ use crate::{
 
 /// What is read here.
 pub const ONNX: &[(&str, Import)] = &[
-    ("LeakyRelu", Import::new(import)),
-    ("Elu", Import::new(import)),
-    ("Sigmoid", Import::new(import)),
-    ("Tanh", Import::new(import)),
-    ("HardSigmoid", Import::new(import)),
-    ("HardSwish", Import::new(import)),
+    ("LeakyRelu", Import::new(import).hint(|_| Hint::Through)),
+    ("Elu", Import::new(import).hint(|_| Hint::Through)),
+    ("Sigmoid", Import::new(import).hint(|_| Hint::Through)),
+    ("Tanh", Import::new(import).hint(|_| Hint::Through)),
+    ("HardSigmoid", Import::new(import).hint(|_| Hint::Through)),
+    ("HardSwish", Import::new(import).hint(|_| Hint::Through)),
 ];
 
 /// As ONNX defines them.
@@ -160,14 +161,14 @@ impl QOp for QElementwise {
         vec![]
     }
 
-    fn constants(&self) -> Vec<Block> {
+    fn constants(&self) -> Result<Vec<Block>, Error> {
         let bytes = self.table.iter().map(|q| q.cast_unsigned()).collect();
-        vec![Block { bytes, alignment: PARAMS_ALIGN, weights: None }]
+        Ok(vec![Block { bytes, alignment: PARAMS_ALIGN, weights: None }])
     }
 
-    fn record(&self, placed: &Placed) -> Result<Step, Error> {
+    fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
         let [table] = placed.constants()?;
-        Ok(LookupStep { input: placed.input(0)?.id, output: placed.output.id, table }.into())
+        Ok(vec![LookupStep { input: placed.input(0)?.id, output: placed.output.id, table }.into()])
     }
 }
 
@@ -190,6 +191,7 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     };
     node.only(attributes)?;
     let x = importer.view(node, 0)?;
+    let x = whole(importer, node, x)?;
     let elementwise = Elementwise { function, limits: Limits::NONE };
     let id = importer.emit(node, elementwise, vec![x.tensor], x.shape)?;
     match function {
@@ -203,6 +205,7 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 /// Adds limits of a tensor, for the file that reads them.
 pub fn limits(importer: &mut Importer, node: &Node, limits: Limits) -> Result<(), Error> {
     let x = importer.view(node, 0)?;
+    let x = whole(importer, node, x)?;
     let id = importer.emit(node, Elementwise { function: Function::Identity, limits }, vec![x.tensor], x.shape)?;
     importer.define(node, 0, x.on(id))
 }

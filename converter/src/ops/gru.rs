@@ -169,16 +169,16 @@ impl QOp for QGru {
     }
 
     /// The rows of three gates, each gate padded to whole blocks.
-    fn constants(&self) -> Vec<Block> {
+    fn constants(&self) -> Result<Vec<Block>, Error> {
         let gate = |g: usize| {
             let padded = self.hidden.next_multiple_of(8);
             (0..padded).map(move |i| (i < self.hidden).then_some(g * self.hidden + i))
         };
         let order: Vec<Option<usize>> = (0..3).flat_map(gate).collect();
-        [self.input.blocks(&order, 1, self.inputs), self.state.blocks(&order, 1, self.hidden)].concat()
+        Ok([self.input.blocks(&order, 1, self.inputs), self.state.blocks(&order, 1, self.hidden)].concat())
     }
 
-    fn record(&self, placed: &Placed) -> Result<Step, Error> {
+    fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
         let [input_weights, input_params, state_weights, state_params] = placed.constants()?;
         let [state] = placed.states()?;
         let [hidden, _] = placed.pair("state", [self.hidden; 2])?;
@@ -193,7 +193,7 @@ impl QOp for QGru {
             state_weights,
             state_params,
         };
-        Ok(step.into())
+        Ok(vec![step.into()])
     }
 }
 

@@ -1,28 +1,30 @@
-//! Mul of two tensors of the same shape, or of a map and a value for each channel: `y = clamp(a * b)`.
+//! Mul of two tensors: `y = clamp(a * b)`.
 
 use escarp_runtime::{
     ops::{MulStep, Step},
     quant::SHIFT_MIN,
 };
 
-use super::affine::import_with_constant;
+use super::{
+    affine::import_with_constant,
+    arrange::{Pair, pair},
+};
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
     graph::{Cost, Map, Op, ScaleRule},
-    importer::{Import, Importer},
+    importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::{SMALLEST_FACTOR, Scale, multiplier},
     shape::Shape,
     site::Site,
-    view::{Dim, View},
 };
 
 /// What is read here.
-pub const ONNX: &[(&str, Import)] = &[("Mul", Import::new(import))];
+pub const ONNX: &[(&str, Import)] = &[("Mul", Import::new(import).hint(|_| Hint::Through))];
 
 /// An element-wise product; the second operand may be one pixel, which meets all of the first's.
 #[derive(Debug)]
@@ -109,14 +111,14 @@ impl QOp for QMul {
         vec![]
     }
 
-    fn constants(&self) -> Vec<Block> {
-        vec![]
+    fn constants(&self) -> Result<Vec<Block>, Error> {
+        Ok(vec![])
     }
 
-    fn record(&self, placed: &Placed) -> Result<Step, Error> {
+    fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
         let (a, b, (multiplier, shift), (min, max)) =
             (placed.input(0)?.id, placed.input(1)?.id, self.factor, self.limits);
-        Ok(MulStep { a, b, output: placed.output.id, multiplier, shift, min, max }.into())
+        Ok(vec![MulStep { a, b, output: placed.output.id, multiplier, shift, min, max }.into()])
     }
 }
 
@@ -129,23 +131,7 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     })? {
         return Ok(());
     }
-    let (a, b) = (importer.view(node, 0)?, importer.view(node, 1)?);
-    let (a, b) = if repeats(&b, &a) { (b, a) } else { (a, b) };
-    if !(a.shape == b.shape && a.dims == b.dims || repeats(&a, &b)) {
-        let shapes = format!("{:?} and {:?}", a.lengths(), b.lengths());
-        return Err(node.unsupported(
-            "operands",
-            shapes,
-            "equal shapes, or a map and one value for each of its channels",
-        ));
-    }
+    let Pair { a, b, .. } = pair(importer, node, true)?;
     let id = importer.emit(node, Mul { limits: Limits::NONE }, vec![a.tensor, b.tensor], a.shape)?;
     importer.define(node, 0, a.on(id))
-}
-
-/// Whether `b` is one pixel that meets every pixel of `a`, as ONNX broadcasts.
-fn repeats(a: &View, b: &View) -> bool {
-    let meets = |(a, b): (&Dim, &Dim)| b == a || b.length == 1 && b.axes.is_empty();
-    let one_of_many = b.shape == [1, 1, a.shape[2]] && a.shape != b.shape;
-    one_of_many && a.steps == b.steps && a.dims.len() == b.dims.len() && a.dims.iter().zip(&b.dims).all(meets)
 }

@@ -5,7 +5,7 @@ use escarp_runtime::{
     quant::SHIFT_MIN_WIDE,
 };
 
-use super::window::{Geometry, map, nchw};
+use super::{arrange::whole, window::{Geometry, made, map, pair}};
 use crate::{
     axes,
     blocks::Block,
@@ -19,7 +19,7 @@ use crate::{
     scale::{SMALLEST_FACTOR, Scale, multiplier},
     shape::{Shape, TensorId},
     site::Site,
-    view::{Axis, View},
+    view::{Axis, Dim, View},
 };
 
 /// What is read here.
@@ -143,11 +143,11 @@ impl QOp for QPool {
         vec![]
     }
 
-    fn constants(&self) -> Vec<Block> {
-        vec![]
+    fn constants(&self) -> Result<Vec<Block>, Error> {
+        Ok(vec![])
     }
 
-    fn record(&self, placed: &Placed) -> Result<Step, Error> {
+    fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
         let (g, x, (min, max)) = (self.geometry, placed.input(0)?, self.limits);
         let [h, w, _] = x.shape;
         // What a larger window has beyond the map is outside it wherever the window stands: no maximum sees it.
@@ -162,14 +162,14 @@ impl QOp for QPool {
             min,
             max,
         };
-        Ok(step.into())
+        Ok(vec![step.into()])
     }
 }
 
 /// Reads a pool over an NCHW map.
 fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    let x = importer.view(node, 0)?;
-    let input = map(node, &x)?;
+    let (x, spatial) = map(importer, node)?;
+    let input = x.shape;
     let average = node.operator().contains("Average");
     let (geometry, [oh, ow]) = if node.operator().starts_with("Global") {
         node.only(&[])?;
@@ -191,8 +191,8 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         if node.ints("kernel_shape")?.is_none() {
             return Err(node.wrong("kernel_shape is missing"));
         }
-        let kernel = node.sizes("kernel_shape", [1, 1], 1..=65535)?;
-        Geometry::import(node, kernel, input)?
+        let kernel = pair(node, "kernel_shape", 1, spatial, 1..=65535)?;
+        Geometry::import(node, kernel, input, spatial)?
     };
     if geometry.dilation != [1, 1] {
         return Err(node.unsupported("dilations", format!("{:?}", geometry.dilation), "1"));
@@ -211,15 +211,16 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     // The mean of one value is that value.
     let average = average && geometry.kernel != [1, 1];
     emit(importer, node, &x, Pool { geometry, average, limits: Limits::NONE }, [oh, ow])
-        .and_then(|id| importer.define(node, 0, nchw(id, [oh, ow, input[2]], x.steps)))
+        .and_then(|id| importer.define(node, 0, made(id, [oh, ow, input[2]], x.steps, spatial)))
 }
 
 /// ReduceMean over exactly height and width.
 fn import_reduce_mean(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
     let x = importer.view(node, 0)?;
+    let x = whole(importer, node, x)?;
     let axes = axes::axes(node, importer.constant(node, 1)?, x.dims.len())?.unwrap_or_default();
-    let over: Vec<Axis> = axes.iter().flat_map(|&a| x.dims[a].axes.iter().copied()).collect();
+    let over: Vec<Axis> = axes.iter().flat_map(|&a| x.dims[a].runs.iter().map(|r| r.axis)).collect();
     let wanted: Vec<Axis> = [Axis::Height, Axis::Width].into_iter().filter(|&a| x.length(a) > 1).collect();
     if axes.is_empty() || over.len() != wanted.len() || !wanted.iter().all(|a| over.contains(a)) {
         return Err(node.unsupported("axes", format!("{axes:?}"), "height and width"));
@@ -231,7 +232,7 @@ fn import_reduce_mean(importer: &mut Importer, node: &Node) -> Result<(), Error>
     let mut view = View { tensor: id, shape: [1, 1, x.shape[2]], ..x.clone() };
     for &axis in axes.iter().rev() {
         if keep {
-            view.dims[axis] = View::new(id, view.shape, view.steps, &[None]).dims.remove(0);
+            view.dims[axis] = Dim::ONE;
         } else {
             view.dims.remove(axis);
         }

@@ -1,12 +1,13 @@
 //! Operators that move no data of ours: they only change how ONNX sees a tensor.
 
+use super::arrange::moved;
 use crate::{
     axes,
     constant::Constant,
     error::Error,
     importer::{Hint, Import, Importer},
     onnx::Node,
-    view::{Axis, Dim, View},
+    view::{Dim, View},
 };
 
 /// What is read here.
@@ -16,16 +17,17 @@ pub const ONNX: &[(&str, Import)] = &[
     ("Flatten", Import::new(import)),
     ("Squeeze", Import::new(import)),
     ("Unsqueeze", Import::new(import)),
-    ("Gather", Import::new(import_gather).remark("last step")),
-    ("Identity", Import::new(import)),
-    ("Dropout", Import::new(import)),
+    ("Identity", Import::new(import).hint(|_| Hint::Through)),
+    ("Dropout", Import::new(import).hint(|_| Hint::Through)),
     ("Shape", Import::new(import_shape).hint(|_| Hint::NoReader)),
 ];
 
 /// Keras models begin with a Transpose to channels first, or with one channel a Reshape, which does the same.
 fn transposed(node: &Node) -> Hint {
-    let channels_first = node.ints("perm").is_ok_and(|perm| perm == Some(&[0, 3, 1, 2]));
-    if channels_first { Hint::ChannelsLast } else { Hint::Nothing }
+    match node.ints("perm") {
+        Ok(Some([0, 3, 1, 2] | [0, 2, 1])) => Hint::ChannelsLast,
+        _ => Hint::Nothing,
+    }
 }
 
 /// The shape of anything is a constant once the batch is one and the sequence has a length.
@@ -39,7 +41,6 @@ fn import_shape(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let x = importer.view(node, 0)?;
     let lengths = x.lengths();
-    let one = Dim { length: 1, axes: vec![] };
     let mut view = x.clone();
     match node.operator() {
         "Transpose" => {
@@ -53,7 +54,7 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
                 (None, Some(ints)) => ints.to_vec(),
                 (None, None) => return Err(node.unsupported("shape", "(not constant)", "a constant")),
             };
-            view = cut(node, &x, &axes::reshape_target(node, &lengths, &target)?)?;
+            view = cut(importer, node, &x, &axes::reshape_target(node, &lengths, &target)?)?;
         }
         "Flatten" => {
             node.only(&["axis"])?;
@@ -64,14 +65,14 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
             } else {
                 axes::axis(node, "axis", given, lengths.len())?
             };
-            view = cut(node, &x, &[lengths[..at].iter().product(), lengths[at..].iter().product()])?;
+            view = cut(importer, node, &x, &[lengths[..at].iter().product(), lengths[at..].iter().product()])?;
         }
         "Squeeze" => {
             node.only(&["axes"])?;
             let ones = || (0..lengths.len()).filter(|&i| lengths[i] == 1).collect();
             let axes = axes::axes(node, importer.constant(node, 1)?, lengths.len())?.unwrap_or_else(ones);
             for &axis in axes.iter().rev() {
-                if view.dims.remove(axis) != one {
+                if view.dims.remove(axis) != Dim::ONE {
                     return Err(node.wrong(format!("axis {axis} of {lengths:?} is not 1")));
                 }
             }
@@ -80,7 +81,7 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
             node.only(&["axes"])?;
             // Ascending and each once: the place is there when its turn comes.
             for axis in axes::new_axes(node, importer.constant(node, 1)?, lengths.len())? {
-                view.dims.insert(axis, one.clone());
+                view.dims.insert(axis, Dim::ONE);
             }
         }
         "Dropout" => dropout(importer, node)?,
@@ -108,31 +109,22 @@ fn dropout(importer: &Importer, node: &Node) -> Result<(), Error> {
     Ok(())
 }
 
-fn cut(node: &Node, x: &View, lengths: &[usize]) -> Result<View, Error> {
-    x.reshape(lengths).ok_or_else(|| {
-        let what = format!("{:?} to {lengths:?}", x.lengths());
-        node.unsupported("shape", what, "merging whole dimensions, or parting them again, without moving data")
-    })
+/// The same elements in other dimensions, moved where no view of them has those.
+fn cut(importer: &mut Importer, node: &Node, x: &View, lengths: &[usize]) -> Result<View, Error> {
+    match x.reshape(lengths) {
+        Some(view) => Ok(view),
+        None if x.has_time() => {
+            let what = format!("{:?} to {lengths:?}", x.lengths());
+            Err(node.unsupported("shape", what, "keeping time a dimension of its own"))
+        }
+        None => {
+            // Seen with the old dimensions the new tensor is where they go; a row of all values has any.
+            let (new, row) = (View::fresh(lengths, x.steps), View::fresh(&[lengths.iter().product()], x.steps));
+            let to = [new, row].iter().find_map(|new| Some((new.reshape(&x.lengths())?, new.reshape(lengths)?)));
+            let (to, view) = to.ok_or_else(|| node.wrong(format!("cannot cut {:?} to {lengths:?}", x.lengths())))?;
+            let moved = moved(importer, node, x, &to)?;
+            Ok(view.on(moved.tensor))
+        }
+    }
 }
 
-/// Gather of the last time step: the state after the whole sequence is what a streaming step leaves behind.
-fn import_gather(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    node.only(&["axis"])?;
-    let x = importer.view(node, 0)?;
-    let along = axes::axis(node, "axis", node.int("axis")?.unwrap_or(0), x.dims.len())?;
-    let Some(index) = importer.constant(node, 1)?.filter(|c| c.shape().iter().all(|&d| d == 1)) else {
-        return Err(node.unsupported("indices", "(not one constant)", "the last time step"));
-    };
-    let rank = index.shape().len();
-    axes::fits_rank(node, x.dims.len() - 1 + rank)?;
-    let index = axes::list(node, "indices", index)?[0];
-    let place = axes::axis(node, "indices", index, x.dims[along].length)?;
-    let of_time = x.dims[along].axes == [Axis::Time];
-    if !(of_time && place + 1 == x.steps || x.dims[along].axes.is_empty()) {
-        let what = format!("{index} along dimension {along} of {:?}", x.lengths());
-        return Err(node.unsupported("indices", what, "the last time step, or the only element"));
-    }
-    let mut view = x.clone();
-    view.dims.splice(along..=along, (0..rank).map(|_| Dim { length: 1, axes: vec![] }));
-    importer.define(node, 0, view)
-}

@@ -2,7 +2,7 @@
 
 use escarp_runtime::ops::{ResizeStep, Step};
 
-use super::window::{map, nchw};
+use super::window::{made, map};
 use crate::{
     axes,
     blocks::Block,
@@ -100,13 +100,13 @@ impl QOp for Resize {
         vec![]
     }
 
-    fn constants(&self) -> Vec<Block> {
-        vec![]
+    fn constants(&self) -> Result<Vec<Block>, Error> {
+        Ok(vec![])
     }
 
-    fn record(&self, placed: &Placed) -> Result<Step, Error> {
+    fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
         let (input, output) = (placed.input(0)?.id, placed.output.id);
-        Ok(ResizeStep { input, output, factor: placed.pair("factor", self.factor)? }.into())
+        Ok(vec![ResizeStep { input, output, factor: placed.pair("factor", self.factor)? }.into()])
     }
 }
 
@@ -133,10 +133,10 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
             return Err(node.unsupported(name, given, otherwise));
         }
     }
-    let x = importer.view(node, 0)?;
-    let [height, width, channels] = map(node, &x)?;
+    let (x, spatial) = map(importer, node)?;
+    let [height, width, channels] = x.shape;
     let multiples = multiples(importer, node, &x.lengths())?;
-    let [1, 1, tall, wide] = multiples[..] else {
+    let (&[1, 1, tall, wide], _) | (&[1, 1, wide], tall) = (&multiples[..], 1) else {
         return Err(node.unsupported("scales", format!("{multiples:?}"), "1 for all but height and width"));
     };
     // The older rule is to round down; tract rounds to the nearest, which for twice is the same.
@@ -148,7 +148,7 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     for (name, from, multiple) in [("height", height, tall), ("width", width, wide)] {
         repeats(node, name, from, multiple)?;
     }
-    importer.define(node, 0, nchw(id, shape, x.steps))
+    importer.define(node, 0, made(id, shape, x.steps, spatial))
 }
 
 /// How many times as long each dimension becomes.

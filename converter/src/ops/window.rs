@@ -1,11 +1,13 @@
 //! Where the windows of a convolution or a pool lie, and the maps that they run over.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
+use super::arrange::arranged;
 use crate::{
     error::Error,
+    importer::Importer,
     onnx::Node,
-    shape::Shape,
+    shape::{Shape, TensorId},
     view::{Axis, View},
 };
 
@@ -69,11 +71,15 @@ impl Geometry {
         [h, w].into_iter().enumerate().any(|(d, size)| before(d) || behind(d, size))
     }
 
-    /// Reads strides, dilations, pads or auto_pad of a Conv or pool over `input`, and the output's height and width.
-    pub fn import(node: &Node, kernel: [usize; 2], input: Shape) -> Result<(Geometry, [usize; 2]), Error> {
-        let stride = node.sizes("strides", [1, 1], 1..=255)?;
-        let dilation = node.sizes("dilations", [1, 1], 1..=255)?;
-        let [mut top, mut left, mut bottom, mut right] = node.sizes("pads", [0; 4], 0..=PADDING as i64)?;
+    /// Reads strides, dilations, pads or auto_pad of a Conv or pool over `input`, and the output's height and width. With one
+    /// spatial dimension that is the width.
+    pub fn import(node: &Node, kernel: [usize; 2], input: Shape, spatial: usize) -> Result<(Geometry, [usize; 2]), Error> {
+        let stride = pair(node, "strides", 1, spatial, 1..=255)?;
+        let dilation = pair(node, "dilations", 1, spatial, 1..=255)?;
+        let [mut top, mut left, mut bottom, mut right] = match spatial {
+            1 => node.sizes("pads", [0; 2], 0..=PADDING as i64).map(|[left, right]| [0, left, 0, right])?,
+            _ => node.sizes("pads", [0; 4], 0..=PADDING as i64)?,
+        };
         let auto = node.text("auto_pad")?.unwrap_or_else(|| "NOTSET".into());
         let reach = |d: usize| (kernel[d] - 1) * dilation[d] + 1;
         match auto.as_str() {
@@ -112,18 +118,30 @@ impl Geometry {
     }
 }
 
-/// The shape of an operand that must be an NCHW map.
-pub fn map(node: &Node, x: &View) -> Result<Shape, Error> {
-    if x.is(&[None, Some(Axis::Channel), Some(Axis::Height), Some(Axis::Width)]) {
-        Ok(x.shape)
-    } else {
-        Err(node.unsupported("input", format!("{:?}", x.lengths()), "[1, channels, height, width], channels first"))
+/// A number for each spatial dimension, for height and width; where there is one it is the width's.
+pub fn pair(node: &Node, name: &str, default: usize, spatial: usize, range: RangeInclusive<i64>) -> Result<[usize; 2], Error> {
+    match spatial {
+        1 => node.sizes(name, [default], range).map(|[one]| [1, one]),
+        _ => node.sizes(name, [default; 2], range),
     }
 }
 
-/// The NCHW view of a map.
-pub fn nchw(id: usize, shape: Shape, steps: usize) -> View {
-    View::new(id, shape, steps, &[None, Some(Axis::Channel), Some(Axis::Height), Some(Axis::Width)])
+const MAP: [Option<Axis>; 4] = [None, Some(Axis::Channel), Some(Axis::Height), Some(Axis::Width)];
+const ROW: [Option<Axis>; 3] = [None, Some(Axis::Channel), Some(Axis::Width)];
+
+/// Input 0 with its channels first, arranged so if it is not, and how many spatial dimensions it has.
+pub fn map(importer: &mut Importer, node: &Node) -> Result<(View, usize), Error> {
+    let x = importer.view(node, 0)?;
+    match x.dims.len() {
+        3 if !x.has_time() => Ok((arranged(importer, node, &x, &ROW)?, 1)),
+        4 => Ok((arranged(importer, node, &x, &MAP)?, 2)),
+        _ => Err(node.unsupported("input", format!("{:?}", x.lengths()), "[1, channels, length] or [1, channels, height, width]")),
+    }
+}
+
+/// What a node makes of a map of [`map`]: of the same form.
+pub fn made(tensor: TensorId, shape: Shape, steps: usize, spatial: usize) -> View {
+    View::new(tensor, shape, steps, if spatial == 1 { &ROW } else { &MAP })
 }
 
 #[cfg(test)]

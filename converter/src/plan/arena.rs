@@ -36,6 +36,7 @@ pub(super) fn lifetimes(graph: &QGraph) -> Vec<Buffer> {
     for (i, node) in graph.nodes.iter().enumerate() {
         node.inputs.iter().for_each(|&input| last_read[input] = Some(i));
     }
+    let is_output = |id: usize| graph.outputs.iter().any(|o| o.tensor == id);
     let len = |id: usize| {
         let [h, w, c] = graph.tensors[id].shape;
         align((h * w * c.next_multiple_of(8)) as u64)
@@ -44,14 +45,14 @@ pub(super) fn lifetimes(graph: &QGraph) -> Vec<Buffer> {
         home[id] = Some(buffers.len());
         buffers.push(Buffer { tensors: vec![id], len: len(id), first, last: first, offset: 0 });
     };
-    fresh(graph.input, 0, &mut buffers, &mut home);
+    graph.inputs.iter().for_each(|&id| fresh(id, 0, &mut buffers, &mut home));
     for (i, node) in graph.nodes.iter().enumerate() {
         for &input in &node.inputs {
             if let Some(b) = home[input] {
                 buffers[b].last = i;
             }
         }
-        let dies = |id: usize| id != graph.output && last_read[id].is_none_or(|last| last <= i);
+        let dies = |id: usize| !is_output(id) && last_read[id].is_none_or(|last| last <= i);
         let alone = |id: usize| node.inputs.iter().filter(|&&other| other == id).count() == 1;
         let in_place = match node.op.in_place() {
             InPlace::No => None,
@@ -66,7 +67,7 @@ pub(super) fn lifetimes(graph: &QGraph) -> Vec<Buffer> {
             None => fresh(node.output, i, &mut buffers, &mut home),
         }
     }
-    if let Some(b) = home[graph.output] {
+    for b in graph.outputs.iter().filter_map(|o| home[o.tensor]) {
         buffers[b].last = graph.nodes.len();
     }
     buffers

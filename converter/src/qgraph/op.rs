@@ -21,13 +21,16 @@ pub trait QOp: fmt::Debug + Send + Sync {
     fn states(&self) -> Vec<State>;
 
     /// Its constants, in the order of its record.
-    fn constants(&self) -> Vec<Block>;
-
-    /// The runtime's step, everything placed.
     ///
     /// # Errors
-    /// [`Error::Pack`] if a number does not fit the record, which the operator's import should have said before.
-    fn record(&self, placed: &Placed) -> Result<Step, Error>;
+    /// [`Error::Pack`] if a number does not fit them.
+    fn constants(&self) -> Result<Vec<Block>, Error>;
+
+    /// The runtime's steps, everything placed: at least one, each of which writes the node's output.
+    ///
+    /// # Errors
+    /// [`Error::Pack`] if a number does not fit a record, which the operator's import should have said before.
+    fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error>;
 }
 
 /// Whether an output lies in the bytes of an input.
@@ -115,7 +118,8 @@ impl Placed<'_> {
         Ok([a.ok_or_else(wrong)?, b.ok_or_else(wrong)?])
     }
 
-    fn wrong(&self, reason: String) -> Error {
+    /// "this cannot be packed because".
+    pub fn wrong(&self, reason: String) -> Error {
         Error::Pack(format!("`{}`: {reason}", self.node))
     }
 }
