@@ -6,6 +6,7 @@
 mod add;
 mod check;
 mod conv;
+mod copy;
 mod cost;
 mod gru;
 mod linear;
@@ -17,6 +18,7 @@ mod step;
 
 pub use add::AddStep;
 pub use conv::ConvStep;
+pub use copy::{CopyStep, LOOPS_MAX, Loop};
 pub use cost::{Cost, Reads, STEP_WORK, Tensors};
 pub use gru::GruStep;
 pub use linear::LinearStep;
@@ -44,6 +46,7 @@ pub static OPERATORS: &[Entry] = &[
     Entry::of::<LookupStep>(),
     Entry::of::<MulStep>(),
     Entry::of::<ResizeStep>(),
+    Entry::of::<CopyStep>(),
 ];
 
 const _: () = {

@@ -5,7 +5,10 @@ mod writer;
 use escarp_runtime::{
     Cpu, Dtype, Error, Meaning, Model, Port, Session, Tensor,
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR},
-    ops::{AddStep, ConvStep, GruStep, LinearStep, LookupStep, MulStep, OPERATORS, PoolStep, ResizeStep, Step},
+    ops::{
+        AddStep, ConvStep, CopyStep, GruStep, LinearStep, LookupStep, Loop, MulStep, OPERATORS, PoolStep, ResizeStep,
+        Step,
+    },
 };
 use proptest::prelude::*;
 use writer::{Random, every_net, gru_net, residual_net, restate};
@@ -137,11 +140,15 @@ fn random_damage_to_header_and_records() {
     }
 }
 
-/// Where [`random_model`] keeps constants: weights of 0x11, valid parameter blocks, and both once more for a GRU's state.
+/// Where [`random_model`] keeps constants: weights of 0x11, valid parameter blocks, both once more for a GRU's state, loops.
 const PARAMS: u32 = 8192;
 const STATE_WEIGHTS: u32 = PARAMS + 7232;
 const STATE_PARAMS: u32 = STATE_WEIGHTS + 768;
-const CONSTS: usize = STATE_PARAMS as usize + 8 * 72;
+const LOOPS: u32 = STATE_PARAMS + 8 * 72;
+const CONSTS: usize = LOOPS as usize + 3 * 16;
+/// Two loops of two rounds, and one of three.
+const ROUNDS: [Loop; 3] =
+    [Loop { count: 2, from: 1, to: 16 }, Loop { count: 3, from: 8, to: -8 }, Loop { count: 2, from: 0, to: 1 }];
 
 fn random_tensors(random: &mut Random, hidden: u16) -> Vec<Tensor> {
     let state = Tensor {
@@ -174,13 +181,23 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
     let (dilation, pad) = (two_of(&[1, 1, 1, 2, 0]), two_of(&[0, 0, 0, 1, 2]));
     let (weights, params) = (64 * random.below(40), PARAMS + 72 * random.below(99) + random.below(9) / 8);
     let (min, max) = (-100, if random.below(20) == 0 { -101 } else { 100 });
-    match random.below(9) {
+    match random.below(10) {
         6 => Step::from(LookupStep { input, output, table: PARAMS + 8 * random.below(99) + random.below(9) / 8 }),
         7 => {
             let (multiplier, shift) = (1 << 30, if random.below(9) == 0 { 31 } else { 33 });
             Step::from(MulStep { a: input, b, output, multiplier, shift, min, max })
         }
         8 => Step::from(ResizeStep { input, output, factor: kernel }),
+        9 => {
+            let (skipped, loops) = (random.below(3), random.below(4) as u16);
+            let rounds = ROUNDS.iter().skip(skipped as usize).take(loops.into());
+            let fill = (random.below(3) != 0).then_some(7);
+            let table = (random.below(2) == 0).then_some(PARAMS + 8 * random.below(99));
+            let loops_at = if loops == 0 { 0 } else { LOOPS + 16 * skipped };
+            let (from, to) = (random.below(30), 16 + random.below(30));
+            let values = rounds.map(|next| next.count).product();
+            Step::from(CopyStep { input, output, fill, table, loops, loops_at, from, to, values })
+        }
         0 => {
             let residual = (random.below(2) == 0).then_some((5, 5000));
             let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual };
@@ -248,12 +265,14 @@ fn random_model(random: &mut Random) -> (Step, Vec<u8>) {
     ports.iter().for_each(|port| file.extend(port.emit()));
     file.extend(step.emit());
     file.resize(consts_at + CONSTS, 0x11);
-    for (from, to) in [(PARAMS, STATE_WEIGHTS), (STATE_PARAMS, CONSTS as u32)] {
+    for (from, to) in [(PARAMS, STATE_WEIGHTS), (STATE_PARAMS, LOOPS)] {
         for block in file[consts_at + from as usize..consts_at + to as usize].chunks_exact_mut(72) {
             block[32..64].fill(0x55);
             block[64..].fill(40);
         }
     }
+    file.truncate(consts_at + LOOPS as usize);
+    ROUNDS.iter().for_each(|next| file.extend(next.emit()));
     file.resize(names_at, 0);
     file.extend(b"xy");
     file.resize(names_at + 64, 0);

@@ -34,6 +34,8 @@ const RUNTIME_TESTS: [&str; 17] = [
     "ports",
     "--test",
     "elementwise",
+    "--test",
+    "copy",
 ];
 
 /// Runs the checks; `quick` leaves out clippy, the documentation and three of the five CPUs.

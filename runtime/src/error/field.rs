@@ -38,6 +38,8 @@ pub enum Field {
     Hidden,
     Table,
     Factor,
+    Loops,
+    Count,
 }
 
 impl fmt::Display for Field {
@@ -74,6 +76,8 @@ impl fmt::Display for Field {
             Field::Hidden => "hidden size",
             Field::Table => "table",
             Field::Factor => "scale factor",
+            Field::Loops => "loops",
+            Field::Count => "count",
         })
     }
 }

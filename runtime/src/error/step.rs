@@ -69,6 +69,13 @@ pub enum StepError {
         /// What was found.
         found: i32,
     },
+    /// Values moved from or to where their tensor has none.
+    Element {
+        /// The tensor.
+        id: TensorId,
+        /// The first or last element that is reached.
+        at: i32,
+    },
     /// Constants that go beyond the end of their section.
     Range {
         /// Which constants.
@@ -133,6 +140,7 @@ impl fmt::Display for StepError {
             StepError::Channel { field, channel, found } => {
                 write!(f, "{field} of channel {channel} is out of range ({found})")
             }
+            StepError::Element { id, at } => write!(f, "reaches element {at}, outside tensor {id}"),
             StepError::Range { field, end, limit } => write!(f, "{field} end at {end}, constants end at {limit}"),
             StepError::Order { field, start, previous } => {
                 write!(f, "{field} start at {start}, before the end of earlier constants at {previous}")

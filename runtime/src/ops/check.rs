@@ -39,6 +39,12 @@ impl<'c, 'm> Check<'c, 'm> {
         }
     }
 
+    /// A tensor of any element type that is no state.
+    pub(super) fn values(&self, id: TensorId) -> Result<Tensor, StepError> {
+        let tensor = self.tensor(id)?;
+        if tensor.state { Err(StepError::State { id }) } else { Ok(tensor) }
+    }
+
     /// An int16 state.
     pub(super) fn state(&self, id: TensorId) -> Result<Tensor, StepError> {
         let tensor = self.tensor(id)?;
@@ -54,7 +60,14 @@ impl<'c, 'm> Check<'c, 'm> {
         if self.tensor(a)?.overlaps(&self.tensor(b)?) { Err(StepError::Overlap { a, b }) } else { Ok(()) }
     }
 
-    fn consts(&mut self, field: Field, offset: ConstOffset, len: u64, align: usize) -> Result<&'m [u8], StepError> {
+    /// Constants: in the file, aligned, behind those of the steps before.
+    pub(super) fn consts(
+        &mut self,
+        field: Field,
+        offset: ConstOffset,
+        len: u64,
+        align: usize,
+    ) -> Result<&'m [u8], StepError> {
         let header = &self.sections.header;
         let in_file = |at: u64| saturate(header.consts_at as u64 + at);
         if !(offset as usize).is_multiple_of(align) {
@@ -141,8 +154,12 @@ pub(super) fn value(
     if allowed.contains(&found) {
         return Ok(());
     }
-    let found = i32::try_from(found).unwrap_or(if found < 0 { i32::MIN } else { i32::MAX });
-    Err(StepError::Value { field, found })
+    Err(StepError::Value { field, found: shown(found) })
+}
+
+/// A number for an error message, as near as 32 bits get.
+pub(super) fn shown(found: i64) -> i32 {
+    i32::try_from(found).unwrap_or(if found < 0 { i32::MIN } else { i32::MAX })
 }
 
 /// The clamps leave something.

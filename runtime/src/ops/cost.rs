@@ -34,7 +34,7 @@ impl<T: Tensors + ?Sized> Tensors for &T {
 pub struct Reads {
     /// Its inputs.
     pub inputs: [Option<TensorId>; 4],
-    /// Whether it reads what lies at its output's place before it writes there: a residual operand.
+    /// Whether it needs what lies at its output's place before it writes there: a residual operand, what a copy keeps.
     pub output_place: bool,
 }
 

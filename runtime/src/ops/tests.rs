@@ -48,6 +48,17 @@ const GRU: GruStep = GruStep {
 const LOOKUP: LookupStep = LookupStep { input: 0x0102, output: 0x0304, table: 0x0506_0708 };
 const MUL: MulStep = MulStep { a: 1, b: 0x0203, output: 4, multiplier: 0x0506_0708, shift: 9, min: -10, max: 11 };
 const RESIZE: ResizeStep = ResizeStep { input: 1, output: 2, factor: [3, 4] };
+const COPY: CopyStep = CopyStep {
+    input: 1,
+    output: 2,
+    fill: Some(-3),
+    table: Some(0x0405_0607),
+    loops: 8,
+    loops_at: 0x090a_0b0c,
+    from: 0x0d0e_0f10,
+    to: 0x1112_1314,
+    values: 0x1516_1718,
+};
 
 fn round_trip<O: Operator + PartialEq>(operator: O) -> Record {
     let step = Step::from(operator);
@@ -70,6 +81,11 @@ fn records_round_trip() {
     assert_eq!(round_trip(LOOKUP)[..16], [5, 0, 0, 0, 2, 1, 4, 3, 0, 0, 0, 0, 8, 7, 6, 5]);
     assert_eq!(round_trip(MUL)[..17], [6, 0, 0, 0, 1, 0, 4, 0, 246, 11, 3, 2, 8, 7, 6, 5, 9]);
     assert_eq!(round_trip(RESIZE)[..12], [7, 0, 0, 0, 1, 0, 2, 0, 0, 0, 3, 4]);
+    let copy = round_trip(COPY);
+    assert_eq!(copy[..20], [8, 0, 2, 0, 1, 0, 2, 0, 253, 0, 8, 0, 7, 6, 5, 4, 12, 11, 10, 9]);
+    assert_eq!(copy[20..32], [16, 15, 14, 13, 20, 19, 18, 17, 24, 23, 22, 21]);
+    assert_eq!(round_trip(CopyStep { fill: None, ..COPY })[2..10], [3, 0, 1, 0, 2, 0, 0, 0]);
+    round_trip(CopyStep { table: None, loops: 0, loops_at: 0, ..COPY });
     round_trip(PLAIN);
     round_trip(LINEAR);
     round_trip(ADD);
@@ -84,7 +100,8 @@ fn what_a_record_says_is_read_or_refused() {
     let plain = Step::from(PoolStep { average: None, ..MEAN });
     let windows: [Step; 4] = [PLAIN.into(), CONV.into(), MEAN.into(), plain];
     let others: [Step; 6] = [LINEAR.into(), ADD.into(), GRU.into(), LOOKUP.into(), MUL.into(), RESIZE.into()];
-    for step in windows.into_iter().chain(others) {
+    let moves: [Step; 2] = [COPY.into(), CopyStep { fill: None, table: None, ..COPY }.into()];
+    for step in windows.into_iter().chain(others).chain(moves) {
         for bit in 16..8 * STEP {
             let mut record = step.emit();
             record[bit / 8] ^= 1 << (bit % 8);
@@ -102,6 +119,13 @@ fn what_a_record_says_is_read_or_refused() {
 
 /// Where a flipped bit is refused: its own byte; a flag that takes others' meaning away, where the first of those stands.
 fn at(step: &Step, bit: usize) -> u8 {
+    match step.get() {
+        Some(CopyStep { fill: Some(_), .. }) if bit == 16 => return 8,
+        Some(CopyStep { table: Some(_), .. }) if bit == 17 => return 12,
+        // Fewer loops, or none: 8 has one bit.
+        Some(CopyStep { .. }) if bit == 8 * 10 + 3 => return 16,
+        _ => {}
+    }
     match (step.get::<ConvStep>(), step.get::<PoolStep>()) {
         (Some(ConvStep { residual: Some(_), .. }), _) if bit == 16 => 18,
         (_, Some(PoolStep { average: Some(_), .. })) if bit == 16 => 10,
@@ -195,4 +219,7 @@ fn costs_of_functions_and_products_by_hand() {
     assert_eq!(cost(resize.into()), Cost { work: 4 * 9 * 16, ..Cost::default() });
     assert_eq!(Step::from(LOOKUP).cost(&tensors[..]), None, "no tensor 0x102");
     assert_eq!(Step::from(ResizeStep { output: 5, ..resize }).cost(&tensors[..]), None, "no tensor 5");
+    let copy = CopyStep { input: 0, output: 2, values: 70, ..COPY };
+    assert_eq!(cost(copy.into()), Cost { work: 70 + stored, ..Cost::default() });
+    assert_eq!(cost(CopyStep { fill: None, ..copy }.into()), Cost { work: 70, ..Cost::default() });
 }

@@ -2,12 +2,12 @@
 
 use escarp_runtime::{
     Dtype, Meaning, TensorId,
-    ops::{AddStep, ConvStep, GruStep, LinearStep, LookupStep, MulStep, PoolStep, ResizeStep, Step},
+    ops::{AddStep, ConvStep, CopyStep, GruStep, LinearStep, LookupStep, Loop, MulStep, PoolStep, ResizeStep, Step},
 };
 
 use super::{Matrix, Random, Writer, gru_layer};
 
-/// All kinds of steps, lookup and product in place and apart among them; inputs and outputs of int8, int16 and int32; inputs
+/// All kinds of steps, lookup and product in place and apart among them, copies onto others' values and through a table; inputs and outputs of int8, int16 and int32; inputs
 /// that are outputs as they are, a state that is one, and a state that nobody writes.
 pub fn every_net() -> Vec<u8> {
     let mut random = Random(9);
@@ -41,6 +41,8 @@ pub fn every_net() -> Vec<u8> {
     let multipliers = [3000, 4096];
     net.steps.push(Step::from(AddStep { a: sum, b: x, output: total, multipliers, min: -110, max: 120 }));
     pool(&mut net, [total, mean], 4, Some((1_908_874_354, 35)));
+    let (moved, kept) = (net.tensor([1, 2, 5], 0.25, 1), net.wide([1, 3, 3], Dtype::I32));
+    copies(&mut net, &mut random, [sum, moved], [long, kept]);
     let [w, u] = gru_layer(&mut random, 10, 9);
     let [input_weights, input_params] = net.matrix(&w);
     let [state_weights, state_params] = net.matrix(&u);
@@ -62,7 +64,8 @@ pub fn every_net() -> Vec<u8> {
     let inputs = [plain("image", image), plain("gains", gains), plain("short", short), plain("long", long)];
     let remembered = [("state", state, Meaning::State), ("idle", idle, Meaning::State)];
     let outputs = [plain("scores", scores), plain("sum", sum), plain("long", long), plain("short", short)];
-    net.finish_with(&inputs, &[&outputs[..], &[plain("gains", gains)], &remembered].concat(), 3)
+    let copied = [plain("moved", moved), plain("kept", kept)];
+    net.finish_with(&inputs, &[&outputs[..], &[plain("gains", gains)], &copied, &remembered].concat(), 3)
 }
 
 /// A 1 x 1 convolution, onto what lies at its output if there is a residual.
@@ -81,4 +84,16 @@ fn pool(net: &mut Writer, [input, output]: [TensorId; 2], height: u16, average: 
     let (kernel, pad) = if average.is_some() { ([height, 6], [0, 0]) } else { ([height, 3], [1, 1]) };
     let (stride, min, max) = ([1, 1], -128, 127);
     net.steps.push(Step::from(PoolStep { input, output, kernel, stride, pad, average, min, max }));
+}
+
+/// Some of a map's values backwards and through a table, then others onto them; the pixels of an int32 vector turned round.
+fn copies(net: &mut Writer, random: &mut Random, [input, output]: [TensorId; 2], wide: [TensorId; 2]) {
+    let table = Some(net.table(std::array::from_fn(|_| random.next() as i8)));
+    let step = CopyStep { input, output, fill: Some(-7), table, loops: 0, loops_at: 0, from: 5, to: 8, values: 0 };
+    let backwards = [Loop { count: 3, from: 16, to: -1 }, Loop { count: 2, from: 1, to: 3 }];
+    net.copy(&backwards, CopyStep { to: 6, ..step });
+    net.copy(&[Loop { count: 4, from: 1, to: 1 }], CopyStep { fill: None, table: None, ..step });
+    let turned = [Loop { count: 3, from: 8, to: -8 }, Loop { count: 8, from: 1, to: 1 }];
+    let step = CopyStep { input: wide[0], output: wide[1], fill: Some(3), table: None, from: 0, to: 16, ..step };
+    net.copy(&turned, step);
 }

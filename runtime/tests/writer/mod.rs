@@ -9,7 +9,7 @@ use escarp_runtime::{
     Dtype, Meaning, Tensor, TensorId,
     format::{ARENA_ALIGN, HEADER, Header, PARAMS_ALIGN, PORT, PortRecord, SECTION_ALIGN, STEP, TENSOR, seal},
     meta::{Tag, emit_entry, emit_label},
-    ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step, Totals},
+    ops::{AddStep, ConvStep, CopyStep, GruStep, LinearStep, Loop, PoolStep, Step, Totals},
 };
 
 /// Numbers that are the same on every machine.
@@ -186,12 +186,24 @@ impl Writer {
         [weights, params]
     }
 
-    /// Appends a table; returns where it starts.
-    pub fn table(&mut self, table: [i8; 256]) -> u32 {
+    /// Appends other constants; returns where they start.
+    pub fn constants(&mut self, bytes: impl IntoIterator<Item = u8>) -> u32 {
         self.consts.resize(self.consts.len().next_multiple_of(PARAMS_ALIGN), 0);
         let start = self.consts.len() as u32;
-        self.consts.extend(table.map(i8::cast_unsigned));
+        self.consts.extend(bytes);
         start
+    }
+
+    /// Appends a table; returns where it starts.
+    pub fn table(&mut self, table: [i8; 256]) -> u32 {
+        self.constants(table.map(i8::cast_unsigned))
+    }
+
+    /// Appends loops and a step that moves values through them.
+    pub fn copy(&mut self, loops: &[Loop], step: CopyStep) {
+        let (count, values) = (loops.len() as u16, loops.iter().map(|next| next.count).product());
+        let loops_at = if count == 0 { 0 } else { self.constants(loops.iter().flat_map(Loop::emit)) };
+        self.steps.push(Step::from(CopyStep { loops: count, loops_at, values, ..step }));
     }
 
     /// The file of a model with one input `x` and one output `y`, with labels `0`, `1`, ...
