@@ -14,6 +14,7 @@ mod mul;
 mod pool;
 mod resize;
 mod step;
+mod windows;
 
 pub use add::AddStep;
 pub use conv::ConvStep;
@@ -96,6 +97,9 @@ mod field {
     pub const OUTPUT: Slot<u16> = Slot::at(6);
     pub const MIN: Slot<i8> = Slot::at(8);
     pub const MAX: Slot<i8> = Slot::at(9);
+    /// Weights and parameters of convolutions.
+    pub const WEIGHTS: Slot<u32> = Slot::at(20);
+    pub const PARAMS: Slot<u32> = Slot::at(24);
 }
 
 /// Largest Q12 multiplier of a residual or an add: a ratio of scales of 512.
