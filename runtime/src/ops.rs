@@ -7,6 +7,7 @@ mod add;
 mod check;
 mod conv;
 mod cost;
+mod depthwise;
 mod gru;
 mod linear;
 mod lookup;
@@ -19,6 +20,7 @@ mod windows;
 pub use add::AddStep;
 pub use conv::ConvStep;
 pub use cost::{Cost, Reads, STEP_WORK, Tensors};
+pub use depthwise::DepthwiseStep;
 pub use gru::GruStep;
 pub use linear::LinearStep;
 pub use lookup::LookupStep;
@@ -45,6 +47,7 @@ pub static OPERATORS: &[Entry] = &[
     Entry::of::<LookupStep>(),
     Entry::of::<MulStep>(),
     Entry::of::<ResizeStep>(),
+    Entry::of::<DepthwiseStep>(),
 ];
 
 const _: () = {

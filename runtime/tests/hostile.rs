@@ -5,7 +5,10 @@ mod writer;
 use escarp_runtime::{
     Cpu, Dtype, Error, Meaning, Model, Port, Session, Tensor,
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR},
-    ops::{AddStep, ConvStep, GruStep, LinearStep, LookupStep, MulStep, OPERATORS, PoolStep, ResizeStep, Step},
+    ops::{
+        AddStep, ConvStep, DepthwiseStep, GruStep, LinearStep, LookupStep, MulStep, OPERATORS, PoolStep, ResizeStep,
+        Step,
+    },
 };
 use proptest::prelude::*;
 use writer::{Random, every_net, gru_net, residual_net, restate};
@@ -74,10 +77,11 @@ fn widened<T: Copy + Into<i32>>(values: &[T]) -> Vec<i32> {
 /// The last clamp of the operators that have one.
 fn clamps(step: &Step) -> Option<(i8, i8)> {
     let conv = step.get().map(|ConvStep { min, max, .. }| (min, max));
+    let depthwise = step.get().map(|DepthwiseStep { min, max, .. }| (min, max));
     let linear = step.get().map(|LinearStep { min, max, .. }| (min, max));
     let add = step.get().map(|AddStep { min, max, .. }| (min, max));
     let mul = step.get().map(|MulStep { min, max, .. }| (min, max));
-    conv.or(linear).or(add).or(mul).or(step.get().map(|PoolStep { min, max, .. }| (min, max)))
+    conv.or(depthwise).or(linear).or(add).or(mul).or(step.get().map(|PoolStep { min, max, .. }| (min, max)))
 }
 
 #[test]
@@ -174,13 +178,17 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
     let (dilation, pad) = (two_of(&[1, 1, 1, 2, 0]), two_of(&[0, 0, 0, 1, 2]));
     let (weights, params) = (64 * random.below(40), PARAMS + 72 * random.below(99) + random.below(9) / 8);
     let (min, max) = (-100, if random.below(20) == 0 { -101 } else { 100 });
-    match random.below(9) {
+    match random.below(10) {
         6 => Step::from(LookupStep { input, output, table: PARAMS + 8 * random.below(99) + random.below(9) / 8 }),
         7 => {
             let (multiplier, shift) = (1 << 30, if random.below(9) == 0 { 31 } else { 33 });
             Step::from(MulStep { a: input, b, output, multiplier, shift, min, max })
         }
         8 => Step::from(ResizeStep { input, output, factor: kernel }),
+        9 => {
+            let step = DepthwiseStep { input, output, kernel, stride, dilation, pad, weights, params, min, max };
+            Step::from(step)
+        }
         0 => {
             let residual = (random.below(2) == 0).then_some((5, 5000));
             let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual };
