@@ -25,7 +25,7 @@ fn folder() -> PathBuf {
 fn bench(c: &mut Criterion, name: &str, onnx: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
     let options = Options { name: name.into(), ..Options::default() };
     let graph = read(onnx, &options)?;
-    let sample_len = graph.steps * graph.shape(graph.input).iter().product::<usize>();
+    let sample_len = graph.steps * graph.shape(graph.input()).iter().product::<usize>();
     let samples = values(SAMPLES * sample_len, -128).into_iter().map(f32::from).collect();
     let samples = InMemory { values: samples, sample_len, labels: Vec::new(), source: "generated".into() };
     let file = convert(onnx, &samples, &options)?.file;

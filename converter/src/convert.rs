@@ -106,12 +106,12 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
     if let Some(labels) = &options.labels {
         metadata.labels = labels.clone();
     }
-    if metadata.scores == Scores::Softmax && graph.meaning == Meaning::Plain {
-        graph.meaning = Meaning::Softmax;
+    if metadata.scores == Scores::Softmax && graph.outputs[0].meaning == Meaning::Plain {
+        graph.outputs[0].meaning = Meaning::Softmax;
     }
-    let outputs = graph.len(graph.output);
-    if !metadata.labels.is_empty() && metadata.labels.len() != outputs {
-        return Err(Error::Labels(format!("{} labels; the network has {outputs} outputs", metadata.labels.len())));
+    let (labels, outputs) = (metadata.labels.len(), graph.len(graph.output()));
+    if labels > 0 && labels != outputs {
+        return Err(Error::Labels(format!("{labels} labels; the network has {outputs} outputs")));
     }
     graph.metadata = Some(metadata);
     Ok(graph)
@@ -151,7 +151,7 @@ fn warnings(graph: &Graph, metadata: &Metadata, seen: &[Histogram], used: usize)
     if used < 32 {
         lines.push(format!("calibrated on {used} samples only; 100 or more give ranges to rely on"));
     }
-    if metadata.labels.is_empty() {
+    if metadata.labels.is_empty() && graph.decides() {
         lines.push("the outputs have no names: give --labels, or samples in class folders".into());
     }
     for node in &graph.nodes {

@@ -52,8 +52,8 @@ pub fn doubt(
 }
 
 fn finding(scores: &Scores, graph: &Graph) -> Option<String> {
-    let (outputs, n) = (graph.len(graph.output), scores.labelled);
-    if scores.total < FEWEST {
+    let (outputs, n) = (graph.len(graph.output()), scores.labelled);
+    if scores.answers.len() < FEWEST {
         return None;
     }
     let classes = outputs.max(2);
@@ -78,7 +78,7 @@ fn finding(scores: &Scores, graph: &Graph) -> Option<String> {
     let metadata = graph.metadata.as_ref();
     // Where the labels themselves are nearly all alike, so may be the answers.
     let expected =
-        if n > 0 { labelled as f64 / n as f64 >= 0.8 } else { outputs < 2 || graph.meaning != Meaning::Softmax };
+        if n > 0 { labelled as f64 / n as f64 >= 0.8 } else { outputs < 2 || graph.outputs[0].meaning != Meaning::Softmax };
     if !expected && chosen as f64 >= NEARLY_ALL * scores.total as f64 {
         let name = metadata.and_then(|m| m.labels.get(class).cloned()).unwrap_or_else(|| format!("output {class}"));
         return Some(format!("the float network tells {chosen} of {} samples to be `{name}`", scores.total));
@@ -98,7 +98,7 @@ fn other_pixels(
     float: &FloatRunner,
     samples: &dyn Samples,
 ) -> Result<Option<String>, Error> {
-    let (channels, classes) = (graph.shape(graph.input)[2], graph.len(graph.output).max(2));
+    let (channels, classes) = (graph.shape(graph.input())[2], graph.len(graph.output()).max(2));
     let Some(FrontEnd::Pixels { mean, std }) = graph.metadata.as_ref().map(|m| &m.front_end) else { return Ok(None) };
     let labelled: Vec<&Answer> = scores.answers.iter().filter(|a| a.label.is_some()).collect();
     let count = labelled.len().min(TRIED);

@@ -186,7 +186,7 @@ impl Samples for FolderSamples {
 }
 
 fn input_shape(graph: &Graph) -> InputShape {
-    let [height, width, channels] = graph.shape(graph.input);
+    let [height, width, channels] = graph.shape(graph.input());
     InputShape { steps: graph.steps, height, width, channels }
 }
 
@@ -212,8 +212,8 @@ pub fn open(path: &Path, graph: &Graph, labels: &[String]) -> Result<Source, Err
         folder = folder.with_classes(labels).map_err(|e| Error::Labels(e.to_string()))?;
     }
     // Without names, as many folders as outputs (two for a single yes or no) are taken for them in the order of the alphabet.
-    let (classes, outputs) = (folder.classes().len(), graph.len(graph.output));
-    let labelled = !labels.is_empty() || classes == outputs.max(2);
+    let (classes, outputs) = (folder.classes().len(), graph.len(graph.output()));
+    let labelled = graph.decides() && (!labels.is_empty() || classes == outputs.max(2));
     FolderSamples::new(folder, front_end, shape, labelled).map(|samples| Source::Folder(Box::new(samples)))
 }
 

@@ -147,7 +147,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         graph => graph?,
     };
     if let Some(text) = &args.pixels {
-        let channels = graph.shape(graph.input)[2];
+        let channels = graph.shape(graph.input())[2];
         let pixels = front_end::parse_pixels(text, channels).map_err(|e| Failure::Usage(format!("--pixels: {e}")))?;
         options.front_end = Some(pixels);
         graph = read(&onnx, &options)?;
@@ -171,7 +171,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     converted.notes.extend(test.as_ref().and_then(|test| test.note("--test")));
     let source = test.as_ref().unwrap_or(&samples);
     let which = if test.is_some() { "--test" } else { "--samples" };
-    converted.warnings.extend(source.doubt(which, converted.graph.len(converted.graph.output)));
+    converted.warnings.extend(source.doubt(which, converted.graph.len(converted.graph.output())));
     let float = float_runner(&onnx, &converted.graph)?;
     let scores = score(&float, &converted, source, test.is_none(), &options)?;
     if let Some(line) = doubt(&scores, &converted.graph, &float, source.samples())? {
@@ -312,7 +312,7 @@ fn open_samples(path: &Path, graph: &mut Graph, options: &mut Options) -> Result
         )));
     }
     let source = files::open(path, graph, &labels)?;
-    if labels.is_empty() && source.classes().len() == graph.len(graph.output) {
+    if labels.is_empty() && source.classes().len() == graph.len(graph.output()) {
         options.labels = Some(source.classes().to_vec());
         if let Some(metadata) = &mut graph.metadata {
             metadata.labels = source.classes().to_vec();
@@ -326,7 +326,7 @@ fn open_test(args: &Args, converted: &Converted) -> Result<Option<Source>, Failu
     let graph = &converted.graph;
     let labels = &converted.about.metadata.labels;
     let mut test = files::open(path, graph, labels)?;
-    let outputs = graph.len(graph.output);
+    let outputs = graph.len(graph.output());
     let classes = test.classes().len();
     match (&mut test, &args.test_labels) {
         (Source::Array(array), Some(path)) => files::label_array(array, path, outputs)?,

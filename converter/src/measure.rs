@@ -44,8 +44,25 @@ pub struct Scores {
     pub int8_correct: usize,
     /// Same choice.
     pub agree: usize,
-    /// One for each sample, in order.
+    /// One for each sample, in order, of a network that decides between classes.
     pub answers: Vec<Answer>,
+    /// One for each output.
+    pub outputs: Vec<Lost>,
+}
+
+/// What an output lost.
+#[derive(Clone, Debug)]
+pub struct Lost {
+    /// ONNX's name.
+    pub name: String,
+    /// `HxWxC`
+    pub shape: String,
+    /// `10 log10(sum float^2 / sum (float - int8)^2)` over all samples; infinite where nothing is lost.
+    pub snr_db: f64,
+    /// Mean of `|float - int8|`.
+    pub mean: f64,
+    /// Largest `|float - int8|`.
+    pub most: f64,
 }
 
 impl Scores {
@@ -66,6 +83,20 @@ pub(crate) fn top(values: &[f32], threshold: f32) -> usize {
     match values {
         [one] => usize::from(*one > threshold),
         _ => values.iter().enumerate().fold(0, |best, (i, v)| if *v > values[best] { i } else { best }),
+    }
+}
+
+/// Scores as a reader knows them: probabilities where the network ended in a softmax or sigmoid.
+pub(crate) fn read_off(kind: Meaning, logits: &[f32]) -> Vec<f32> {
+    match kind {
+        Meaning::Plain | Meaning::Probabilities | Meaning::State => logits.to_vec(),
+        Meaning::Sigmoid => logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
+        Meaning::Softmax => {
+            let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let powers: Vec<f32> = logits.iter().map(|x| (x - largest).exp()).collect();
+            let sum: f32 = powers.iter().sum();
+            powers.iter().map(|p| p / sum).collect()
+        }
     }
 }
 
@@ -127,14 +158,14 @@ pub fn measure(
     done: &(dyn Fn() + Sync),
 ) -> Result<Scores, Error> {
     let share = picks.len().div_ceil(rayon::current_num_threads() * 8).max(1);
-    let parts: Vec<Vec<Answer>> = picks
+    let parts: Vec<(Vec<Answer>, Vec<Sums>)> = picks
         .par_chunks(share)
         .map(|picks| {
             let (model, mut arena) = open(file)?;
             let mut session = Session::new(&model, &mut arena, cpu).map_err(failed)?;
-            let output = model.output();
-            let width = len(&output);
-            let mut answers = Vec::with_capacity(picks.len());
+            let width = len(&model.output());
+            let decides = model.outputs().len() == 1 && model.output().pixels() == 1;
+            let (mut answers, mut sums) = (vec![], vec![Sums::default(); model.outputs().len()]);
             for &index in picks {
                 let sample = samples.get(index)?;
                 let label = samples.label(index);
@@ -142,31 +173,50 @@ pub fn measure(
                     let name = samples.name(index);
                     return Err(Error::Labels(format!("{name}: class {label}; the network has {width} outputs")));
                 }
-                let expected = float.run(&sample)?;
+                let expected = float.run_all(&sample)?;
                 session.reset();
                 for step in sample.chunks_exact(step_len(&model)) {
                     give(&mut session, step)?;
                     session.infer().map_err(failed)?;
                 }
-                let int8 = taken(&session, 0)?;
+                done();
+                for (at, ((expected, port), sums)) in expected.iter().zip(model.outputs()).zip(&mut sums).enumerate() {
+                    let int8 = read_off(port.meaning, &taken(&session, at)?);
+                    expected.iter().zip(int8).for_each(|(&f, q)| sums.add(f, q.into()));
+                }
+                if !decides {
+                    continue;
+                }
+                let (expected, int8) = (expected.into_iter().next().unwrap_or_default(), taken(&session, 0)?);
                 // A sigmoid that was taken off: its half is its logit's 0.
                 let int8_half = if model.meaning() == Meaning::Probabilities { 0.5 } else { 0.0 };
                 let (float_top, int8_top) = (top(&expected, float.half()), top(&int8, int8_half));
                 answers.push(Answer { index, label, float: expected, int8, float_top, int8_top });
-                done();
             }
-            Ok(answers)
+            Ok((answers, sums))
         })
         .collect::<Result<_, Error>>()?;
-    let answers: Vec<Answer> = parts.into_iter().flatten().collect();
+    let (model, _) = open(file)?;
+    let mut sums = vec![Sums::default(); model.outputs().len()];
+    parts.iter().for_each(|(_, part)| sums.iter_mut().zip(part).for_each(|(sum, part)| sum.join(part)));
+    let lost = |(port, sums): (Port, Sums)| Lost {
+        name: port.name.into(),
+        shape: show_shape([port.tensor.height, port.tensor.width, port.tensor.channels].map(usize::from)),
+        snr_db: sums.snr_db(),
+        mean: sums.absolute / (sums.count as f64).max(1.0),
+        most: sums.most,
+    };
+    let outputs = model.outputs().zip(sums).map(lost).collect();
+    let answers: Vec<Answer> = parts.into_iter().flat_map(|(answers, _)| answers).collect();
     let count = |f: &dyn Fn(&Answer) -> bool| answers.iter().filter(|a| f(a)).count();
     Ok(Scores {
-        total: answers.len(),
+        total: picks.len(),
         labelled: count(&|a| a.label.is_some()),
         float_correct: count(&|a| a.label == Some(a.float_top)),
         int8_correct: count(&|a| a.label == Some(a.int8_top)),
         agree: count(&|a| a.float_top == a.int8_top),
         answers,
+        outputs,
     })
 }
 
@@ -230,17 +280,12 @@ pub fn layers(
         })
         .collect::<Result<_, Error>>()?;
     let mut total = start();
-    for part in &parts {
-        for (total, part) in total.iter_mut().zip(part) {
-            total.signal += part.signal;
-            total.noise += part.noise;
-        }
-    }
+    parts.iter().for_each(|part| total.iter_mut().zip(part).for_each(|(total, part)| total.join(part)));
     let layer = |(node, sums): (&QNode, &Sums)| Layer {
         name: node.name.clone(),
         operator: node.operator.clone(),
         shape: show_shape(graph.shape(node.output)),
-        snr_db: 10.0 * (sums.signal / sums.noise).log10(),
+        snr_db: sums.snr_db(),
     };
     Ok(nodes.iter().zip(&total).map(layer).collect())
 }
@@ -259,6 +304,9 @@ fn numbers(stored: &[i8], dtype: Dtype) -> Vec<f64> {
 struct Sums {
     signal: f64,
     noise: f64,
+    absolute: f64,
+    most: f64,
+    count: u64,
 }
 
 impl Sums {
@@ -276,5 +324,32 @@ impl Sums {
         let error = f64::from(float) - other;
         self.signal += f64::from(float).powi(2);
         self.noise += error * error;
+        self.absolute += error.abs();
+        self.most = self.most.max(error.abs());
+        self.count += 1;
+    }
+
+    fn join(&mut self, other: &Sums) {
+        self.signal += other.signal;
+        self.noise += other.noise;
+        self.absolute += other.absolute;
+        self.most = self.most.max(other.most);
+        self.count += other.count;
+    }
+
+    fn snr_db(&self) -> f64 {
+        10.0 * (self.signal / self.noise).log10()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_sums_to_one() {
+        let p = read_off(Meaning::Softmax, &[1000.0, 1001.0, -1000.0]);
+        assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p[1] > p[0] && p[2] == 0.0, "{p:?}");
+        assert_eq!(read_off(Meaning::Sigmoid, &[0.0]), [0.5]);
     }
 }

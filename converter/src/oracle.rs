@@ -124,14 +124,17 @@ impl FloatRunner {
                 let made = made.cast_to::<f32>()?;
                 let made = made.to_plain_array_view::<f32>()?;
                 let mut values = vec![0.0; order.len()];
-                if made.len() != order.len() {
-                    bail!("an output of {} values instead of {}", made.len(), order.len());
-                }
                 order.iter().zip(made.iter()).for_each(|(&place, &value)| values[place] = value);
-                Ok(values)
+                Ok((values, made.len()))
             };
-            made.iter().zip(&self.outputs).map(ours).collect()
+            made.iter().zip(&self.outputs).map(ours).collect::<TractResult<Vec<_>>>()
+        })?
+        .into_iter()
+        .map(|(values, made)| match made == values.len() {
+            true => Ok(values),
+            false => Err(Error::Oracle(format!("tract gives {made} values for an output of {}", values.len()))),
         })
+        .collect()
     }
 }
 

@@ -8,7 +8,6 @@ use escarp_runtime::Isa;
 
 use crate::{
     convert::Converted,
-    graph::Meaning,
     measure::Scores,
     pack::{self, Parts},
     page::{self, percent, thousands},
@@ -92,20 +91,6 @@ impl Report<'_> {
     }
 }
 
-/// Scores as a reader knows them: probabilities where the network ended in a softmax or sigmoid.
-fn probabilities(kind: Meaning, logits: &[f32]) -> Vec<f32> {
-    match kind {
-        Meaning::Plain | Meaning::Probabilities | Meaning::State => logits.to_vec(),
-        Meaning::Sigmoid => logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
-        Meaning::Softmax => {
-            let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let powers: Vec<f32> = logits.iter().map(|x| (x - largest).exp()).collect();
-            let sum: f32 = powers.iter().sum();
-            powers.iter().map(|p| p / sum).collect()
-        }
-    }
-}
-
 /// The share of the whole: `76.44 %`
 fn right(part: usize, whole: usize) -> String {
     if whole == 0 { "-".into() } else { percent(100.0 * part as f64 / whole as f64, 2) }
@@ -130,12 +115,5 @@ mod tests {
         assert_eq!((right(1, 3), right(0, 0)), ("33.33 %".into(), "-".into()));
         assert_eq!((decibels(31.26), decibels(f64::INFINITY)), ("31.3 dB".into(), "exact".into()));
         assert_eq!(short("a;b;model/conv2d"), "model/conv2d");
-    }
-
-    #[test]
-    fn softmax_sums_to_one() {
-        let p = probabilities(Meaning::Softmax, &[1000.0, 1001.0, -1000.0]);
-        assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p[1] > p[0] && p[2] == 0.0, "{p:?}");
-        assert_eq!(probabilities(Meaning::Sigmoid, &[0.0]), [0.5]);
     }
 }

@@ -232,7 +232,8 @@ impl View {
     /// Repeats dimensions of one, and puts such in front, until the lengths are these, as ONNX broadcasts; `None` if they cannot be.
     pub fn expand(&self, lengths: &[usize]) -> Option<View> {
         let extra = lengths.len().checked_sub(self.dims.len())?;
-        let dims = std::iter::repeat_n(&Dim::ONE, extra).chain(&self.dims).zip(lengths).map(|(dim, &length)| {
+        let one = Dim::ONE;
+        let dims = std::iter::repeat_n(&one, extra).chain(&self.dims).zip(lengths).map(|(dim, &length)| {
             let repeated = || Dim::new([Run { axis: Axis::Height, length, stride: 0 }]);
             (dim.length() == length).then(|| dim.clone()).or_else(|| (dim.length() == 1 && !dim.has_time()).then(repeated))
         });

@@ -84,7 +84,7 @@ fn what_follows_and_what_ends() {
         .node("MatMul", &["x", "w"], "m", vec![])
         .node("Sigmoid", &["m"], "y", vec![]);
     let graph = read(&onnx.bytes(), &Options::default()).unwrap();
-    assert_eq!((graph.nodes.len(), graph.meaning), (1, Meaning::Sigmoid));
+    assert_eq!((graph.nodes.len(), graph.outputs[0].meaning), (1, Meaning::Sigmoid));
 }
 
 fn ending(nodes: &[(&str, &str, &str)], outputs: i64) -> Onnx {
@@ -117,7 +117,7 @@ fn views_behind_the_last_nonlinearity_change_nothing() {
             for view in ["Flatten", "Identity"] {
                 let (viewed, same) = decided(ending(&[(operator, "m", "s"), (view, "s", "y")], outputs));
                 assert_eq!(same, agree, "{operator}, {view}");
-                assert_eq!(viewed.graph.meaning, bare.graph.meaning, "{operator}, {view}");
+                assert_eq!(viewed.graph.outputs[0].meaning, bare.graph.outputs[0].meaning, "{operator}, {view}");
                 assert_eq!(viewed.graph.nodes.len(), 1, "{}", viewed.graph);
                 assert!(viewed.notes.iter().any(|note| note.contains(operator)), "{:?}", viewed.notes);
             }
@@ -132,7 +132,7 @@ fn views_behind_the_last_nonlinearity_change_nothing() {
 #[test]
 fn inside_the_graph_nothing_is_taken_off() {
     let inside = check(ending(&[("Sigmoid", "m", "s"), ("Tanh", "s", "y")], 6), 4.0);
-    assert_eq!((inside.graph.nodes.len(), inside.graph.meaning), (3, Meaning::Plain));
+    assert_eq!((inside.graph.nodes.len(), inside.graph.outputs[0].meaning), (3, Meaning::Plain));
     let onnx = ending(&[("Softmax", "m", "node"), ("Tanh", "node", "y")], 6);
     let error = read(&onnx.bytes(), &Options::default()).unwrap_err().to_string();
     assert!(error.contains("node_node") && error.contains("last node"), "{error}");

@@ -29,7 +29,7 @@ fn run(model: &Path, samples: &Path, test: &Path, labels: Option<&Path>, options
     let samples = files::open(samples, &graph, &[]).unwrap();
     let mut test = files::open(test, &graph, &[]).unwrap();
     if let (files::Source::Array(array), Some(labels)) = (&mut test, labels) {
-        files::label_array(array, labels, graph.len(graph.output)).unwrap();
+        files::label_array(array, labels, graph.len(graph.output())).unwrap();
     }
     let converted = convert(&onnx, samples.samples(), options).unwrap();
     let float = float_runner(&onnx, &graph).unwrap();

@@ -136,8 +136,12 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let (x, spatial) = map(importer, node)?;
     let [height, width, channels] = x.shape;
     let multiples = multiples(importer, node, &x.lengths())?;
-    let (&[1, 1, tall, wide], _) | (&[1, 1, wide], tall) = (&multiples[..], 1) else {
-        return Err(node.unsupported("scales", format!("{multiples:?}"), "1 for all but height and width"));
+    let (tall, wide) = match multiples[..] {
+        [1, 1, tall, wide] => (tall, wide),
+        [1, 1, wide] => (1, wide),
+        _ => {
+            return Err(node.unsupported("scales", format!("{multiples:?}"), "1 for all but height and width"));
+        }
     };
     // The older rule is to round down; tract rounds to the nearest, which for twice is the same.
     if node.opset < 11 && tall.max(wide) > 2 {

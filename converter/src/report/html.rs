@@ -2,8 +2,11 @@
 
 use maud::{Markup, Render, html};
 
-use super::{Report, probabilities, right};
-use crate::page::{Page, card, section, thousands};
+use super::{Report, decibels, right};
+use crate::{
+    measure::read_off,
+    page::{Page, card, section, thousands, wide},
+};
 
 mod layers;
 mod plan;
@@ -19,6 +22,7 @@ pub(super) fn render(report: &Report) -> String {
         (cards(report))
         (remarks(report))
         (plan::section(&c.plan))
+        (outputs(report))
         (layers::section(c))
         (samples::confusion(report))
         (samples::examples(report))
@@ -43,12 +47,41 @@ fn cards(report: &Report) -> Markup {
                 (card("int8 accuracy", right(s.int8_correct, s.labelled), of(s.int8_correct)))
                 (card("float accuracy", right(s.float_correct, s.labelled), of(s.float_correct)))
             }
-            (card("same top-1", right(s.agree, s.total), format!("{} of {} {}", s.agree, s.total, report.basis())))
+            @if report.converted.graph.decides() {
+                (card("same top-1", right(s.agree, s.total), format!("{} of {} {}", s.agree, s.total, report.basis())))
+            } @else {
+                @let worst = s.outputs.iter().map(|o| o.snr_db).fold(f64::INFINITY, f64::min);
+                (card("worst output", decibels(worst), format!("int8 against float, {} {}", s.total, report.basis())))
+            }
             (card("file, bytes", thousands(c.file.len() as u64), file))
             (card("RAM, bytes", thousands(c.plan.arena_len), arena))
             (card("multiply-accumulates", thousands(report.macs()), mac))
         }
     }
+}
+
+/// What each output lost, for networks that do not decide between classes.
+fn outputs(report: &Report) -> Markup {
+    if report.converted.graph.decides() {
+        return html! {};
+    }
+    let table = html! {
+        table {
+            thead { tr { th { "output" } th { "shape" } th { "signal to noise" } th { "mean error" } th { "largest error" } } }
+            tbody {
+                @for output in &report.scores.outputs {
+                    tr {
+                        td { (output.name) }
+                        td.num { (output.shape) }
+                        td.num { (decibels(output.snr_db)) }
+                        td.num { (format!("{:.4}", output.mean)) }
+                        td.num { (format!("{:.4}", output.most)) }
+                    }
+                }
+            }
+        }
+    };
+    section("Outputs: int8 against float", wide(table))
 }
 
 fn remarks(report: &Report) -> Markup {
@@ -77,5 +110,5 @@ fn facts(report: &Report) -> Markup {
 
 /// The row of probabilities or scores that a reader sees.
 fn shown_scores(report: &Report, logits: &[f32]) -> Vec<f32> {
-    probabilities(report.converted.graph.meaning, logits)
+    read_off(report.converted.graph.outputs[0].meaning, logits)
 }

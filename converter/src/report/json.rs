@@ -24,12 +24,25 @@ pub(super) fn render(report: &Report) -> String {
             })
         })
         .collect();
+    let outputs: Vec<_> = s
+        .outputs
+        .iter()
+        .map(|o| {
+            json!({
+                "name": o.name,
+                "shape": o.shape,
+                "snr_db": o.snr_db.is_finite().then_some(o.snr_db),
+                "mean_error": o.mean,
+                "largest_error": o.most,
+            })
+        })
+        .collect();
     let parts = report.parts();
     let document = json!({
         "model": c.about.name,
         "float_correct": labelled(s.float_correct),
         "int8_correct": labelled(s.int8_correct),
-        "agree": s.agree,
+        "agree": c.graph.decides().then_some(s.agree),
         "total": s.total,
         "labelled": s.labelled,
         "tested": report.tested,
@@ -54,6 +67,7 @@ pub(super) fn render(report: &Report) -> String {
         "notes": c.notes,
         "warnings": c.warnings,
         "layers": layers,
+        "outputs": outputs,
     });
     format!("{document:#}\n")
 }

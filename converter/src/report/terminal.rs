@@ -50,10 +50,18 @@ pub(super) fn render(report: &Report) -> String {
         let counted = |n: usize| format!("{n} of {} right, {}", s.labelled, right(n, s.labelled));
         rows.push(("float accuracy", counted(s.float_correct)));
         rows.push(("int8 accuracy", counted(s.int8_correct)));
-    } else {
+    } else if c.graph.decides() {
         rows.push(("accuracy", "unknown: the samples have no labels".into()));
     }
-    rows.push(("same top-1", format!("{} of {}, {}", s.agree, s.total, right(s.agree, s.total))));
+    if c.graph.decides() {
+        rows.push(("same top-1", format!("{} of {}, {}", s.agree, s.total, right(s.agree, s.total))));
+    } else {
+        let lost = s.outputs.iter().map(|o| {
+            let (name, snr) = (visible(&o.name).to_string(), decibels(o.snr_db));
+            ("output", format!("{name} {}: {snr}, mean error {:.4}, largest {:.4}", o.shape, o.mean, o.most))
+        });
+        rows.extend(lost);
+    }
     rows.push(("measured on", format!("{} {}", s.total, report.basis())));
     rows.push(("measured with", format!("{} kernels", report.isa.name())));
     let mut out = String::new();

@@ -38,7 +38,7 @@ pub fn check(onnx: Onnx, steps: f32) -> escarp_converter::Converted {
     for cpu in escarp_detect::all() {
         assert_eq!(int8(&on(cpu)), int8(&portable), "{} kernels against portable", cpu.isa().name());
     }
-    let unit = converted.plan.graph.tensors[converted.plan.graph.output].scale.scale;
+    let unit = converted.plan.graph.tensors[converted.plan.graph.outputs[0].tensor].scale.scale;
     for answer in &portable.answers {
         for (float, int8) in answer.float.iter().zip(&answer.int8) {
             let off = (float - int8).abs() / unit;

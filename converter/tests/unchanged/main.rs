@@ -55,7 +55,7 @@ fn answers(file: &[u8], graph: &Graph, samples: &[f32], input: escarp_converter:
     let mut all = vec![];
     for sample in samples.chunks_exact(graph.sample_len()) {
         session.reset();
-        for step in sample.chunks_exact(graph.len(graph.input)) {
+        for step in sample.chunks_exact(graph.len(graph.input())) {
             let step: Vec<i8> = step.iter().map(|&v| input.quantize(v)).collect();
             let answer = session.run(&step).expect("the step fits");
             all.extend(answer.iter().map(|q| q.cast_unsigned()));
@@ -77,7 +77,7 @@ fn converted(onnx: &[u8]) -> Result<String, Error> {
     let ranges = rounded_ranges(&graph, &samples)?;
     let plan = plan(quantize(&graph, &ranges)?)?;
     let file = pack(&plan, &About::default())?;
-    let input = plan.graph.tensors[plan.graph.input].scale;
+    let input = plan.graph.tensors[plan.graph.inputs[0]].scale;
     Ok(format!(
         "{} bytes of constants {:08x}, graph {:08x}, qgraph {:08x}, plan {:08x}, answers {:08x}",
         constants(&file).len(),

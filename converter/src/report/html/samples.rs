@@ -12,7 +12,7 @@ const MOST_CLASSES: usize = 40;
 const EXAMPLES: usize = 12;
 
 pub(super) fn confusion(report: &Report) -> Markup {
-    let outputs = report.converted.graph.len(report.converted.graph.output).max(2);
+    let outputs = report.converted.graph.len(report.converted.graph.output()).max(2);
     if report.scores.labelled == 0 || outputs > MOST_CLASSES {
         return html! {};
     }
@@ -50,6 +50,9 @@ fn answered(report: &Report, class: usize, row: &[usize]) -> Markup {
 /// Some samples on which float and int8 differ, then some of the others.
 pub(super) fn examples(report: &Report) -> Markup {
     let answers = &report.scores.answers;
+    if answers.is_empty() {
+        return html! {};
+    }
     let (differ, same): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|a| a.float_top != a.int8_top);
     // Evenly over the samples, which stand in the order of their classes.
     let some = |list: &[&Answer], most: usize| -> Vec<Markup> {
@@ -96,7 +99,7 @@ fn example(report: &Report, answer: &Answer) -> Markup {
 /// The network's input as an image: pixels as they are, sequences as a map of features (up) over time (right).
 fn picture(report: &Report, values: &[f32]) -> Option<Markup> {
     let graph = &report.converted.graph;
-    let ([h, w, c], steps) = (graph.shape(graph.input), graph.steps);
+    let ([h, w, c], steps) = (graph.shape(graph.input()), graph.steps);
     let low = values.iter().copied().fold(f32::INFINITY, f32::min);
     let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     #[expect(

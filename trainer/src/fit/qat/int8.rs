@@ -54,13 +54,13 @@ impl Int8 {
     }
 
     pub(super) fn input_scale(&self) -> Scale {
-        self.plan.graph.tensors[self.plan.graph.input].scale
+        self.plan.graph.tensors[self.plan.graph.inputs[0]].scale
     }
 
     /// The node that makes the network's output.
     pub(super) fn output(&self) -> usize {
         let graph = &self.plan.graph;
-        graph.nodes.iter().position(|n| n.output == graph.output).expect("the converter has checked it")
+        graph.nodes.iter().position(|n| n.output == graph.outputs[0].tensor).expect("the converter has checked it")
     }
 
     /// Runs samples; returns what each node that is wanted has made, `[sample][frame][number]`.
@@ -81,7 +81,12 @@ impl Int8 {
                     session.reset();
                     for frame in sample.chunks_exact(sample.len() / graph.steps) {
                         let frame: Vec<i8> = frame.iter().map(|&v| scale.quantize(v)).collect();
-                        let keep = |node: usize, _: &_, stored: &[i8]| {
+                        let keep = |step: usize, _: &_, stored: &[i8]| {
+                            let node = self.plan.nodes[step];
+                            // Of several steps that make an output together, the last one has it whole.
+                            if self.plan.nodes.get(step + 1) == Some(&node) {
+                                return;
+                            }
                             let channels = graph.tensors[graph.nodes[node].output].shape[2];
                             // Channels are filled up to eights.
                             let pixels = stored.chunks_exact(channels.next_multiple_of(8));
