@@ -7,10 +7,12 @@ mod affine;
 mod arrange;
 pub mod constants;
 mod conv;
-mod copy;
+mod depthwise;
 mod function;
 mod gru;
+mod join;
 mod linear;
+mod moves;
 mod mul;
 mod pool;
 mod reshape;
@@ -39,6 +41,7 @@ const TABLES: &[&[(&str, Import)]] = &[
     resize::ONNX,
     reshape::ONNX,
     select::ONNX,
+    join::ONNX,
 ];
 
 fn rows() -> impl Iterator<Item = &'static (&'static str, Import)> {

@@ -60,6 +60,12 @@ impl FloatRows<'_> {
             .collect()
     }
 
+    /// The smallest unit of an output that a plain epilogue makes of their sums: it takes factors below 1/2, so output steps are at
+    /// least two units of a sum, which loses nothing.
+    pub fn least_unit(&self) -> f64 {
+        2.000_001 * f64::from(self.input.scale) * self.scales().into_iter().fold(0.0, f64::max)
+    }
+
     /// int8 rows with biases and factors: `scale[row] * input scale / unit` turns a sum into units of `unit`.
     ///
     /// # Errors
@@ -118,6 +124,26 @@ impl Rows {
                 }
             }
         }
+        [self.weights(weights), self.params(order)]
+    }
+
+    /// Depthwise rows as the loader wants them, a tap of eight channels after the other: `[row / 8][tap][8]`, and their parameters.
+    pub fn lanes(&self, taps: usize) -> [Block; 2] {
+        let rows = self.bias.len();
+        let mut weights = Vec::with_capacity(rows.next_multiple_of(8) * taps);
+        for (block, tap) in (0..rows.div_ceil(8)).flat_map(|b| (0..taps).map(move |t| (b, t))) {
+            let weight = |row: usize| self.weight.get(row * taps + tap).copied().unwrap_or(0).cast_unsigned();
+            weights.extend((8 * block..8 * block + 8).map(weight));
+        }
+        [self.weights(weights), self.params(&self.order())]
+    }
+
+    fn weights(&self, bytes: Vec<u8>) -> Block {
+        Block { bytes, alignment: SECTION_ALIGN, weights: Some(self.weight.len()) }
+    }
+
+    /// 72 bytes for each block of rows.
+    fn params(&self, order: &[Option<usize>]) -> Block {
         let mut params = Vec::with_capacity(order.len().div_ceil(8) * PARAM_BLOCK);
         for block in order.chunks(8) {
             let lane = |i: usize| block.get(i).copied().flatten();
@@ -126,9 +152,6 @@ impl Rows {
             params.extend((0..8).map(|i| lane(i).map_or(SHIFT_MIN, |r| self.shift[r])));
         }
         debug_assert_eq!(params.len(), order.len().div_ceil(8) * PARAM_BLOCK);
-        [
-            Block { bytes: weights, alignment: SECTION_ALIGN, weights: Some(self.weight.len()) },
-            Block { bytes: params, alignment: PARAMS_ALIGN, weights: None },
-        ]
+        Block { bytes: params, alignment: PARAMS_ALIGN, weights: None }
     }
 }

@@ -1,86 +1,18 @@
 //! `y = scale[c] * x + shift[c]`: BatchNormalization, and sums and products with constants.
 
-use super::arrange::whole;
+use super::{arrange::whole, depthwise::Depthwise, window::Geometry};
 use crate::{
     constant::Constant,
-    epilogue::Epilogue,
+    epilogue::Limits,
     error::Error,
-    graph::{Cost, Map, Op, ScaleRule},
-    importer::{Import, Importer},
+    importer::{Hint, Import, Importer},
     onnx::Node,
-    qgraph::QOp,
-    scale::{Scale, narrow},
-    shape::Shape,
-    site::Site,
+    scale::narrow,
     view::{Axis, View},
 };
 
 /// What is read here; sums and products with constants come from their own operators.
-pub const ONNX: &[(&str, Import)] = &[("BatchNormalization", Import::new(import_norm))];
-
-/// Where it can be folded away.
-const PLACE: &str = "directly after a Conv, Gemm or MatMul that nothing else reads, before its activation";
-
-/// One scale and shift for each channel; always folded away.
-#[derive(Debug)]
-struct Affine {
-    /// `[channel]`
-    scale: Vec<f32>,
-    /// `[channel]`
-    shift: Vec<f32>,
-}
-
-impl Op for Affine {
-    fn detail(&self) -> String {
-        String::new()
-    }
-
-    fn weights(&self) -> Vec<(&'static str, &[f32])> {
-        vec![("", &self.scale)]
-    }
-
-    fn cost(&self, _: Shape) -> Cost {
-        let parameters = self.scale.len() + self.shift.len();
-        Cost { parameters, packed: size_of::<f32>() * parameters, ..Cost::NONE }
-    }
-
-    fn state_len(&self) -> usize {
-        0
-    }
-
-    fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], _: Shape) {
-        let channels = self.scale.len();
-        for (x, y) in inputs[0].values.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
-            for (c, y) in y.iter_mut().enumerate() {
-                *y = self.scale[c] * x[c] + self.shift[c];
-            }
-        }
-    }
-
-    fn scale_rule(&self) -> ScaleRule {
-        ScaleRule::OfValues
-    }
-
-    fn least_unit(&self, _: &[Scale]) -> f64 {
-        0.0
-    }
-
-    fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
-        Err(site.wrong("was not folded into another step"))
-    }
-
-    fn alone(&self) -> Result<(), &'static str> {
-        Err(PLACE)
-    }
-
-    fn follows(&self) -> Option<Epilogue<'_>> {
-        Some(Epilogue::Scale { scale: &self.scale, shift: &self.shift })
-    }
-
-    fn absorb(&mut self, _: &Epilogue) -> bool {
-        false
-    }
-}
+pub const ONNX: &[(&str, Import)] = &[("BatchNormalization", Import::new(import_norm).hint(|_| Hint::ChannelsFirst))];
 
 /// BatchNormalization in inference: `(x - mean) / sqrt(var + epsilon) * gamma + beta`, channels in dimension 1.
 fn import_norm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
@@ -103,17 +35,17 @@ fn import_norm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let [gamma, beta, mean, var] = [1, 2, 3, 4].map(|i| importer.vector(node, i, channels));
     let (gamma, beta, mean, var) = (gamma?, beta?, mean?, var?);
     let epsilon = f64::from(node.float("epsilon")?.unwrap_or(1e-5));
-    let mut affine = Affine { scale: vec![], shift: vec![] };
+    let (mut scales, mut shifts) = (vec![], vec![]);
     for c in 0..channels {
         let deviation = (f64::from(var[c]) + epsilon).sqrt();
         if !(deviation > 0.0 && deviation.is_finite()) {
             return Err(node.wrong(format!("channel {c}: variance {} with epsilon {epsilon}", var[c])));
         }
         let scale = f64::from(gamma[c]) / deviation;
-        affine.scale.push(narrow(scale));
-        affine.shift.push(narrow(f64::from(beta[c]) - f64::from(mean[c]) * scale));
+        scales.push(narrow(scale));
+        shifts.push(narrow(f64::from(beta[c]) - f64::from(mean[c]) * scale));
     }
-    emit(importer, node, &x, affine)
+    emit(importer, node, &x, scales, shifts)
 }
 
 /// What arithmetic of a tensor `x` and constants `c` is: scales and shifts, told the constants of all channels and whether they
@@ -130,7 +62,7 @@ pub fn import_with_constant(importer: &mut Importer, node: &Node, meant: Meant) 
     let values = for_channels(node, &x, &constant)?;
     let (scale, shift) = meant(values, first)
         .ok_or_else(|| node.unsupported("operands", "constant / tensor or a zero divisor", "tensor / constant"))?;
-    emit(importer, node, &x, Affine { scale, shift }).map(|()| true)
+    emit(importer, node, &x, scale, shift).map(|()| true)
 }
 
 /// A constant operand's value for each channel.
@@ -154,10 +86,12 @@ fn for_channels(node: &Node, x: &View, constant: &Constant) -> Result<Vec<f32>, 
     })
 }
 
-fn emit(importer: &mut Importer, node: &Node, x: &View, affine: Affine) -> Result<(), Error> {
-    if affine.scale.iter().chain(&affine.shift).any(|v| !v.is_finite()) {
+/// `scale[c] * x + shift[c]`: a depthwise convolution of one tap, unless what makes `x` takes it up.
+fn emit(importer: &mut Importer, node: &Node, x: &View, scale: Vec<f32>, shift: Vec<f32>) -> Result<(), Error> {
+    if scale.iter().chain(&shift).any(|v| !v.is_finite()) {
         return Err(node.wrong("parameters that are not finite"));
     }
-    let id = importer.emit(node, affine, vec![x.tensor], x.shape)?;
+    let one = Depthwise { geometry: Geometry::whole([1, 1, 1]), weight: scale, bias: shift, limits: Limits::NONE };
+    let id = importer.emit(node, one, vec![x.tensor], x.shape)?;
     importer.define(node, 0, x.on(id))
 }

@@ -2,12 +2,12 @@
 
 use escarp_runtime::ops::LOOPS_MAX;
 
-use super::copy::{Copy, Part};
+use super::moves::{Move, Part};
 use crate::{
     error::Error,
     importer::Importer,
     onnx::Node,
-    view::{Axis, Dim, View},
+    view::{Axis, Dim, Run, View},
 };
 
 /// As many loops as a step of the runtime takes.
@@ -79,8 +79,8 @@ pub fn moved(importer: &mut Importer, node: &Node, view: &View, to: &View) -> Re
         Some(Part { input: 0, shape: from.shape, from: from.start, to: to.start, loops: from.loops(to).filter(|l| l.len() <= MOST_LOOPS)? })
     };
     let emit = |importer: &mut Importer, from: &View, to: &View, part: Part| {
-        let copy = Copy { parts: vec![part], fill: 0.0, shape: to.shape };
-        let tensor = importer.emit(node, copy, vec![from.tensor], to.shape)?;
+        let made = Move { parts: vec![part], fill: 0.0, shape: to.shape };
+        let tensor = importer.emit(node, made, vec![from.tensor], to.shape)?;
         Ok(View { tensor, ..to.clone() })
     };
     let cannot = || node.wrong(format!("{:?} cannot be moved into another order: time is between them", view.lengths()));
@@ -134,4 +134,31 @@ pub fn pair(importer: &mut Importer, node: &Node, pixels: bool) -> Result<Pair, 
 fn is_pixel(a: &View, b: &View) -> bool {
     let meets = |(a, b): (&Dim, &Dim)| a == b || b.runs.iter().all(|r| r.stride == 0) && a.runs.iter().all(|r| r.axis != Axis::Channel);
     b.shape == [1, 1, a.shape[2]] && b.start == [0; 3] && a.dims.iter().zip(&b.dims).all(meets)
+}
+
+/// An arrangement for a new tensor of other lengths that has the axes of `view` where it can: a map stays a map, of other sides.
+pub fn resized(view: &View, lengths: &[usize]) -> View {
+    let mut shape = [1; 3];
+    let mut free: Vec<Axis> = [Axis::Height, Axis::Width, Axis::Channel]
+        .into_iter()
+        .filter(|axis| view.dims.iter().flat_map(|d| &d.runs).all(|r| r.axis != *axis))
+        .collect();
+    let mut axes = vec![];
+    for (dim, &length) in view.dims.iter().zip(lengths) {
+        let axis = match dim.runs[..] {
+            _ if length == 1 => None,
+            [] => free.pop(),
+            [Run { axis, .. }] => Some(axis),
+            _ => return View::fresh(lengths, view.steps),
+        };
+        let place = [Axis::Height, Axis::Width, Axis::Channel].iter().position(|&a| Some(a) == axis);
+        match place {
+            _ if length == 1 => {}
+            // Two dimensions along one axis, or none left.
+            Some(place) if shape[place] == 1 => shape[place] = length,
+            _ => return View::fresh(lengths, view.steps),
+        }
+        axes.push(axis);
+    }
+    View::new(0, shape, view.steps, &axes)
 }

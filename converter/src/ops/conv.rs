@@ -7,7 +7,10 @@ use escarp_runtime::{
 };
 use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul};
 
-use super::window::{Geometry, made, map, pair};
+use super::{
+    depthwise::Depthwise,
+    window::{Geometry, made, map, pair},
+};
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
@@ -115,9 +118,7 @@ impl Op for Conv {
         if self.residual {
             return f64::from(inputs[1].scale) * Q12 / f64::from(RATIO_MAX);
         }
-        // A plain epilogue takes factors below 1/2: output steps are at least two accumulator units, which loses nothing.
-        let largest = self.rows(inputs[0]).scales().into_iter().fold(0.0, f64::max);
-        2.000_001 * f64::from(inputs[0].scale) * largest
+        self.rows(inputs[0]).least_unit()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
@@ -229,11 +230,12 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         let form = if spatial == 1 { "[out, in, length]" } else { "[out, in, height, width]" };
         return Err(node.unsupported("W", format!("{:?}", weight.shape()), form));
     };
-    let group = node.int("group")?.unwrap_or(1);
-    if group != 1 {
+    let group = node.int("group")?.and_then(|g| usize::try_from(g).ok()).unwrap_or(1);
+    let depthwise = group > 1 && group == input[2] && group == out;
+    if group != 1 && !depthwise {
         return Err(node.unsupported("group", group, "1"));
     }
-    if per_group != input[2] || out == 0 {
+    if per_group.checked_mul(group) != Some(input[2]) || out == 0 {
         return Err(node.wrong(format!("weights {:?} do not fit an input of {} channels", weight.shape(), input[2])));
     }
     if !(1..=255).contains(&kh)
@@ -245,7 +247,11 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let bias = importer.bias(node, 2, out)?;
     let (geometry, [oh, ow]) = Geometry::import(node, [kh, kw], input, spatial)?;
     let weight = weight.view().permuted_axes(vec![0, 2, 3, 1]).iter().copied().collect();
-    let conv = Conv { geometry, inputs: input[2], weight, bias, limits: Limits::NONE, residual: false };
-    let id = importer.emit(node, conv, vec![x.tensor], [oh, ow, out])?;
+    let (inputs, shape, limits) = (vec![x.tensor], [oh, ow, out], Limits::NONE);
+    let id = if depthwise {
+        importer.emit(node, Depthwise { geometry, weight, bias, limits }, inputs, shape)?
+    } else {
+        importer.emit(node, Conv { geometry, inputs: input[2], weight, bias, limits, residual: false }, inputs, shape)?
+    };
     importer.define(node, 0, made(id, [oh, ow, out], x.steps, spatial))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     arrange::copied,
-    copy::{Copy, Part},
+    moves::{Move, Part},
 };
 use crate::{
     axes,
@@ -175,7 +175,7 @@ fn joined(importer: &mut Importer, node: &Node, x: &View, along: usize, runs: &[
         parts.push(made.ok_or_else(|| node.unsupported("indices", format!("{first}"), "positions outside time"))?);
         at += count;
     }
-    let copy = Copy { parts, fill: 0.0, shape: to.shape };
-    let tensor = importer.emit(node, copy, vec![x.tensor], to.shape)?;
+    let made = Move { parts, fill: 0.0, shape: to.shape };
+    let tensor = importer.emit(node, made, vec![x.tensor], to.shape)?;
     Ok(View { tensor, ..to })
 }

@@ -37,7 +37,7 @@ pub struct Part {
 
 /// A tensor put together.
 #[derive(Debug)]
-pub struct Copy {
+pub struct Move {
     /// One after the other.
     pub parts: Vec<Part>,
     /// What no part writes; finite.
@@ -86,7 +86,7 @@ impl Part {
     }
 }
 
-impl Op for Copy {
+impl Op for Move {
     fn detail(&self) -> String {
         format!("{} parts", self.parts.len())
     }
@@ -128,7 +128,7 @@ impl Op for Copy {
             (input != site.output).then(|| (i8::MIN..=i8::MAX).map(entry).collect())
         };
         let parts = self.parts.iter().map(|part| (part.clone(), table(part))).collect();
-        Ok(Box::new(QCopy { parts, fill: site.output.quantize(self.fill), shape: self.shape }))
+        Ok(Box::new(QMove { parts, fill: site.output.quantize(self.fill), shape: self.shape }))
     }
 
     fn alone(&self) -> Result<(), &'static str> {
@@ -146,14 +146,14 @@ impl Op for Copy {
 
 /// A tensor put together, in integers.
 #[derive(Debug)]
-struct QCopy {
+struct QMove {
     /// Each with what -128, -127, ... become where the scales differ.
     parts: Vec<(Part, Option<Vec<i8>>)>,
     fill: i8,
     shape: Shape,
 }
 
-impl QCopy {
+impl QMove {
     /// A part's loops as the runtime goes through them.
     fn loops(&self, part: &Part) -> Result<Vec<u8>, Error> {
         let mut bytes = vec![];
@@ -168,7 +168,7 @@ impl QCopy {
     }
 }
 
-impl QOp for QCopy {
+impl QOp for QMove {
     fn detail(&self) -> String {
         let tables = self.parts.iter().filter(|(_, table)| table.is_some()).count();
         format!("{} parts, {tables} of them through a table, fill {}", self.parts.len(), self.fill)

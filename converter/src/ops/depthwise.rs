@@ -1,0 +1,169 @@
+//! Depthwise convolution: `y[c] = clamp(bias[c] + sum over taps of w[c, tap] * x[tap, c])`. With one tap it is a scale and a shift for
+//! each channel, which whatever makes `x` takes up if it can.
+
+use escarp_runtime::{
+    ops::{DepthwiseStep, Step},
+    quant::SHIFT_MIN,
+};
+
+use super::window::Geometry;
+use crate::{
+    blocks::Block,
+    epilogue::{Epilogue, Limits},
+    error::Error,
+    graph::{Cost, Map, Op, ScaleRule},
+    qgraph::{InPlace, Placed, QOp, State},
+    rows::{FloatRows, Rows},
+    scale::Scale,
+    shape::Shape,
+    site::Site,
+};
+
+/// A depthwise convolution with its weights.
+#[derive(Debug)]
+pub struct Depthwise {
+    /// Windows.
+    pub geometry: Geometry,
+    /// `[channel][tap]`
+    pub weight: Vec<f32>,
+    /// `[channel]`
+    pub bias: Vec<f32>,
+    /// After everything else.
+    pub limits: Limits,
+}
+
+impl Depthwise {
+    fn taps(&self) -> usize {
+        self.geometry.kernel[0] * self.geometry.kernel[1]
+    }
+
+    fn rows(&self, input: Scale) -> FloatRows<'_> {
+        FloatRows { weight: &self.weight, bias: &self.bias, input }
+    }
+}
+
+impl Op for Depthwise {
+    fn detail(&self) -> String {
+        format!("{} clamp {}", self.geometry, self.limits)
+    }
+
+    fn weights(&self) -> Vec<(&'static str, &[f32])> {
+        vec![("", &self.weight)]
+    }
+
+    fn cost(&self, [h, w, c]: Shape) -> Cost {
+        let taps = self.taps();
+        Cost {
+            parameters: self.weight.len() + self.bias.len(),
+            macs: (h * w * c * taps) as u64,
+            packed: c.next_multiple_of(8).saturating_mul(taps),
+            gathered: 0,
+        }
+    }
+
+    fn state_len(&self) -> usize {
+        0
+    }
+
+    fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], shape: Shape) {
+        let (taps, channels, x) = (self.taps(), shape[2], inputs[0]);
+        for (pixel, bias) in out.chunks_exact_mut(channels).map(|pixel| (pixel, &self.bias)) {
+            pixel.copy_from_slice(bias);
+        }
+        for (i, place) in self.geometry.taps(x.shape, shape).enumerate() {
+            let Some(place) = place else { continue };
+            let (pixel, tap) = (&mut out[i / taps * channels..][..channels], i % taps);
+            let values = &x.values[place * channels..][..channels];
+            for ((y, x), w) in pixel.iter_mut().zip(values).zip(self.weight.iter().skip(tap).step_by(taps)) {
+                *y += x * w;
+            }
+        }
+        out.iter_mut().for_each(|y| *y = self.limits.clamp(*y));
+    }
+
+    fn scale_rule(&self) -> ScaleRule {
+        ScaleRule::OfValues
+    }
+
+    /// As of a convolution without residual.
+    fn least_unit(&self, inputs: &[Scale]) -> f64 {
+        self.rows(inputs[0]).least_unit()
+    }
+
+    fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
+        let rows = self.rows(site.inputs[0]).quantize(site, f64::from(site.output.scale), SHIFT_MIN)?;
+        Ok(Box::new(QDepthwise { geometry: self.geometry, rows, limits: site.output.limits(self.limits) }))
+    }
+
+    fn alone(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    fn follows(&self) -> Option<Epilogue<'_>> {
+        let scale = self.geometry == Geometry::whole([1, 1, 1]) && self.limits == Limits::NONE;
+        scale.then_some(Epilogue::Scale { scale: &self.weight, shift: &self.bias })
+    }
+
+    fn absorb(&mut self, next: &Epilogue) -> bool {
+        match *next {
+            Epilogue::Scale { scale, shift } if self.limits == Limits::NONE => {
+                let taps = self.taps();
+                for (c, (scale, shift)) in scale.iter().zip(shift).enumerate() {
+                    self.weight[c * taps..][..taps].iter_mut().for_each(|w| *w *= scale);
+                    self.bias[c] = self.bias[c] * scale + shift;
+                }
+            }
+            Epilogue::Limits(limits) => self.limits = self.limits.then(limits),
+            Epilogue::Scale { .. } | Epilogue::Sum(_) => return false,
+        }
+        true
+    }
+}
+
+/// A depthwise convolution in integers.
+#[derive(Debug)]
+struct QDepthwise {
+    geometry: Geometry,
+    /// One for each channel.
+    rows: Rows,
+    limits: (i8, i8),
+}
+
+impl QOp for QDepthwise {
+    fn detail(&self) -> String {
+        format!("{} clamp {}..{}", self.geometry, self.limits.0, self.limits.1)
+    }
+
+    fn rows(&self) -> Vec<(&'static str, &Rows)> {
+        vec![("weight", &self.rows)]
+    }
+
+    fn in_place(&self) -> InPlace {
+        InPlace::No
+    }
+
+    fn states(&self) -> Vec<State> {
+        vec![]
+    }
+
+    fn constants(&self) -> Result<Vec<Block>, Error> {
+        Ok(self.rows.lanes(self.geometry.kernel[0] * self.geometry.kernel[1]).into())
+    }
+
+    fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
+        let (g, [weights, params], (min, max)) = (self.geometry, placed.constants()?, self.limits);
+        let step = DepthwiseStep {
+            input: placed.input(0)?.id,
+            output: placed.output.id,
+            kernel: placed.pair("kernel", g.kernel)?,
+            stride: placed.pair("stride", g.stride)?,
+            dilation: placed.pair("dilation", g.dilation)?,
+            pad: placed.pair("padding", g.pad)?,
+            weights,
+            params,
+            min,
+            max,
+        };
+        Ok(vec![step.into()])
+    }
+}
