@@ -24,7 +24,7 @@ pub use gru::GruStep;
 pub use linear::LinearStep;
 pub use lookup::LookupStep;
 pub use mul::MulStep;
-pub use pool::PoolStep;
+pub use pool::{Divisor, PoolStep};
 pub use resize::ResizeStep;
 pub use step::{Record, Step, Totals};
 

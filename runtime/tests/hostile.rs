@@ -6,8 +6,8 @@ use escarp_runtime::{
     Cpu, Dtype, Error, Meaning, Model, Port, Session, Tensor,
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR},
     ops::{
-        AddStep, ConvStep, CopyStep, GruStep, LinearStep, LookupStep, Loop, MulStep, OPERATORS, PoolStep, ResizeStep,
-        Step,
+        AddStep, ConvStep, CopyStep, Divisor, GruStep, LinearStep, LookupStep, Loop, MulStep, OPERATORS, PoolStep,
+        ResizeStep, Step,
     },
 };
 use proptest::prelude::*;
@@ -140,12 +140,13 @@ fn random_damage_to_header_and_records() {
     }
 }
 
-/// Where [`random_model`] keeps constants: weights of 0x11, valid parameter blocks, both once more for a GRU's state, loops.
+/// Where [`random_model`] keeps constants: weights of 0x11, valid parameter blocks, both once more for a GRU's state, loops, factors of an average.
 const PARAMS: u32 = 8192;
 const STATE_WEIGHTS: u32 = PARAMS + 7232;
 const STATE_PARAMS: u32 = STATE_WEIGHTS + 768;
 const LOOPS: u32 = STATE_PARAMS + 8 * 72;
-const CONSTS: usize = LOOPS as usize + 3 * 16;
+const FACTORS: u32 = LOOPS + 3 * 16;
+const CONSTS: usize = FACTORS as usize + 9 * 8;
 /// Two loops of two rounds, and one of three.
 const ROUNDS: [Loop; 3] =
     [Loop { count: 2, from: 1, to: 16 }, Loop { count: 3, from: 8, to: -8 }, Loop { count: 2, from: 0, to: 1 }];
@@ -213,7 +214,9 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
             max,
         }),
         3 => {
-            let average = (random.below(2) == 0).then_some((1 << 30, 33));
+            let factors = FACTORS - 8 * random.below(2) + random.below(9) / 8;
+            let average = [None, Some(Divisor::All(1 << 30, 33)), Some(Divisor::Inside(factors))];
+            let average = average[random.below(3) as usize];
             Step::from(PoolStep { input, output, kernel: kernel.map(u16::from), stride, pad, average, min, max })
         }
         _ => Step::from(GruStep {
@@ -273,6 +276,7 @@ fn random_model(random: &mut Random) -> (Step, Vec<u8>) {
     }
     file.truncate(consts_at + LOOPS as usize);
     ROUNDS.iter().for_each(|next| file.extend(next.emit()));
+    (0..9).for_each(|_| file.extend([[0x55; 4], 40u32.to_le_bytes()].concat()));
     file.resize(names_at, 0);
     file.extend(b"xy");
     file.resize(names_at + 64, 0);

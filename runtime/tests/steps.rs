@@ -4,7 +4,7 @@ mod writer;
 
 use escarp_runtime::{
     Cpu, Model, Session, Tensor,
-    ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step},
+    ops::{AddStep, ConvStep, Divisor, GruStep, LinearStep, PoolStep, Step},
 };
 use writer::{Matrix, Random, Row, Writer, gru_layer};
 
@@ -182,7 +182,7 @@ fn add_equals_its_definition_in_place_and_apart() {
 #[test]
 fn pools_equal_their_definition() {
     let mut random = Random(23);
-    for (average, pad) in [(None, [0, 0]), (None, [1, 2]), (Some((1 << 30, 33)), [0, 0])] {
+    for (average, pad) in [(None, [0, 0]), (None, [1, 2]), (Some(Divisor::All(1 << 30, 33)), [0, 0])] {
         let mut net = Writer::default();
         let zero_point = if average.is_some() { 3 } else { -4 };
         let (input, output) = (net.tensor([7, 8, 11], 1.0, -4), net.tensor([3, 2, 11], 1.0, zero_point));
@@ -201,7 +201,8 @@ fn pools_equal_their_definition() {
                 .collect();
             let want = match average {
                 None => *window.iter().max().unwrap(),
-                Some((multiplier, shift)) => {
+                Some(Divisor::Inside(_)) => unreachable!(),
+                Some(Divisor::All(multiplier, shift)) => {
                     let sum: i64 = window.iter().map(|v| v + 4).sum();
                     scaled(sum, Row { bias: 0, multiplier, shift }) + 3
                 }

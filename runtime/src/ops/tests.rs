@@ -30,10 +30,11 @@ const MEAN: PoolStep = PoolStep {
     kernel: [0x0304, 0x0506],
     stride: [7, 8],
     pad: [9, 10],
-    average: Some((0x4b0c_0d0e, 62)),
+    average: Some(Divisor::All(0x4b0c_0d0e, 62)),
     min: -15,
     max: 16,
 };
+const COUNTED: PoolStep = PoolStep { average: Some(Divisor::Inside(0x0506_0708)), ..MEAN };
 const GRU: GruStep = GruStep {
     input: 1,
     output: 2,
@@ -91,6 +92,11 @@ fn records_round_trip() {
     round_trip(ADD);
     round_trip(MEAN);
     round_trip(PoolStep { average: None, ..MEAN });
+    let counted = round_trip(COUNTED);
+    assert_eq!(
+        (&counted[2..4], &counted[10..11], &counted[20..28]),
+        (&[3, 0][..], &[0][..], &[0, 0, 0, 0, 8, 7, 6, 5][..])
+    );
     assert_eq!(Step::from(ADD).get::<ConvStep>(), None);
 }
 
@@ -98,7 +104,7 @@ fn records_round_trip() {
 #[test]
 fn what_a_record_says_is_read_or_refused() {
     let plain = Step::from(PoolStep { average: None, ..MEAN });
-    let windows: [Step; 4] = [PLAIN.into(), CONV.into(), MEAN.into(), plain];
+    let windows: [Step; 5] = [PLAIN.into(), CONV.into(), MEAN.into(), COUNTED.into(), plain];
     let others: [Step; 6] = [LINEAR.into(), ADD.into(), GRU.into(), LOOKUP.into(), MUL.into(), RESIZE.into()];
     let moves: [Step; 2] = [COPY.into(), CopyStep { fill: None, table: None, ..COPY }.into()];
     for step in windows.into_iter().chain(others).chain(moves) {
@@ -128,7 +134,9 @@ fn at(step: &Step, bit: usize) -> u8 {
     }
     match (step.get::<ConvStep>(), step.get::<PoolStep>()) {
         (Some(ConvStep { residual: Some(_), .. }), _) if bit == 16 => 18,
-        (_, Some(PoolStep { average: Some(_), .. })) if bit == 16 => 10,
+        (_, Some(PoolStep { average: Some(Divisor::All(..)), .. })) if bit == 16 || bit == 17 => 10,
+        (_, Some(PoolStep { average: Some(Divisor::Inside(_)), .. })) if bit == 16 => 2,
+        (_, Some(PoolStep { average: Some(Divisor::Inside(_)), .. })) if bit == 17 => 24,
         _ => (bit / 8) as u8,
     }
 }

@@ -2,7 +2,10 @@
 
 use escarp_runtime::{
     Dtype, Meaning, TensorId,
-    ops::{AddStep, ConvStep, CopyStep, GruStep, LinearStep, LookupStep, Loop, MulStep, PoolStep, ResizeStep, Step},
+    ops::{
+        AddStep, ConvStep, CopyStep, Divisor, GruStep, LinearStep, LookupStep, Loop, MulStep, PoolStep, ResizeStep,
+        Step,
+    },
 };
 
 use super::{Matrix, Random, Writer, gru_layer};
@@ -40,7 +43,9 @@ pub fn every_net() -> Vec<u8> {
     conv(&mut net, &mut random, [wide, sum], Some((3, 4000)));
     let multipliers = [3000, 4096];
     net.steps.push(Step::from(AddStep { a: sum, b: x, output: total, multipliers, min: -110, max: 120 }));
-    pool(&mut net, [total, mean], 4, Some((1_908_874_354, 35)));
+    pool(&mut net, [total, mean], 4, Some(Divisor::All(1_908_874_354, 35)));
+    let smooth = net.tensor([2, 3, 9], 0.25, 5);
+    counted(&mut net, [total, smooth]);
     let (moved, kept) = (net.tensor([1, 2, 5], 0.25, 1), net.wide([1, 3, 3], Dtype::I32));
     copies(&mut net, &mut random, [sum, moved], [long, kept]);
     let [w, u] = gru_layer(&mut random, 10, 9);
@@ -64,7 +69,7 @@ pub fn every_net() -> Vec<u8> {
     let inputs = [plain("image", image), plain("gains", gains), plain("short", short), plain("long", long)];
     let remembered = [("state", state, Meaning::State), ("idle", idle, Meaning::State)];
     let outputs = [plain("scores", scores), plain("sum", sum), plain("long", long), plain("short", short)];
-    let copied = [plain("moved", moved), plain("kept", kept)];
+    let copied = [plain("smooth", smooth), plain("moved", moved), plain("kept", kept)];
     net.finish_with(&inputs, &[&outputs[..], &[plain("gains", gains)], &copied, &remembered].concat(), 3)
 }
 
@@ -80,9 +85,17 @@ fn conv(net: &mut Writer, random: &mut Random, [input, output]: [TensorId; 2], r
 }
 
 /// The largest of each pixel and its neighbours, or the average of windows of `height` rows and all 6 columns.
-fn pool(net: &mut Writer, [input, output]: [TensorId; 2], height: u16, average: Option<(i32, u8)>) {
+fn pool(net: &mut Writer, [input, output]: [TensorId; 2], height: u16, average: Option<Divisor>) {
     let (kernel, pad) = if average.is_some() { ([height, 6], [0, 0]) } else { ([height, 3], [1, 1]) };
     let (stride, min, max) = ([1, 1], -128, 127);
+    net.steps.push(Step::from(PoolStep { input, output, kernel, stride, pad, average, min, max }));
+}
+
+/// The average of every second pixel and its neighbours inside the map.
+fn counted(net: &mut Writer, [input, output]: [TensorId; 2]) {
+    let average =
+        Some(Divisor::Inside(net.factors(&[1, 2, 3, 4, 5, 6, 7, 8, 9].map(|n| (i32::MAX / n * (n / 2 + 1), 31)))));
+    let (kernel, stride, pad, min, max) = ([3, 3], [2, 2], [1, 1], -128, 127);
     net.steps.push(Step::from(PoolStep { input, output, kernel, stride, pad, average, min, max }));
 }
 
