@@ -9,6 +9,7 @@ mod add;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod conv;
+mod depthwise;
 mod epilogue;
 mod gemv;
 mod layout;
@@ -19,6 +20,7 @@ mod neon;
 
 pub use add::Add;
 pub use conv::{Conv, PADDING};
+pub use depthwise::Depthwise;
 pub use epilogue::{Epilogue, Residual};
 pub use layout::{MULTIPLIERS_AT, PARAM_BLOCK, SHIFTS_AT, WEIGHT_STEP};
 pub use lookup::Table;
@@ -33,6 +35,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub struct Kernels {
     conv: conv::Function,
+    depthwise: depthwise::Function,
     gemv: gemv::Function,
     add: add::Function,
     mul: mul::Function,
@@ -42,6 +45,7 @@ pub struct Kernels {
 // A table names what it speeds up, and takes the rest from the one below: `Kernels { gemv: dotprod::gemv, ..NEON }`.
 const PORTABLE: Kernels = Kernels {
     conv: conv::portable,
+    depthwise: depthwise::portable,
     gemv: gemv::portable,
     add: add::portable,
     mul: mul::portable,
@@ -50,6 +54,7 @@ const PORTABLE: Kernels = Kernels {
 #[cfg(target_arch = "aarch64")]
 const NEON: Kernels = Kernels {
     conv: neon::conv::conv,
+    depthwise: depthwise::portable,
     gemv: neon::gemv::gemv,
     add: neon::add::add,
     mul: neon::mul::mul,
@@ -58,6 +63,7 @@ const NEON: Kernels = Kernels {
 #[cfg(target_arch = "x86_64")]
 const AVX2: Kernels = Kernels {
     conv: avx2::conv::conv,
+    depthwise: depthwise::portable,
     gemv: avx2::gemv::gemv,
     add: avx2::add::add,
     mul: avx2::mul::mul,
@@ -85,6 +91,17 @@ impl Kernels {
         conv::check(conv, out)?;
         // SAFETY: `check` has seen what a kernel asks of its arguments, and `for_cpu` gave this table to a proven CPU only.
         unsafe { (self.conv)(conv, out) };
+        Ok(())
+    }
+
+    /// Convolves a strip channel by channel; `out` is `[pixels][8 * blocks]`.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if the slices do not fit together; nothing is written then.
+    pub fn depthwise(&self, depthwise: &Depthwise, out: &mut [i8]) -> Result<(), Error> {
+        depthwise::check(depthwise, out)?;
+        // SAFETY: `check` has seen what a kernel asks of its arguments, and `for_cpu` gave this table to a proven CPU only.
+        unsafe { (self.depthwise)(depthwise, out) };
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod check;
 mod conv;
 mod copy;
 mod cost;
+mod depthwise;
 mod gru;
 mod linear;
 mod lookup;
@@ -15,11 +16,13 @@ mod mul;
 mod pool;
 mod resize;
 mod step;
+mod windows;
 
 pub use add::AddStep;
 pub use conv::ConvStep;
 pub use copy::{CopyStep, LOOPS_MAX, Loop};
 pub use cost::{Cost, Reads, STEP_WORK, Tensors};
+pub use depthwise::DepthwiseStep;
 pub use gru::GruStep;
 pub use linear::LinearStep;
 pub use lookup::LookupStep;
@@ -46,6 +49,7 @@ pub static OPERATORS: &[Entry] = &[
     Entry::of::<LookupStep>(),
     Entry::of::<MulStep>(),
     Entry::of::<ResizeStep>(),
+    Entry::of::<DepthwiseStep>(),
     Entry::of::<CopyStep>(),
 ];
 
@@ -99,6 +103,9 @@ mod field {
     pub const OUTPUT: Slot<u16> = Slot::at(6);
     pub const MIN: Slot<i8> = Slot::at(8);
     pub const MAX: Slot<i8> = Slot::at(9);
+    /// Weights and parameters of convolutions.
+    pub const WEIGHTS: Slot<u32> = Slot::at(20);
+    pub const PARAMS: Slot<u32> = Slot::at(24);
 }
 
 /// Largest Q12 multiplier of a residual or an add: a ratio of scales of 512.

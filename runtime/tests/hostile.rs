@@ -6,8 +6,8 @@ use escarp_runtime::{
     Cpu, Dtype, Error, Meaning, Model, Port, Session, Tensor,
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR},
     ops::{
-        AddStep, ConvStep, CopyStep, Divisor, GruStep, LinearStep, LookupStep, Loop, MulStep, OPERATORS, PoolStep,
-        ResizeStep, Step,
+        AddStep, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, LinearStep, LookupStep, Loop, MulStep, OPERATORS,
+        PoolStep, ResizeStep, Step,
     },
 };
 use proptest::prelude::*;
@@ -77,10 +77,11 @@ fn widened<T: Copy + Into<i32>>(values: &[T]) -> Vec<i32> {
 /// The last clamp of the operators that have one.
 fn clamps(step: &Step) -> Option<(i8, i8)> {
     let conv = step.get().map(|ConvStep { min, max, .. }| (min, max));
+    let depthwise = step.get().map(|DepthwiseStep { min, max, .. }| (min, max));
     let linear = step.get().map(|LinearStep { min, max, .. }| (min, max));
     let add = step.get().map(|AddStep { min, max, .. }| (min, max));
     let mul = step.get().map(|MulStep { min, max, .. }| (min, max));
-    conv.or(linear).or(add).or(mul).or(step.get().map(|PoolStep { min, max, .. }| (min, max)))
+    conv.or(depthwise).or(linear).or(add).or(mul).or(step.get().map(|PoolStep { min, max, .. }| (min, max)))
 }
 
 #[test]
@@ -182,7 +183,7 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
     let (dilation, pad) = (two_of(&[1, 1, 1, 2, 0]), two_of(&[0, 0, 0, 1, 2]));
     let (weights, params) = (64 * random.below(40), PARAMS + 72 * random.below(99) + random.below(9) / 8);
     let (min, max) = (-100, if random.below(20) == 0 { -101 } else { 100 });
-    match random.below(10) {
+    match random.below(11) {
         6 => Step::from(LookupStep { input, output, table: PARAMS + 8 * random.below(99) + random.below(9) / 8 }),
         7 => {
             let (multiplier, shift) = (1 << 30, if random.below(9) == 0 { 31 } else { 33 });
@@ -190,6 +191,10 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
         }
         8 => Step::from(ResizeStep { input, output, factor: kernel }),
         9 => {
+            let step = DepthwiseStep { input, output, kernel, stride, dilation, pad, weights, params, min, max };
+            Step::from(step)
+        }
+        10 => {
             let (skipped, loops) = (random.below(3), random.below(4) as u16);
             let rounds = ROUNDS.iter().skip(skipped as usize).take(loops.into());
             let fill = (random.below(3) != 0).then_some(7);

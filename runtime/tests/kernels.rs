@@ -3,6 +3,9 @@
 //! The run says which architecture and instruction sets it exercised. `ESCARP_ISA=neon|avx2|portable` names one that must have
 //! been among them: a test run that silently tested something else fails.
 
+#[path = "kernels/depthwise.rs"]
+mod depthwise;
+
 use escarp_runtime::{
     Cpu, Error,
     kernels::{Add, Conv, Epilogue, Kernels, Mul, PADDING, Residual, Table},
@@ -77,6 +80,27 @@ fn residual_values() -> impl Iterator<Item = Values> {
     })
 }
 
+/// Parameter blocks.
+fn parameters(random: &mut Random, blocks: usize, values: Values) -> Vec<u8> {
+    let mut params = Vec::new();
+    for _ in 0..blocks {
+        let bias = (0..8).flat_map(|_| random.within(-values.bias, values.bias).to_le_bytes()).collect::<Vec<_>>();
+        let multiplier = (0..8).flat_map(|_| {
+            match random.within(0, 9) {
+                0 => 1 << 30,
+                1 => i32::MAX,
+                2 => 0, // a channel that is only padding
+                _ => random.within(1 << 30, i32::MAX),
+            }
+            .to_le_bytes()
+        });
+        params.extend(bias);
+        params.extend(multiplier.collect::<Vec<_>>());
+        params.extend((0..8).map(|_| random.within(values.shifts[0].into(), values.shifts[1].into()) as u8));
+    }
+    params
+}
+
 /// Sizes of a convolution: strip, taps, input groups, output blocks.
 type Sizes = [usize; 4];
 
@@ -97,22 +121,7 @@ fn check_conv(cpu: Cpu, kernels: &Kernels, seed: u64, [pixels, taps, groups, blo
     }
     let zeros = vec![random.within(-128, 127) as i8; run];
     let weights = random.bytes(blocks * taps * run * 8, -127, values.weights);
-    let mut params = Vec::new();
-    for _ in 0..blocks {
-        let bias = (0..8).flat_map(|_| random.within(-values.bias, values.bias).to_le_bytes()).collect::<Vec<_>>();
-        let multiplier = (0..8).flat_map(|_| {
-            match random.within(0, 9) {
-                0 => 1 << 30,
-                1 => i32::MAX,
-                2 => 0, // a channel that is only padding
-                _ => random.within(1 << 30, i32::MAX),
-            }
-            .to_le_bytes()
-        });
-        params.extend(bias);
-        params.extend(multiplier.collect::<Vec<_>>());
-        params.extend((0..8).map(|_| random.within(values.shifts[0].into(), values.shifts[1].into()) as u8));
-    }
+    let params = parameters(random, blocks, values);
     let epilogue = Epilogue {
         zero_point: random.within(-128, 127) as i8,
         min: values.min,

@@ -40,7 +40,7 @@ impl<'a> Conv<'a> {
 }
 
 /// The last place that `offsets` name in the input. One past each, where PADDING wraps to 0, compares without a branch.
-fn farthest(offsets: &[u32]) -> usize {
+pub(super) fn farthest(offsets: &[u32]) -> usize {
     let end = offsets.iter().fold(0, |end, offset| offset.wrapping_add(1).max(end));
     end.saturating_sub(1) as usize
 }

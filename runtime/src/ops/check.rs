@@ -141,9 +141,6 @@ impl<'c, 'm> Check<'c, 'm> {
     }
 }
 
-/// Most rows or columns of padding at either side of a convolution.
-pub(super) const PADDING_MAX: i64 = u8::MAX as i64;
-
 /// A number within its range, or an error that shows it.
 pub(super) fn value(
     field: Field,

@@ -132,7 +132,7 @@ impl CopyStep {
 }
 
 impl Operator for CopyStep {
-    const KIND: u16 = 8;
+    const KIND: u16 = 9;
     const NAME: &'static str = "copy";
 
     fn parse(record: &Record) -> CopyStep {

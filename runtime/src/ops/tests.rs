@@ -49,6 +49,18 @@ const GRU: GruStep = GruStep {
 const LOOKUP: LookupStep = LookupStep { input: 0x0102, output: 0x0304, table: 0x0506_0708 };
 const MUL: MulStep = MulStep { a: 1, b: 0x0203, output: 4, multiplier: 0x0506_0708, shift: 9, min: -10, max: 11 };
 const RESIZE: ResizeStep = ResizeStep { input: 1, output: 2, factor: [3, 4] };
+const DEPTHWISE: DepthwiseStep = DepthwiseStep {
+    input: 0x0102,
+    output: 0x0304,
+    kernel: [5, 6],
+    stride: [7, 8],
+    dilation: [9, 10],
+    pad: [11, 12],
+    weights: 0x0d0e_0f10,
+    params: 0x1112_1314,
+    min: -21,
+    max: 22,
+};
 const COPY: CopyStep = CopyStep {
     input: 1,
     output: 2,
@@ -82,8 +94,12 @@ fn records_round_trip() {
     assert_eq!(round_trip(LOOKUP)[..16], [5, 0, 0, 0, 2, 1, 4, 3, 0, 0, 0, 0, 8, 7, 6, 5]);
     assert_eq!(round_trip(MUL)[..17], [6, 0, 0, 0, 1, 0, 4, 0, 246, 11, 3, 2, 8, 7, 6, 5, 9]);
     assert_eq!(round_trip(RESIZE)[..12], [7, 0, 0, 0, 1, 0, 2, 0, 0, 0, 3, 4]);
+    let depthwise = round_trip(DEPTHWISE);
+    assert_eq!(depthwise[..2], [8, 0]);
+    assert_eq!(depthwise[4..18], conv[4..18]);
+    assert_eq!(depthwise[18..], [&[0, 0, 16, 15, 14, 13, 20, 19, 18, 17], &[0; 36][..]].concat());
     let copy = round_trip(COPY);
-    assert_eq!(copy[..20], [8, 0, 2, 0, 1, 0, 2, 0, 253, 0, 8, 0, 7, 6, 5, 4, 12, 11, 10, 9]);
+    assert_eq!(copy[..20], [9, 0, 2, 0, 1, 0, 2, 0, 253, 0, 8, 0, 7, 6, 5, 4, 12, 11, 10, 9]);
     assert_eq!(copy[20..32], [16, 15, 14, 13, 20, 19, 18, 17, 24, 23, 22, 21]);
     assert_eq!(round_trip(CopyStep { fill: None, ..COPY })[2..10], [3, 0, 1, 0, 2, 0, 0, 0]);
     round_trip(CopyStep { table: None, loops: 0, loops_at: 0, ..COPY });
@@ -105,7 +121,8 @@ fn records_round_trip() {
 fn what_a_record_says_is_read_or_refused() {
     let plain = Step::from(PoolStep { average: None, ..MEAN });
     let windows: [Step; 5] = [PLAIN.into(), CONV.into(), MEAN.into(), COUNTED.into(), plain];
-    let others: [Step; 6] = [LINEAR.into(), ADD.into(), GRU.into(), LOOKUP.into(), MUL.into(), RESIZE.into()];
+    let others: [Step; 7] =
+        [LINEAR.into(), ADD.into(), GRU.into(), LOOKUP.into(), MUL.into(), RESIZE.into(), DEPTHWISE.into()];
     let moves: [Step; 2] = [COPY.into(), CopyStep { fill: None, table: None, ..COPY }.into()];
     for step in windows.into_iter().chain(others).chain(moves) {
         for bit in 16..8 * STEP {
@@ -197,6 +214,12 @@ fn costs_by_hand() {
     assert_eq!(cost(first.into()), Cost { macs, work: 1024 * 9 * (8 * 16 + 1), scratch, worker_scratch: scratch });
     assert_eq!(first.weights_len(&tensors[0], &tensors[1]), 9 * 8 * 16);
     assert_eq!(first.params_len(&tensors[1]), 2 * 72);
+    let depthwise = DepthwiseStep { input: 0, output: 0, kernel: [3, 3], ..DEPTHWISE };
+    let work = 8 * 1024 * 9 * 8;
+    let expected = Cost { macs: 32 * 32 * 3 * 9, work, scratch, worker_scratch: scratch };
+    assert_eq!(cost(depthwise.into()), expected);
+    assert_eq!(depthwise.weights_len(&tensors[0]), 8 * 9);
+    assert_eq!(depthwise.params_len(&tensors[1]), 2 * 72);
     let head = LinearStep { input: 2, output: 3, ..LINEAR };
     assert_eq!(cost(head.into()).scratch, 64 * 8 * 4);
     assert_eq!(head.weights_len(&tensors[2], &tensors[3]), 16 * 1000);

@@ -175,15 +175,32 @@ impl Writer {
         self.consts.resize(self.consts.len().next_multiple_of(SECTION_ALIGN), 0);
         let weights = self.consts.len() as u32;
         self.consts.extend(matrix.packed().iter().map(|w| w.cast_unsigned()));
+        [weights, self.params(&matrix.scaling)]
+    }
+
+    /// The same for a depthwise convolution, whose rows have one input: `[blocks][taps][8]`.
+    pub fn depthwise(&mut self, matrix: &Matrix) -> [u32; 2] {
+        self.consts.resize(self.consts.len().next_multiple_of(SECTION_ALIGN), 0);
+        let weights = self.consts.len();
+        self.consts.resize(weights + matrix.rows.next_multiple_of(8) * matrix.taps, 0);
+        for (row, tap) in (0..matrix.rows).flat_map(|row| (0..matrix.taps).map(move |tap| (row, tap))) {
+            let at = (row / 8 * matrix.taps + tap) * 8 + row % 8;
+            self.consts[weights + at] = matrix.at(row, tap, 0).cast_unsigned();
+        }
+        [weights as u32, self.params(&matrix.scaling)]
+    }
+
+    /// Appends parameter blocks; returns where they start.
+    fn params(&mut self, scaling: &[Row]) -> u32 {
         self.consts.resize(self.consts.len().next_multiple_of(PARAMS_ALIGN), 0);
         let params = self.consts.len() as u32;
-        for block in matrix.scaling.chunks(8) {
+        for block in scaling.chunks(8) {
             let lane = |i: usize| block.get(i).copied().unwrap_or(Row { bias: 0, multiplier: 0, shift: 32 });
             (0..8).for_each(|i| self.consts.extend(lane(i).bias.to_le_bytes()));
             (0..8).for_each(|i| self.consts.extend(lane(i).multiplier.to_le_bytes()));
             (0..8).for_each(|i| self.consts.push(lane(i).shift));
         }
-        [weights, params]
+        params
     }
 
     /// Appends other constants; returns where they start.
