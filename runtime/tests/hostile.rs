@@ -6,8 +6,8 @@ use escarp_runtime::{
     Cpu, Dtype, Error, Meaning, Model, Port, Session, Tensor,
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR},
     ops::{
-        AddStep, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, LinearStep, LookupStep, Loop, MulStep, OPERATORS,
-        PoolStep, ResizeStep, Step,
+        AddStep, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, LinearStep, LookupStep, Loop, MulStep,
+        OPERATORS, PoolStep, ResizeStep, Step,
     },
 };
 use proptest::prelude::*;
@@ -211,10 +211,11 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
         }
         1 => Step::from(LinearStep { input, output, weights, params, min, max }),
         2 => Step::from(AddStep {
+            combine: [Combine::Sum, Combine::Maximum, Combine::Minimum][random.below(3) as usize],
             a: input,
             b: if random.below(2) == 0 { input } else { b },
             output,
-            multipliers: [4096, 9000],
+            multipliers: [4096, -9000],
             min,
             max,
         }),

@@ -203,7 +203,9 @@ fn other_operators() {
     assert_eq!(linear(|s| s.output = 5), StepError::Shape { id: 5 });
     assert_eq!(add(|s| s.b = 3), StepError::Shape { id: 3 });
     assert_eq!(add(|s| s.output = s.b), StepError::Overlap { a: 5, b: 5 });
-    assert_eq!(add(|s| s.multipliers[1] = -4), StepError::Value { field: Field::Multiplier, found: -4 });
+    for found in [-(1 << 21) - 1, (1 << 21) + 1, i32::MIN, i32::MAX] {
+        assert_eq!(add(|s| s.multipliers[1] = found), StepError::Value { field: Field::Multiplier, found });
+    }
     assert_eq!(pool(MAXIMUM, |s| s.pad = [3, 0]), StepError::Value { field: Field::Padding, found: 3 });
     assert_eq!(pool(MAXIMUM, |s| s.output = 5), StepError::Quantization { id: 5 });
     assert_eq!(pool(MAXIMUM, |s| s.kernel = [3, 0]), StepError::Value { field: Field::Kernel, found: 0 });

@@ -4,7 +4,7 @@ mod writer;
 
 use escarp_runtime::{
     Cpu, Model, Session, Tensor,
-    ops::{AddStep, ConvStep, Divisor, GruStep, LinearStep, PoolStep, Step},
+    ops::{AddStep, Combine, ConvStep, Divisor, GruStep, LinearStep, PoolStep, Step},
 };
 use writer::{Matrix, Random, Row, Writer, gru_layer};
 
@@ -169,7 +169,15 @@ fn add_equals_its_definition_in_place_and_apart() {
             let step = PoolStep { input, output, kernel, stride, pad, average: None, min: -128, max: 127 };
             net.steps.push(Step::from(step));
         }
-        net.steps.push(Step::from(AddStep { a, b, output, multipliers: [3000, 1777], min: -90, max: 100 }));
+        net.steps.push(Step::from(AddStep {
+            combine: Combine::Sum,
+            a,
+            b,
+            output,
+            multipliers: [3000, 1777],
+            min: -90,
+            max: 100,
+        }));
         let values = random.activations(54);
         let got = run(&net.finish(input, output, 1), &values);
         for (&x, got) in values.iter().zip(got) {

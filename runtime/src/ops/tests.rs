@@ -23,7 +23,8 @@ const CONV: ConvStep = ConvStep {
 const PLAIN: ConvStep = ConvStep { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], residual: None, ..CONV };
 const LINEAR: LinearStep =
     LinearStep { input: 0x0102, output: 0x0304, weights: 0x0506_0708, params: 9, min: -10, max: 11 };
-const ADD: AddStep = AddStep { a: 1, b: 2, output: 3, multipliers: [4, 0x0020_0000], min: -5, max: 6 };
+const ADD: AddStep =
+    AddStep { combine: Combine::Sum, a: 1, b: 2, output: 3, multipliers: [4, 0x0020_0000], min: -5, max: 6 };
 const MEAN: PoolStep = PoolStep {
     input: 1,
     output: 2,
@@ -105,7 +106,9 @@ fn records_round_trip() {
     round_trip(CopyStep { table: None, loops: 0, loops_at: 0, ..COPY });
     round_trip(PLAIN);
     round_trip(LINEAR);
-    round_trip(ADD);
+    assert_eq!(round_trip(ADD)[2..4], [0, 0]);
+    assert_eq!(round_trip(AddStep { combine: Combine::Maximum, ..ADD })[2..4], [1, 0]);
+    assert_eq!(round_trip(AddStep { combine: Combine::Minimum, ..ADD })[2..4], [2, 0]);
     round_trip(MEAN);
     round_trip(PoolStep { average: None, ..MEAN });
     let counted = round_trip(COUNTED);

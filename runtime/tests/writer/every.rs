@@ -3,8 +3,8 @@
 use escarp_runtime::{
     Dtype, Meaning, TensorId,
     ops::{
-        AddStep, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, LinearStep, LookupStep, Loop, MulStep, PoolStep,
-        ResizeStep, Step,
+        AddStep, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, LinearStep, LookupStep, Loop, MulStep,
+        PoolStep, ResizeStep, Step,
     },
 };
 
@@ -26,6 +26,7 @@ pub fn every_net() -> Vec<u8> {
     let filtered = net.tensor([4, 6, 5], 0.25, 11);
     let [x, largest, total] = [-9, -9, 5].map(|zero_point| net.tensor([4, 6, 9], 0.25, zero_point));
     let sum = net.alias(largest, 0.25, 1);
+    let (offset, shifted) = (net.tensor([1, 1, 9], 0.5, 100), net.alias(total, 0.25, 9));
     let mean = net.tensor([1, 1, 9], 0.25, 1);
     let (state, idle) = (net.state(10), net.state(3));
     let hidden = net.tensor([1, 1, 10], 1.0 / 128.0, 0);
@@ -44,10 +45,28 @@ pub fn every_net() -> Vec<u8> {
     pool(&mut net, [x, largest], 3, None);
     conv(&mut net, &mut random, [wide, sum], Some((3, 4000)));
     let multipliers = [3000, 4096];
-    net.steps.push(Step::from(AddStep { a: sum, b: x, output: total, multipliers, min: -110, max: 120 }));
-    pool(&mut net, [total, mean], 4, Some(Divisor::All(1_908_874_354, 35)));
+    net.steps.push(Step::from(AddStep {
+        combine: Combine::Sum,
+        a: sum,
+        b: x,
+        output: total,
+        multipliers,
+        min: -110,
+        max: 120,
+    }));
+    let (combine, multipliers) = (Combine::Maximum, [-4096, 5000]);
+    net.steps.push(Step::from(AddStep {
+        combine,
+        a: total,
+        b: offset,
+        output: shifted,
+        multipliers,
+        min: -128,
+        max: 127,
+    }));
+    pool(&mut net, [shifted, mean], 4, Some(Divisor::All(1_908_874_354, 35)));
     let smooth = net.tensor([2, 3, 9], 0.25, 5);
-    counted(&mut net, [total, smooth]);
+    counted(&mut net, [shifted, smooth]);
     let (moved, kept) = (net.tensor([1, 2, 5], 0.25, 1), net.wide([1, 3, 3], Dtype::I32));
     copies(&mut net, &mut random, [sum, moved], [long, kept]);
     let [w, u] = gru_layer(&mut random, 10, 9);
@@ -68,7 +87,8 @@ pub fn every_net() -> Vec<u8> {
     net.steps.push(Step::from(LinearStep { input: hidden, output: scores, weights, params, min: -120, max: 110 }));
 
     let plain = |name, id| (name, id, Meaning::Plain);
-    let inputs = [plain("image", image), plain("gains", gains), plain("short", short), plain("long", long)];
+    let vectors = [plain("gains", gains), plain("offset", offset), plain("short", short), plain("long", long)];
+    let inputs = [&[plain("image", image)], &vectors[..]].concat();
     let remembered = [("state", state, Meaning::State), ("idle", idle, Meaning::State)];
     let outputs = [plain("scores", scores), plain("sum", sum), plain("long", long), plain("short", short)];
     let copied = [plain("smooth", smooth), plain("moved", moved), plain("kept", kept)];

@@ -9,7 +9,7 @@ use escarp_runtime::{
     Dtype, Meaning, Tensor, TensorId,
     format::{ARENA_ALIGN, HEADER, Header, PARAMS_ALIGN, PORT, PortRecord, SECTION_ALIGN, STEP, TENSOR, seal},
     meta::{Tag, emit_entry, emit_label},
-    ops::{AddStep, ConvStep, CopyStep, Divisor, GruStep, LinearStep, Loop, PoolStep, Step, Totals},
+    ops::{AddStep, Combine, ConvStep, CopyStep, Divisor, GruStep, LinearStep, Loop, PoolStep, Step, Totals},
 };
 
 /// Numbers that are the same on every machine.
@@ -367,6 +367,7 @@ pub fn residual_net() -> Vec<u8> {
     let strided = ConvStep { input: y, output: narrow, stride: [2, 2], dilation: [1, 2], pad: [1, 2], max: 90, ..same };
     conv(&mut net, &Matrix::random(&mut random, 10, 9, 10, 42), strided);
     net.steps.push(Step::from(AddStep {
+        combine: Combine::Sum,
         a: pooled,
         b: narrow,
         output: added,
