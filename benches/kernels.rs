@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use escarp_benches::{cpus, criterion, values};
-use escarp_runtime::kernels::{Add, Conv, Epilogue, Kernels, PADDING, PARAM_BLOCK, Residual};
+use escarp_runtime::kernels::{Add, Combine, Conv, Epilogue, Kernels, PADDING, PARAM_BLOCK, Residual};
 
 /// Most pixels of a strip: about what a session gives a kernel at once.
 const STRIP: usize = 96;
@@ -116,7 +116,14 @@ fn gemv(c: &mut Criterion) {
 }
 
 fn add(c: &mut Criterion) {
-    let add = Add { zero_points: [-9, 4], multipliers: [3000, 4000], zero_point: -20, min: -20, max: 127 };
+    let add = Add {
+        combine: Combine::Sum,
+        zero_points: [-9, 4],
+        multipliers: [3000, 4000],
+        zero_point: -20,
+        min: -20,
+        max: 127,
+    };
     let len = 32 * 32 * 16;
     let (mut out, b) = (values(len, -128), values(len, -128));
     let mut group = c.benchmark_group("add/32x32x16");

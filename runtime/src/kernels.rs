@@ -18,7 +18,7 @@ mod mul;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
-pub use add::Add;
+pub use add::{Add, Combine};
 pub use conv::{Conv, PADDING};
 pub use depthwise::Depthwise;
 pub use epilogue::{Epilogue, Residual};
@@ -116,16 +116,17 @@ impl Kernels {
         Ok(())
     }
 
-    /// `out = out + b`, element by element and in place.
+    /// `out = out + b`, or their maximum or minimum, element by element and in place, `b` as often as it fits.
     ///
     /// # Errors
-    /// [`Error::Kernel`] if the lengths differ; nothing is written then.
+    /// [`Error::Kernel`] if it does not fit a whole number of times; nothing is written then.
     pub fn add(&self, add: &Add, out: &mut [i8], b: &[i8]) -> Result<(), Error> {
         add::check(out, b)?;
-        // SAFETY: the lengths agree, and `for_cpu` gave this table to a proven CPU only.
+        // SAFETY: `check` has seen what a kernel asks of its arguments, and `for_cpu` gave this table to a proven CPU only.
         unsafe { (self.add)(add, out, b) };
         Ok(())
     }
+
     /// `out = out * b`, element by element and in place, `b` as often as it fits.
     ///
     /// # Errors

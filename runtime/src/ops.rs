@@ -18,6 +18,7 @@ mod resize;
 mod step;
 mod windows;
 
+pub use crate::kernels::Combine;
 pub use add::AddStep;
 pub use conv::ConvStep;
 pub use copy::{CopyStep, LOOPS_MAX, Loop};
@@ -27,7 +28,7 @@ pub use gru::GruStep;
 pub use linear::LinearStep;
 pub use lookup::LookupStep;
 pub use mul::MulStep;
-pub use pool::PoolStep;
+pub use pool::{Divisor, PoolStep};
 pub use resize::ResizeStep;
 pub use step::{Record, Step, Totals};
 

@@ -1,10 +1,10 @@
-//! Tables, products and enlargements: each against its definition, on the portable kernels and this machine's.
+//! Tables, sums, products and enlargements: each against its definition, on the portable kernels and this machine's.
 
 mod writer;
 
 use escarp_runtime::{
     Cpu, Model, Session,
-    ops::{LookupStep, MulStep, ResizeStep, Step},
+    ops::{AddStep, Combine, LookupStep, MulStep, ResizeStep, Step},
 };
 use writer::{Random, Writer};
 
@@ -61,6 +61,53 @@ fn every_value_has_its_place_in_the_table() {
     let values: Vec<i8> = (i8::MIN..=i8::MAX).collect();
     let want: Vec<i8> = values.iter().map(|x| x.saturating_neg()).collect();
     assert_eq!(run(&net.finish_plain(&[input], output), &[&values]), want);
+}
+
+/// `floor(((a - za) * ma + (b - zb) * mb) / 2^12 + 1/2) + z`, clamped, or with the larger or smaller of the two.
+fn combined(a: i8, b: i8, zero_points: [i8; 3], step: &AddStep) -> i8 {
+    let [x, y] = [(a, 0), (b, 1)].map(|(q, i)| (q as i64 - zero_points[i] as i64) * step.multipliers[i] as i64);
+    let q12 = match step.combine {
+        Combine::Sum => x + y,
+        Combine::Maximum => x.max(y),
+        Combine::Minimum => x.min(y),
+    };
+    ((q12 + 2048).div_euclid(4096) + zero_points[2] as i64).clamp(step.min.into(), step.max.into()) as i8
+}
+
+#[test]
+fn a_sum_a_difference_and_the_larger_equal_their_definition() {
+    let mut random = Random(53);
+    for case in 0..600 {
+        let shape = SHAPES[case % 6];
+        let (in_place, each_pixel, twice) = (case & 8 == 0, case & 16 == 0, case % 7 == 0);
+        let zero_points @ [za, zb, z] = [(); 3].map(|()| [-128, 127, 0, random.next() as i8][random.below(4) as usize]);
+        let mut net = Writer::default();
+        let a = net.tensor(shape, 1.0, za);
+        let b = match (twice, each_pixel) {
+            (true, _) => a,
+            (_, true) => net.tensor(shape, 1.0, zb),
+            _ => net.tensor([1, 1, shape[2]], 1.0, zb),
+        };
+        // The result would lie on its second operand.
+        let output = if in_place && !twice { net.alias(a, 1.0, z) } else { net.tensor(shape, 1.0, z) };
+        let combine = [Combine::Sum, Combine::Maximum, Combine::Minimum][random.below(3) as usize];
+        let mut multiplier = || [1 << 21, -(1 << 21), random.below(16384) as i32 - 8192][random.below(3) as usize];
+        let multipliers = [multiplier(), multiplier()];
+        let (min, max) = [(-128, 127), (-100, 99), (z, z), (0, 127)][random.below(4) as usize];
+        let step = AddStep { combine, a, b, output, multipliers, min, max };
+        net.steps.push(Step::from(step));
+        let left = random.activations(len(shape));
+        let right = random.activations(net.tensors[b as usize].elements() as usize);
+        let (got, want): (_, Vec<i8>) = if twice {
+            let got = run(&net.finish_plain(&[a], output), &[&left]);
+            (got, left.iter().map(|&x| combined(x, x, [za, za, z], &step)).collect())
+        } else {
+            let got = run(&net.finish_plain(&[a, b], output), &[&left, &right]);
+            let pairs = left.iter().zip(right.iter().cycle());
+            (got, pairs.map(|(&x, &y)| combined(x, y, zero_points, &step)).collect())
+        };
+        assert_eq!(got, want, "case {case}, {shape:?}: {step:?}");
+    }
 }
 
 /// `floor((a - za) * (b - zb) * m / 2^s + 1/2) + z`, clamped.

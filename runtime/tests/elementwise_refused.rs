@@ -1,11 +1,11 @@
-//! Tables, products and enlargements that the loader refuses: one wrong thing at a time in a model that is right otherwise.
+//! Tables, sums, products and enlargements that the loader refuses: one wrong thing at a time in a model that is right otherwise.
 
 mod writer;
 
 use escarp_runtime::{
     Dtype, Error, Field, Model, StepError, Tensor, TensorId,
     format::{Header, STEP},
-    ops::{LookupStep, MulStep, ResizeStep, Step},
+    ops::{AddStep, Combine, LookupStep, MulStep, ResizeStep, Step},
 };
 use writer::Writer;
 
@@ -39,6 +39,16 @@ fn mul(edit: impl FnOnce(&mut Writer, &mut MulStep)) -> Result<(), StepError> {
     let mut net = Writer::default();
     let [a, b, output] = [(); 3].map(|()| net.tensor([2, 3, 5], 1.0, 0));
     let mut step = MulStep { a, b, output, multiplier: 1 << 30, shift: 34, min: -128, max: 127 };
+    edit(&mut net, &mut step);
+    result(net, &[a, b], step)
+}
+
+/// A sound sum, likewise.
+fn add(edit: impl FnOnce(&mut Writer, &mut AddStep)) -> Result<(), StepError> {
+    let mut net = Writer::default();
+    let [a, b, output] = [(); 3].map(|()| net.tensor([2, 3, 5], 1.0, 0));
+    let (combine, multipliers) = (Combine::Minimum, [4096, -4096]);
+    let mut step = AddStep { combine, a, b, output, multipliers, min: -128, max: 127 };
     edit(&mut net, &mut step);
     result(net, &[a, b], step)
 }
@@ -112,6 +122,29 @@ fn products() {
     for operand in operands {
         let wide = mul(|net, step| *operand(step) = net.wide([2, 3, 5], Dtype::I32));
         assert_eq!(wide, Err(StepError::Dtype { id: 3 }));
+    }
+}
+
+#[test]
+fn sums() {
+    assert_eq!(add(|_, _| ()), Ok(()));
+    assert_eq!(add(|net, _| (net.tensors[1].height, net.tensors[1].width) = (1, 1)), Ok(()), "for each channel");
+    for less in LESS {
+        assert_eq!(add(|net, _| less(&mut net.tensors[1])), Err(StepError::Shape { id: 1 }));
+        assert_eq!(add(|net, _| less(&mut net.tensors[2])), Err(StepError::Shape { id: 2 }));
+    }
+    let narrow = add(|net, _| {
+        let b = &mut net.tensors[1];
+        (b.height, b.width, b.channels) = (1, 1, 4);
+    });
+    assert_eq!(narrow, Err(StepError::Shape { id: 1 }));
+    let over_b = add(|net, _| net.tensors[2].offset = net.tensors[1].offset);
+    assert_eq!(over_b, Err(StepError::Overlap { a: 1, b: 2 }));
+    assert_eq!(add(|_, step| step.multipliers = [1 << 21, -(1 << 21)]), Ok(()));
+    for found in [i32::MIN, -(1 << 21) - 1, (1 << 21) + 1, i32::MAX] {
+        let reason = StepError::Value { field: Field::Multiplier, found };
+        assert_eq!(add(|_, step| step.multipliers[0] = found), Err(reason));
+        assert_eq!(add(|_, step| step.multipliers[1] = found), Err(reason));
     }
 }
 

@@ -6,8 +6,8 @@ use escarp_runtime::{
     Cpu, Dtype, Error, Meaning, Model, Port, Session, Tensor,
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR},
     ops::{
-        AddStep, ConvStep, CopyStep, GruStep, LinearStep, LookupStep, Loop, MulStep, OPERATORS, PoolStep, ResizeStep,
-        Step,
+        AddStep, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, LinearStep, LookupStep, Loop, MulStep,
+        OPERATORS, PoolStep, ResizeStep, Step,
     },
 };
 use proptest::prelude::*;
@@ -140,12 +140,13 @@ fn random_damage_to_header_and_records() {
     }
 }
 
-/// Where [`random_model`] keeps constants: weights of 0x11, valid parameter blocks, both once more for a GRU's state, loops.
+/// Where [`random_model`] keeps constants: weights of 0x11, valid parameter blocks, both once more for a GRU's state, loops, factors of an average.
 const PARAMS: u32 = 8192;
 const STATE_WEIGHTS: u32 = PARAMS + 7232;
 const STATE_PARAMS: u32 = STATE_WEIGHTS + 768;
 const LOOPS: u32 = STATE_PARAMS + 8 * 72;
-const CONSTS: usize = LOOPS as usize + 3 * 16;
+const FACTORS: u32 = LOOPS + 3 * 16;
+const CONSTS: usize = FACTORS as usize + 9 * 8;
 /// Two loops of two rounds, and one of three.
 const ROUNDS: [Loop; 3] =
     [Loop { count: 2, from: 1, to: 16 }, Loop { count: 3, from: 8, to: -8 }, Loop { count: 2, from: 0, to: 1 }];
@@ -181,7 +182,7 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
     let (dilation, pad) = (two_of(&[1, 1, 1, 2, 0]), two_of(&[0, 0, 0, 1, 2]));
     let (weights, params) = (64 * random.below(40), PARAMS + 72 * random.below(99) + random.below(9) / 8);
     let (min, max) = (-100, if random.below(20) == 0 { -101 } else { 100 });
-    match random.below(10) {
+    match random.below(11) {
         6 => Step::from(LookupStep { input, output, table: PARAMS + 8 * random.below(99) + random.below(9) / 8 }),
         7 => {
             let (multiplier, shift) = (1 << 30, if random.below(9) == 0 { 31 } else { 33 });
@@ -189,6 +190,10 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
         }
         8 => Step::from(ResizeStep { input, output, factor: kernel }),
         9 => {
+            let step = DepthwiseStep { input, output, kernel, stride, dilation, pad, weights, params, min, max };
+            Step::from(step)
+        }
+        10 => {
             let (skipped, loops) = (random.below(3), random.below(4) as u16);
             let rounds = ROUNDS.iter().skip(skipped as usize).take(loops.into());
             let fill = (random.below(3) != 0).then_some(7);
@@ -205,15 +210,18 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
         }
         1 => Step::from(LinearStep { input, output, weights, params, min, max }),
         2 => Step::from(AddStep {
+            combine: [Combine::Sum, Combine::Maximum, Combine::Minimum][random.below(3) as usize],
             a: input,
             b: if random.below(2) == 0 { input } else { b },
             output,
-            multipliers: [4096, 9000],
+            multipliers: [4096, -9000],
             min,
             max,
         }),
         3 => {
-            let average = (random.below(2) == 0).then_some((1 << 30, 33));
+            let factors = FACTORS - 8 * random.below(2) + random.below(9) / 8;
+            let average = [None, Some(Divisor::All(1 << 30, 33)), Some(Divisor::Inside(factors))];
+            let average = average[random.below(3) as usize];
             Step::from(PoolStep { input, output, kernel: kernel.map(u16::from), stride, pad, average, min, max })
         }
         _ => Step::from(GruStep {
@@ -273,6 +281,7 @@ fn random_model(random: &mut Random) -> (Step, Vec<u8>) {
     }
     file.truncate(consts_at + LOOPS as usize);
     ROUNDS.iter().for_each(|next| file.extend(next.emit()));
+    (0..9).for_each(|_| file.extend([[0x55; 4], 40u32.to_le_bytes()].concat()));
     file.resize(names_at, 0);
     file.extend(b"xy");
     file.resize(names_at + 64, 0);

@@ -8,7 +8,7 @@ mod depthwise;
 
 use escarp_runtime::{
     Cpu, Error,
-    kernels::{Add, Conv, Epilogue, Kernels, Mul, PADDING, Residual, Table},
+    kernels::{Add, Combine, Conv, Epilogue, Kernels, Mul, PADDING, Residual, Table},
     quant::requantize,
 };
 
@@ -238,21 +238,30 @@ fn gemv_equals_portable() {
 fn add_equals_portable() {
     for_each_cpu("add", |cpu, kernels| {
         let mut random = Random(5);
-        for len in [0, 1, 7, 8, 9, 16, 40, 1027] {
-            for multipliers in [[4096, 4096], [1 << 21, 1 << 21], [1 << 21, 0], [0, 1], [3000, 700]] {
+        let (lengths, combine) = ([1, 7, 8, 9, 16, 40, 1027], [Combine::Sum, Combine::Maximum, Combine::Minimum]);
+        let ends = [[1 << 21, 1 << 21], [-(1 << 21), -(1 << 21)], [1 << 21, -(1 << 21)], [1 << 21, 0]];
+        for (len, combine) in lengths.into_iter().flat_map(|len| combine.map(|combine| (len, combine))) {
+            for multipliers in ends.into_iter().chain([[4096, 4096], [0, 1], [3000, -700]]) {
                 for zero_points in [[0, 0], [-128, -128], [127, 127], [-128, 127]] {
                     for (min, max) in [(-128, 127), (-5, 127), (3, 3)] {
                         let zero_point = random.within(-128, 127) as i8;
-                        let add = Add { zero_points, multipliers, zero_point, min, max };
+                        let add = Add { combine, zero_points, multipliers, zero_point, min, max };
                         let fixed = [None, Some(-128), Some(127)][len % 3];
-                        let (a, b) = (random.bytes(len, -128, fixed), random.bytes(len, -128, fixed));
+                        let pixels = random.within(0, 3) as usize;
+                        let (a, b) = (random.bytes(pixels * len, -128, fixed), random.bytes(len, -128, fixed));
                         let (mut want, mut got) = (a.clone(), a);
-                        Kernels::for_cpu(Cpu::PORTABLE).add(&add, &mut want, &b).expect("the lengths agree");
-                        kernels.add(&add, &mut got, &b).expect("the lengths agree");
-                        assert_eq!(got, want, "{}: {len} elements, {add:?}", cpu.isa().name());
+                        Kernels::for_cpu(Cpu::PORTABLE).add(&add, &mut want, &b).expect("the lengths fit");
+                        kernels.add(&add, &mut got, &b).expect("the lengths fit");
+                        assert_eq!(got, want, "{}: {pixels} x {len}, {add:?}", cpu.isa().name());
                     }
                 }
             }
+        }
+        let (combine, multipliers) = (Combine::Sum, [4096; 2]);
+        let add = Add { combine, zero_points: [0; 2], multipliers, zero_point: 0, min: -128, max: 127 };
+        for (out, b) in [(8, 0), (8, 3), (7, 8)] {
+            let refused = kernels.add(&add, &mut vec![0; out], &vec![0; b]);
+            assert_eq!(refused, Err(Error::Kernel), "{}: {out}, {b}", cpu.isa().name());
         }
     });
 }

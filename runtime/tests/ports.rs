@@ -6,7 +6,7 @@ use escarp_runtime::{
     AccessError, Cpu, Dtype, Error, Field, Meaning, MetaError, Model, PortError, Session, StepError, TensorError,
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR, VERSION, seal},
     meta::{Tag, emit_entry, emit_label},
-    ops::{AddStep, ConvStep, Step},
+    ops::{AddStep, Combine, ConvStep, Step},
 };
 use writer::{Random, Writer, gru_net, residual_net};
 
@@ -16,7 +16,15 @@ fn wide_net() -> Vec<u8> {
     let [left, right, sum] = [0.5, 0.25, 0.5].map(|scale| net.tensor([2, 3, 5], scale, -3));
     let (gains, counts) = (net.wide([2, 1, 3], Dtype::I16), net.wide([1, 1, 4], Dtype::I32));
     let multipliers = [4096, 2048];
-    net.steps.push(Step::from(AddStep { a: left, b: right, output: sum, multipliers, min: -128, max: 127 }));
+    net.steps.push(Step::from(AddStep {
+        combine: Combine::Sum,
+        a: left,
+        b: right,
+        output: sum,
+        multipliers,
+        min: -128,
+        max: 127,
+    }));
     let mut labels = Vec::new();
     (0..6).for_each(|i| emit_label(&mut labels, &format!("gain {i}")));
     emit_entry(&mut net.meta, Tag::Labels, 2, &labels);

@@ -5,7 +5,7 @@ mod writer;
 use escarp_runtime::{
     Error, Field, Model, StepError, Tensor, TensorError,
     format::{Header, STEP, TENSOR, seal},
-    ops::{AddStep, ConvStep, GruStep, LinearStep, Operator, PoolStep, Step},
+    ops::{AddStep, ConvStep, Divisor, GruStep, LinearStep, Operator, PoolStep, Step},
 };
 use writer::{gru_net, residual_net};
 
@@ -203,14 +203,19 @@ fn other_operators() {
     assert_eq!(linear(|s| s.output = 5), StepError::Shape { id: 5 });
     assert_eq!(add(|s| s.b = 3), StepError::Shape { id: 3 });
     assert_eq!(add(|s| s.output = s.b), StepError::Overlap { a: 5, b: 5 });
-    assert_eq!(add(|s| s.multipliers[1] = -4), StepError::Value { field: Field::Multiplier, found: -4 });
+    for found in [-(1 << 21) - 1, (1 << 21) + 1, i32::MIN, i32::MAX] {
+        assert_eq!(add(|s| s.multipliers[1] = found), StepError::Value { field: Field::Multiplier, found });
+    }
     assert_eq!(pool(MAXIMUM, |s| s.pad = [3, 0]), StepError::Value { field: Field::Padding, found: 3 });
     assert_eq!(pool(MAXIMUM, |s| s.output = 5), StepError::Quantization { id: 5 });
     assert_eq!(pool(MAXIMUM, |s| s.kernel = [3, 0]), StepError::Value { field: Field::Kernel, found: 0 });
     assert_eq!(pool(AVERAGE, |s| s.kernel = [4, 3]), StepError::Value { field: Field::Kernel, found: 4 });
-    assert_eq!(pool(AVERAGE, |s| s.pad = [0, 1]), StepError::Value { field: Field::Padding, found: 1 });
-    assert_eq!(pool(AVERAGE, |s| s.average = Some((1, 34))), StepError::Value { field: Field::Multiplier, found: 1 });
-    let shift = pool(AVERAGE, |s| s.average = Some((1 << 30, 15)));
+    assert_eq!(pool(AVERAGE, |s| s.pad = [0, 3]), StepError::Value { field: Field::Padding, found: 3 });
+    assert_eq!(
+        pool(AVERAGE, |s| s.average = Some(Divisor::All(1, 34))),
+        StepError::Value { field: Field::Multiplier, found: 1 }
+    );
+    let shift = pool(AVERAGE, |s| s.average = Some(Divisor::All(1 << 30, 15)));
     assert_eq!(shift, StepError::Value { field: Field::Shift, found: 15 });
     assert_eq!(gru(|s| s.state = 0), StepError::State { id: 0 });
     assert_eq!(gru(|s| s.output = 2), StepError::State { id: 2 });

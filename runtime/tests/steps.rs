@@ -4,7 +4,7 @@ mod writer;
 
 use escarp_runtime::{
     Cpu, Model, Session, Tensor,
-    ops::{AddStep, ConvStep, GruStep, LinearStep, PoolStep, Step},
+    ops::{AddStep, Combine, ConvStep, Divisor, GruStep, LinearStep, PoolStep, Step},
 };
 use writer::{Matrix, Random, Row, Writer, gru_layer};
 
@@ -169,7 +169,15 @@ fn add_equals_its_definition_in_place_and_apart() {
             let step = PoolStep { input, output, kernel, stride, pad, average: None, min: -128, max: 127 };
             net.steps.push(Step::from(step));
         }
-        net.steps.push(Step::from(AddStep { a, b, output, multipliers: [3000, 1777], min: -90, max: 100 }));
+        net.steps.push(Step::from(AddStep {
+            combine: Combine::Sum,
+            a,
+            b,
+            output,
+            multipliers: [3000, 1777],
+            min: -90,
+            max: 100,
+        }));
         let values = random.activations(54);
         let got = run(&net.finish(input, output, 1), &values);
         for (&x, got) in values.iter().zip(got) {
@@ -182,7 +190,7 @@ fn add_equals_its_definition_in_place_and_apart() {
 #[test]
 fn pools_equal_their_definition() {
     let mut random = Random(23);
-    for (average, pad) in [(None, [0, 0]), (None, [1, 2]), (Some((1 << 30, 33)), [0, 0])] {
+    for (average, pad) in [(None, [0, 0]), (None, [1, 2]), (Some(Divisor::All(1 << 30, 33)), [0, 0])] {
         let mut net = Writer::default();
         let zero_point = if average.is_some() { 3 } else { -4 };
         let (input, output) = (net.tensor([7, 8, 11], 1.0, -4), net.tensor([3, 2, 11], 1.0, zero_point));
@@ -201,7 +209,8 @@ fn pools_equal_their_definition() {
                 .collect();
             let want = match average {
                 None => *window.iter().max().unwrap(),
-                Some((multiplier, shift)) => {
+                Some(Divisor::Inside(_)) => unreachable!(),
+                Some(Divisor::All(multiplier, shift)) => {
                     let sum: i64 = window.iter().map(|v| v + 4).sum();
                     scaled(sum, Row { bias: 0, multiplier, shift }) + 3
                 }

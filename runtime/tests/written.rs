@@ -6,7 +6,7 @@ mod writer;
 use escarp_runtime::{
     Cpu, Error, Field, LOOKS_MAX, Model, PortError, Session, StepError, TensorId,
     format::{Header, seal},
-    ops::{AddStep, ConvStep, LookupStep, MulStep, PoolStep, Step},
+    ops::{AddStep, Combine, ConvStep, LookupStep, MulStep, PoolStep, Step},
 };
 use writer::{Matrix, Random, Writer, residual_net};
 
@@ -24,7 +24,7 @@ fn pool(input: TensorId, output: TensorId) -> Step {
 }
 
 fn add(a: TensorId, b: TensorId, output: TensorId) -> Step {
-    Step::from(AddStep { a, b, output, multipliers: [4096, 4096], min: -128, max: 127 })
+    Step::from(AddStep { combine: Combine::Sum, a, b, output, multipliers: [4096, 4096], min: -128, max: 127 })
 }
 
 /// Tensors of 8 values, each at a place of its own.

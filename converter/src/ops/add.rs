@@ -1,6 +1,6 @@
 //! Add of two tensors: `y = clamp(a + b)`.
 
-use escarp_runtime::ops::{AddStep, RATIO_MAX, Step};
+use escarp_runtime::ops::{AddStep, Combine, RATIO_MAX, Step};
 
 use super::{
     affine::{Meant, import_with_constant},
@@ -116,7 +116,8 @@ impl QOp for QAdd {
 
     fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
         let (a, b, (min, max)) = (placed.input(0)?.id, placed.input(1)?.id, self.limits);
-        Ok(vec![AddStep { a, b, output: placed.output.id, multipliers: self.multipliers, min, max }.into()])
+        Ok(AddStep { combine: Combine::Sum, a, b, output: placed.output.id, multipliers: self.multipliers, min, max }
+            .into())
     }
 }
 

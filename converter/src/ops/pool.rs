@@ -1,7 +1,7 @@
 //! MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, and ReduceMean over height and width.
 
 use escarp_runtime::{
-    ops::{PoolStep, Step},
+    ops::{Divisor, PoolStep, Step},
     quant::SHIFT_MIN_WIDE,
 };
 
@@ -158,7 +158,7 @@ impl QOp for QPool {
             kernel: placed.pair("window", kernel)?,
             stride: placed.pair("stride", g.stride)?,
             pad: placed.pair("padding", g.pad)?,
-            average: self.average,
+            average: self.average.map(|(multiplier, shift)| Divisor::All(multiplier, shift)),
             min,
             max,
         };

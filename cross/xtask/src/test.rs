@@ -36,6 +36,8 @@ const RUNTIME_TESTS: [&str; 17] = [
     "elementwise",
     "--test",
     "copy",
+    "--test",
+    "pool",
 ];
 
 /// Runs the checks; `quick` leaves out clippy, the documentation and three of the five CPUs.

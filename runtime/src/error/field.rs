@@ -40,6 +40,7 @@ pub enum Field {
     Factor,
     Loops,
     Count,
+    Factors,
 }
 
 impl fmt::Display for Field {
@@ -78,6 +79,7 @@ impl fmt::Display for Field {
             Field::Factor => "scale factor",
             Field::Loops => "loops",
             Field::Count => "count",
+            Field::Factors => "factors",
         })
     }
 }

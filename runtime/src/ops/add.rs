@@ -1,14 +1,14 @@
-//! Element-wise sum of two tensors of the same shape.
+//! Element-wise sum, maximum or minimum of two tensors, or of a map and a value for each channel.
 
 use super::{
     Cost, Operator, RATIO_MAX, Reads, Record, Run, Tensors,
     check::{Check, clamps, value},
-    field::{INPUT, MAX, MIN, OUTPUT},
+    field::{FLAGS, INPUT, MAX, MIN, OUTPUT},
 };
 use crate::{
     error::{Error, Field, StepError},
     id::TensorId,
-    kernels::Add,
+    kernels::{Add, Combine},
 };
 
 /// Where its own numbers stand; `a` is the input.
@@ -19,17 +19,22 @@ mod field {
     pub const MULTIPLIERS: Slot<[i32; 2]> = Slot::at(12);
 }
 
-/// `output = a + b`, each rescaled to Q12 of the output's scale, see [`Add`]. `output` lies exactly where `a` lies, or
-/// apart from it; always apart from `b`.
+/// What is done, by the number that stands at the flags.
+const COMBINE: [Combine; 3] = [Combine::Sum, Combine::Maximum, Combine::Minimum];
+
+/// `output = a + b`, or the larger or smaller of the two, each rescaled to Q12 of the output's scale, see [`Add`]. `output` lies
+/// exactly where `a` lies, or apart from it; always apart from `b`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddStep {
-    /// The operand that may be overwritten.
+    /// Sum, maximum or minimum.
+    pub combine: Combine,
+    /// `[H, W, C]`: the operand that may be overwritten.
     pub a: TensorId,
-    /// The other operand.
+    /// `[H, W, C]`, or `[1, 1, C]`, which is repeated for each pixel.
     pub b: TensorId,
-    /// The sum.
+    /// The result, of `a`'s shape.
     pub output: TensorId,
-    /// Scales of `a` and `b` over the output's, Q12, 0 to 2^21.
+    /// Scales of `a` and `b` over the output's, Q12, -2^21 to 2^21: a negative one subtracts.
     pub multipliers: [i32; 2],
     /// Lower clamp.
     pub min: i8,
@@ -43,6 +48,7 @@ impl Operator for AddStep {
 
     fn parse(record: &Record) -> AddStep {
         AddStep {
+            combine: COMBINE.get(FLAGS.read(record) as usize).copied().unwrap_or(Combine::Sum),
             a: INPUT.read(record),
             b: field::B.read(record),
             output: OUTPUT.read(record),
@@ -53,6 +59,7 @@ impl Operator for AddStep {
     }
 
     fn emit(&self, record: &mut Record) {
+        FLAGS.write(record, self.combine as u16);
         INPUT.write(record, self.a);
         OUTPUT.write(record, self.output);
         MIN.write(record, self.min);
@@ -74,7 +81,7 @@ impl Operator for AddStep {
 
     fn check(&self, check: &mut Check) -> Result<(), StepError> {
         let [a, b, output] = [check.activation(self.a)?, check.activation(self.b)?, check.activation(self.output)?];
-        if b.shape() != a.shape() {
+        if b.shape() != a.shape() && b.shape() != [1, 1, a.channels] {
             return Err(StepError::Shape { id: self.b });
         }
         if output.shape() != a.shape() {
@@ -85,7 +92,7 @@ impl Operator for AddStep {
         }
         check.apart(self.b, self.output)?;
         for multiplier in self.multipliers {
-            value(Field::Multiplier, multiplier, 0..=RATIO_MAX as i64)?;
+            value(Field::Multiplier, multiplier, -(RATIO_MAX as i64)..=RATIO_MAX as i64)?;
         }
         clamps(self.min, self.max)
     }
@@ -95,6 +102,7 @@ impl Operator for AddStep {
         run.in_place(&a, &output)?;
         let ([target, other], _) = run.memory.tensors([&output, &b])?;
         let add = Add {
+            combine: self.combine,
             zero_points: [a.zero_point, b.zero_point],
             multipliers: self.multipliers,
             zero_point: output.zero_point,

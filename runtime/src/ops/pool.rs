@@ -1,5 +1,9 @@
 //! Maximum or average over windows.
 
+mod divisor;
+
+pub use divisor::Divisor;
+
 use super::{
     Cost, Operator, Reads, Record, Run, Tensors,
     check::{Check, clamps, value, windows},
@@ -9,7 +13,7 @@ use crate::{
     error::{Error, Field, StepError},
     format::Tensor,
     id::TensorId,
-    quant::{MULTIPLIER_MIN, SHIFT_MAX, SHIFT_MIN_WIDE, requantize},
+    quant::requantize,
 };
 
 /// Where its own numbers stand.
@@ -21,6 +25,7 @@ mod field {
     pub const STRIDE: Slot<[u8; 2]> = Slot::at(16);
     pub const PAD: Slot<[u8; 2]> = Slot::at(18);
     pub const MULTIPLIER: Slot<i32> = Slot::at(20);
+    pub const FACTORS: Slot<u32> = Slot::at(24);
 }
 
 /// Products of a convolution that take as long as one value in a window.
@@ -28,10 +33,12 @@ const VALUE_WORK: u64 = 16;
 
 /// The flag of an average.
 const AVERAGE: u16 = 1;
+/// The flag of an average over the pixels inside the image.
+const COUNTED: u16 = 2;
 
 /// Maximum keeps scale and zero point and leaves out what lies outside the image.
-/// Average: `requantize(sum - count * zero_point, m, s) + zero_point of the output`, with `1 / count` folded into `m / 2^s`;
-/// its windows lie inside the image.
+/// Average: `requantize(sum of (x - zero_point), m, s) + zero_point of the output` over the pixels inside the image, with 1
+/// over the number of pixels folded into `m / 2^s`: see [`Divisor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolStep {
     /// `[H, W, C]`, int8.
@@ -42,10 +49,10 @@ pub struct PoolStep {
     pub kernel: [u16; 2],
     /// Rows, columns from one window to the next.
     pub stride: [u8; 2],
-    /// Padding at top, left; smaller than the window; zero for an average.
+    /// Padding at top, left; smaller than the window, so that each window has a pixel.
     pub pad: [u8; 2],
-    /// `None`: maximum. `Some((multiplier, shift))`: average, shift 16 to 62.
-    pub average: Option<(i32, u8)>,
+    /// `None`: maximum. `Some`: average.
+    pub average: Option<Divisor>,
     /// Lower clamp.
     pub min: i8,
     /// Upper clamp.
@@ -57,7 +64,11 @@ impl Operator for PoolStep {
     const NAME: &'static str = "pool";
 
     fn parse(record: &Record) -> PoolStep {
-        let average = FLAGS.read(record) & AVERAGE != 0;
+        let average = match FLAGS.read(record) & (AVERAGE | COUNTED) {
+            AVERAGE => Some(Divisor::All(field::MULTIPLIER.read(record), field::SHIFT.read(record))),
+            flags if flags & AVERAGE != 0 => Some(Divisor::Inside(field::FACTORS.read(record))),
+            _ => None,
+        };
         PoolStep {
             input: INPUT.read(record),
             output: OUTPUT.read(record),
@@ -66,7 +77,7 @@ impl Operator for PoolStep {
             kernel: field::KERNEL.read(record),
             stride: field::STRIDE.read(record),
             pad: field::PAD.read(record),
-            average: average.then(|| (field::MULTIPLIER.read(record), field::SHIFT.read(record))),
+            average,
         }
     }
 
@@ -78,10 +89,17 @@ impl Operator for PoolStep {
         field::KERNEL.write(record, self.kernel);
         field::STRIDE.write(record, self.stride);
         field::PAD.write(record, self.pad);
-        if let Some((multiplier, shift)) = self.average {
-            FLAGS.write(record, AVERAGE);
-            field::MULTIPLIER.write(record, multiplier);
-            field::SHIFT.write(record, shift);
+        match self.average {
+            None => {}
+            Some(Divisor::All(multiplier, shift)) => {
+                FLAGS.write(record, AVERAGE);
+                field::MULTIPLIER.write(record, multiplier);
+                field::SHIFT.write(record, shift);
+            }
+            Some(Divisor::Inside(factors)) => {
+                FLAGS.write(record, AVERAGE | COUNTED);
+                field::FACTORS.write(record, factors);
+            }
         }
     }
 
@@ -109,32 +127,31 @@ impl Operator for PoolStep {
             // Of a larger window, what lies beyond is outside the image wherever the window stands.
             value(Field::Kernel, kernel, 1..=from as i64 + pad as i64)?;
             value(Field::Stride, stride, 1..=255)?;
-            value(Field::Padding, pad, 0..=if self.average.is_some() { 0 } else { kernel as i64 - 1 })?;
+            value(Field::Padding, pad, 0..=kernel as i64 - 1)?;
             windows(from, to, stride, pad, self.output)?;
-            if self.average.is_some() && (to as u32 - 1) * stride as u32 + kernel as u32 > from as u32 {
-                return Err(StepError::Shape { id: self.output });
-            }
         }
         clamps(self.min, self.max)?;
-        let Some((multiplier, shift)) = self.average else {
+        let Some(divisor) = self.average else {
             let kept = output.zero_point == input.zero_point && output.scale == input.scale;
             return if kept { Ok(()) } else { Err(StepError::Quantization { id: self.output }) };
         };
-        value(Field::Multiplier, multiplier, MULTIPLIER_MIN as i64..=i32::MAX as i64)?;
-        value(Field::Shift, shift, SHIFT_MIN_WIDE as i64..=SHIFT_MAX as i64)?;
-        // The sum of differences, at most 255 each, fits int32.
-        value(Field::Kernel, self.kernel[0] as i64 * self.kernel[1] as i64, 1..=i32::MAX as i64 / 255)
+        divisor.check(check, self.pixels())
     }
 
     fn run(&self, run: &mut Run) -> Result<(), Error> {
         let (input, output) = (run.tensor(self.input)?, run.tensor(self.output)?);
+        let factors = match self.average {
+            Some(divisor) => Some(divisor.factors(run, self.pixels())?),
+            None => None,
+        };
         let ([source, target], _) = run.memory.tensors([&input, &output])?;
         let columns = output.width as usize;
         for (pixel, out) in target.chunks_exact_mut(output.padded_channels()).enumerate() {
             let rows = self.window(0, pixel / columns, input.height);
             let cells = self.window(1, pixel % columns, input.width);
+            let factor = factors.map(|factors| factors.of((rows.1 - rows.0) * (cells.1 - cells.0)));
             for (group, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-                *out = match self.average {
+                *out = match factor {
                     None => self.maximum(Window { source, input: &input, rows, cells, group }),
                     Some(factor) => {
                         let sums = Window { source, input: &input, rows, cells, group }.sums();
@@ -148,6 +165,11 @@ impl Operator for PoolStep {
 }
 
 impl PoolStep {
+    /// Of a window, those outside the image included.
+    fn pixels(&self) -> u64 {
+        self.kernel[0] as u64 * self.kernel[1] as u64
+    }
+
     /// First and last + 1 input row (axis 0) or column (axis 1) of an output's window, within the image.
     fn window(&self, axis: usize, position: usize, limit: u16) -> (usize, usize) {
         let (pad, limit) = (self.pad[axis] as usize, limit as usize);

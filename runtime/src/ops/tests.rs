@@ -23,17 +23,19 @@ const CONV: ConvStep = ConvStep {
 const PLAIN: ConvStep = ConvStep { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], residual: None, ..CONV };
 const LINEAR: LinearStep =
     LinearStep { input: 0x0102, output: 0x0304, weights: 0x0506_0708, params: 9, min: -10, max: 11 };
-const ADD: AddStep = AddStep { a: 1, b: 2, output: 3, multipliers: [4, 0x0020_0000], min: -5, max: 6 };
+const ADD: AddStep =
+    AddStep { combine: Combine::Sum, a: 1, b: 2, output: 3, multipliers: [4, 0x0020_0000], min: -5, max: 6 };
 const MEAN: PoolStep = PoolStep {
     input: 1,
     output: 2,
     kernel: [0x0304, 0x0506],
     stride: [7, 8],
     pad: [9, 10],
-    average: Some((0x4b0c_0d0e, 62)),
+    average: Some(Divisor::All(0x4b0c_0d0e, 62)),
     min: -15,
     max: 16,
 };
+const COUNTED: PoolStep = PoolStep { average: Some(Divisor::Inside(0x0506_0708)), ..MEAN };
 const GRU: GruStep = GruStep {
     input: 1,
     output: 2,
@@ -48,6 +50,18 @@ const GRU: GruStep = GruStep {
 const LOOKUP: LookupStep = LookupStep { input: 0x0102, output: 0x0304, table: 0x0506_0708 };
 const MUL: MulStep = MulStep { a: 1, b: 0x0203, output: 4, multiplier: 0x0506_0708, shift: 9, min: -10, max: 11 };
 const RESIZE: ResizeStep = ResizeStep { input: 1, output: 2, factor: [3, 4] };
+const DEPTHWISE: DepthwiseStep = DepthwiseStep {
+    input: 0x0102,
+    output: 0x0304,
+    kernel: [5, 6],
+    stride: [7, 8],
+    dilation: [9, 10],
+    pad: [11, 12],
+    weights: 0x0d0e_0f10,
+    params: 0x1112_1314,
+    min: -21,
+    max: 22,
+};
 const COPY: CopyStep = CopyStep {
     input: 1,
     output: 2,
@@ -81,16 +95,27 @@ fn records_round_trip() {
     assert_eq!(round_trip(LOOKUP)[..16], [5, 0, 0, 0, 2, 1, 4, 3, 0, 0, 0, 0, 8, 7, 6, 5]);
     assert_eq!(round_trip(MUL)[..17], [6, 0, 0, 0, 1, 0, 4, 0, 246, 11, 3, 2, 8, 7, 6, 5, 9]);
     assert_eq!(round_trip(RESIZE)[..12], [7, 0, 0, 0, 1, 0, 2, 0, 0, 0, 3, 4]);
+    let depthwise = round_trip(DEPTHWISE);
+    assert_eq!(depthwise[..2], [8, 0]);
+    assert_eq!(depthwise[4..18], conv[4..18]);
+    assert_eq!(depthwise[18..], [&[0, 0, 16, 15, 14, 13, 20, 19, 18, 17], &[0; 36][..]].concat());
     let copy = round_trip(COPY);
-    assert_eq!(copy[..20], [8, 0, 2, 0, 1, 0, 2, 0, 253, 0, 8, 0, 7, 6, 5, 4, 12, 11, 10, 9]);
+    assert_eq!(copy[..20], [9, 0, 2, 0, 1, 0, 2, 0, 253, 0, 8, 0, 7, 6, 5, 4, 12, 11, 10, 9]);
     assert_eq!(copy[20..32], [16, 15, 14, 13, 20, 19, 18, 17, 24, 23, 22, 21]);
     assert_eq!(round_trip(CopyStep { fill: None, ..COPY })[2..10], [3, 0, 1, 0, 2, 0, 0, 0]);
     round_trip(CopyStep { table: None, loops: 0, loops_at: 0, ..COPY });
     round_trip(PLAIN);
     round_trip(LINEAR);
-    round_trip(ADD);
+    assert_eq!(round_trip(ADD)[2..4], [0, 0]);
+    assert_eq!(round_trip(AddStep { combine: Combine::Maximum, ..ADD })[2..4], [1, 0]);
+    assert_eq!(round_trip(AddStep { combine: Combine::Minimum, ..ADD })[2..4], [2, 0]);
     round_trip(MEAN);
     round_trip(PoolStep { average: None, ..MEAN });
+    let counted = round_trip(COUNTED);
+    assert_eq!(
+        (&counted[2..4], &counted[10..11], &counted[20..28]),
+        (&[3, 0][..], &[0][..], &[0, 0, 0, 0, 8, 7, 6, 5][..])
+    );
     assert_eq!(Step::from(ADD).get::<ConvStep>(), None);
 }
 
@@ -98,8 +123,9 @@ fn records_round_trip() {
 #[test]
 fn what_a_record_says_is_read_or_refused() {
     let plain = Step::from(PoolStep { average: None, ..MEAN });
-    let windows: [Step; 4] = [PLAIN.into(), CONV.into(), MEAN.into(), plain];
-    let others: [Step; 6] = [LINEAR.into(), ADD.into(), GRU.into(), LOOKUP.into(), MUL.into(), RESIZE.into()];
+    let windows: [Step; 5] = [PLAIN.into(), CONV.into(), MEAN.into(), COUNTED.into(), plain];
+    let others: [Step; 7] =
+        [LINEAR.into(), ADD.into(), GRU.into(), LOOKUP.into(), MUL.into(), RESIZE.into(), DEPTHWISE.into()];
     let moves: [Step; 2] = [COPY.into(), CopyStep { fill: None, table: None, ..COPY }.into()];
     for step in windows.into_iter().chain(others).chain(moves) {
         for bit in 16..8 * STEP {
@@ -128,7 +154,9 @@ fn at(step: &Step, bit: usize) -> u8 {
     }
     match (step.get::<ConvStep>(), step.get::<PoolStep>()) {
         (Some(ConvStep { residual: Some(_), .. }), _) if bit == 16 => 18,
-        (_, Some(PoolStep { average: Some(_), .. })) if bit == 16 => 10,
+        (_, Some(PoolStep { average: Some(Divisor::All(..)), .. })) if bit == 16 || bit == 17 => 10,
+        (_, Some(PoolStep { average: Some(Divisor::Inside(_)), .. })) if bit == 16 => 2,
+        (_, Some(PoolStep { average: Some(Divisor::Inside(_)), .. })) if bit == 17 => 24,
         _ => (bit / 8) as u8,
     }
 }

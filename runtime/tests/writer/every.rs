@@ -2,7 +2,10 @@
 
 use escarp_runtime::{
     Dtype, Meaning, TensorId,
-    ops::{AddStep, ConvStep, CopyStep, GruStep, LinearStep, LookupStep, Loop, MulStep, PoolStep, ResizeStep, Step},
+    ops::{
+        AddStep, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, LinearStep, LookupStep, Loop, MulStep,
+        PoolStep, ResizeStep, Step,
+    },
 };
 
 use super::{Matrix, Random, Writer, gru_layer};
@@ -22,6 +25,7 @@ pub fn every_net() -> Vec<u8> {
     let wide = net.tensor([4, 6, 5], 0.25, -9);
     let [x, largest, total] = [-9, -9, 5].map(|zero_point| net.tensor([4, 6, 9], 0.25, zero_point));
     let sum = net.alias(largest, 0.25, 1);
+    let (offset, shifted) = (net.tensor([1, 1, 9], 0.5, 100), net.alias(total, 0.25, 9));
     let mean = net.tensor([1, 1, 9], 0.25, 1);
     let (state, idle) = (net.state(10), net.state(3));
     let hidden = net.tensor([1, 1, 10], 1.0 / 128.0, 0);
@@ -39,8 +43,28 @@ pub fn every_net() -> Vec<u8> {
     pool(&mut net, [x, largest], 3, None);
     conv(&mut net, &mut random, [wide, sum], Some((3, 4000)));
     let multipliers = [3000, 4096];
-    net.steps.push(Step::from(AddStep { a: sum, b: x, output: total, multipliers, min: -110, max: 120 }));
-    pool(&mut net, [total, mean], 4, Some((1_908_874_354, 35)));
+    net.steps.push(Step::from(AddStep {
+        combine: Combine::Sum,
+        a: sum,
+        b: x,
+        output: total,
+        multipliers,
+        min: -110,
+        max: 120,
+    }));
+    let (combine, multipliers) = (Combine::Maximum, [-4096, 5000]);
+    net.steps.push(Step::from(AddStep {
+        combine,
+        a: total,
+        b: offset,
+        output: shifted,
+        multipliers,
+        min: -128,
+        max: 127,
+    }));
+    pool(&mut net, [shifted, mean], 4, Some(Divisor::All(1_908_874_354, 35)));
+    let smooth = net.tensor([2, 3, 9], 0.25, 5);
+    counted(&mut net, [shifted, smooth]);
     let (moved, kept) = (net.tensor([1, 2, 5], 0.25, 1), net.wide([1, 3, 3], Dtype::I32));
     copies(&mut net, &mut random, [sum, moved], [long, kept]);
     let [w, u] = gru_layer(&mut random, 10, 9);
@@ -61,10 +85,11 @@ pub fn every_net() -> Vec<u8> {
     net.steps.push(Step::from(LinearStep { input: hidden, output: scores, weights, params, min: -120, max: 110 }));
 
     let plain = |name, id| (name, id, Meaning::Plain);
-    let inputs = [plain("image", image), plain("gains", gains), plain("short", short), plain("long", long)];
+    let vectors = [plain("gains", gains), plain("offset", offset), plain("short", short), plain("long", long)];
+    let inputs = [&[plain("image", image)], &vectors[..]].concat();
     let remembered = [("state", state, Meaning::State), ("idle", idle, Meaning::State)];
     let outputs = [plain("scores", scores), plain("sum", sum), plain("long", long), plain("short", short)];
-    let copied = [plain("moved", moved), plain("kept", kept)];
+    let copied = [plain("smooth", smooth), plain("moved", moved), plain("kept", kept)];
     net.finish_with(&inputs, &[&outputs[..], &[plain("gains", gains)], &copied, &remembered].concat(), 3)
 }
 
@@ -80,9 +105,17 @@ fn conv(net: &mut Writer, random: &mut Random, [input, output]: [TensorId; 2], r
 }
 
 /// The largest of each pixel and its neighbours, or the average of windows of `height` rows and all 6 columns.
-fn pool(net: &mut Writer, [input, output]: [TensorId; 2], height: u16, average: Option<(i32, u8)>) {
+fn pool(net: &mut Writer, [input, output]: [TensorId; 2], height: u16, average: Option<Divisor>) {
     let (kernel, pad) = if average.is_some() { ([height, 6], [0, 0]) } else { ([height, 3], [1, 1]) };
     let (stride, min, max) = ([1, 1], -128, 127);
+    net.steps.push(Step::from(PoolStep { input, output, kernel, stride, pad, average, min, max }));
+}
+
+/// The average of every second pixel and its neighbours inside the map.
+fn counted(net: &mut Writer, [input, output]: [TensorId; 2]) {
+    let average =
+        Some(Divisor::Inside(net.factors(&[1, 2, 3, 4, 5, 6, 7, 8, 9].map(|n| (i32::MAX / n * (n / 2 + 1), 31)))));
+    let (kernel, stride, pad, min, max) = ([3, 3], [2, 2], [1, 1], -128, 127);
     net.steps.push(Step::from(PoolStep { input, output, kernel, stride, pad, average, min, max }));
 }
 

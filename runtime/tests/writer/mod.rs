@@ -9,7 +9,7 @@ use escarp_runtime::{
     Dtype, Meaning, Tensor, TensorId,
     format::{ARENA_ALIGN, HEADER, Header, PARAMS_ALIGN, PORT, PortRecord, SECTION_ALIGN, STEP, TENSOR, seal},
     meta::{Tag, emit_entry, emit_label},
-    ops::{AddStep, ConvStep, CopyStep, GruStep, LinearStep, Loop, PoolStep, Step, Totals},
+    ops::{AddStep, Combine, ConvStep, CopyStep, Divisor, GruStep, LinearStep, Loop, PoolStep, Step, Totals},
 };
 
 /// Numbers that are the same on every machine.
@@ -216,6 +216,13 @@ impl Writer {
         self.constants(table.map(i8::cast_unsigned))
     }
 
+    /// Appends factors of an average: multiplier and shift for 1, 2, ... pixels.
+    pub fn factors(&mut self, factors: &[(i32, u32)]) -> u32 {
+        self.constants(
+            factors.iter().flat_map(|(multiplier, shift)| [multiplier.to_le_bytes(), shift.to_le_bytes()]).flatten(),
+        )
+    }
+
     /// Appends loops and a step that moves values through them.
     pub fn copy(&mut self, loops: &[Loop], step: CopyStep) {
         let (count, values) = (loops.len() as u16, loops.iter().map(|next| next.count).product());
@@ -360,6 +367,7 @@ pub fn residual_net() -> Vec<u8> {
     let strided = ConvStep { input: y, output: narrow, stride: [2, 2], dilation: [1, 2], pad: [1, 2], max: 90, ..same };
     conv(&mut net, &Matrix::random(&mut random, 10, 9, 10, 42), strided);
     net.steps.push(Step::from(AddStep {
+        combine: Combine::Sum,
         a: pooled,
         b: narrow,
         output: added,
@@ -373,7 +381,7 @@ pub fn residual_net() -> Vec<u8> {
         kernel: [3, 3],
         stride: [1, 1],
         pad: [0, 0],
-        average: Some((1_908_874_354, 34)),
+        average: Some(Divisor::All(1_908_874_354, 34)),
         min: -128,
         max: 127,
     }));

@@ -3,7 +3,7 @@
 use escarp_runtime::{
     TensorId,
     meta::{Tag, emit_entry},
-    ops::{AddStep, PoolStep, Step},
+    ops::{AddStep, Combine, PoolStep, Step},
 };
 
 use crate::fuzz::seeds::writer::Writer;
@@ -13,7 +13,7 @@ fn vector(net: &mut Writer) -> TensorId {
 }
 
 fn add(a: TensorId, b: TensorId, output: TensorId) -> Step {
-    Step::from(AddStep { a, b, output, multipliers: [4096; 2], min: -128, max: 127 })
+    Step::from(AddStep { combine: Combine::Sum, a, b, output, multipliers: [4096; 2], min: -128, max: 127 })
 }
 
 pub fn all() -> Vec<(&'static str, Vec<u8>)> {

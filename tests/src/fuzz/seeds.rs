@@ -61,7 +61,7 @@ fn named<T: Copy>(all: &[(&str, T)], bytes: impl Fn(T) -> Vec<u8>) -> Vec<(Strin
 fn models() -> Vec<(String, Vec<u8>)> {
     use escarp_runtime::{
         Dtype, Meaning,
-        ops::{AddStep, LinearStep, Step},
+        ops::{AddStep, Combine, LinearStep, Step},
     };
     let mut random = writer::Random(3);
     let mut linear = writer::Writer::default();
@@ -70,11 +70,20 @@ fn models() -> Vec<(String, Vec<u8>)> {
     linear.steps.push(Step::from(LinearStep { input: x, output: y, weights, params, min: -128, max: 127 }));
     let mut add = writer::Writer::default();
     let (a, b) = (add.tensor([2, 3, 4], 0.5, -3), add.tensor([2, 3, 4], 0.25, 4));
-    add.steps.push(Step::from(AddStep { a, b: a, output: b, multipliers: [2048, 4096], min: -120, max: 120 }));
+    add.steps.push(Step::from(AddStep {
+        combine: Combine::Sum,
+        a,
+        b: a,
+        output: b,
+        multipliers: [2048, 4096],
+        min: -120,
+        max: 120,
+    }));
     let mut ports = writer::Writer::default();
     let [left, right, sum] = [0.5, 0.25, 0.5].map(|scale| ports.tensor([2, 1, 3], scale, -3));
     let (short, long, state) = (ports.wide([1, 2, 3], Dtype::I16), ports.wide([1, 1, 2], Dtype::I32), ports.state(4));
     ports.steps.push(Step::from(AddStep {
+        combine: Combine::Sum,
         a: left,
         b: right,
         output: sum,
