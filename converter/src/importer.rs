@@ -274,6 +274,14 @@ impl<'a> Importer<'a> {
         }
     }
 
+    /// Takes memory from the budget for what an operator makes besides its weights.
+    ///
+    /// # Errors
+    /// If there is not as much left.
+    pub fn charge(&self, node: &Node, what: &str, bytes: usize) -> Result<(), Error> {
+        self.take(node, what, bytes)
+    }
+
     /// Takes memory from the budget.
     fn take(&self, node: &Node, what: &str, bytes: usize) -> Result<(), Error> {
         self.budget.take(bytes as u64).map_err(|e| node.wrong(format!("{what} {e}")))

@@ -23,8 +23,7 @@ mod window;
 pub use arrange::copied;
 
 use crate::{
-    importer::{Hint, Import},
-    onnx::Node,
+    importer::Import,
 };
 
 /// What each file reads, in the order in which errors list it.
@@ -73,13 +72,6 @@ pub fn supported() -> String {
     format!("{}; and on constants and shapes {}", all.join(", "), constants.join(", "))
 }
 
-/// The operators that work through a sequence.
-pub fn recurrent() -> Vec<&'static str> {
-    let bare = Default::default();
-    let node = Node::new(&bare, 0);
-    rows().filter(|(_, import)| matches!((import.hint)(&node), Hint::Sequence { .. })).map(|&(name, _)| name).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -93,6 +85,5 @@ mod tests {
         let text = supported();
         assert!(text.starts_with("Conv, Gemm, ") && text.contains("Gather (last step), "), "{text}");
         assert!(text.ends_with("; and on constants and shapes Constant, ConstantOfShape, Cast, Concat, Expand, Slice"));
-        assert_eq!(recurrent(), ["GRU"]);
     }
 }

@@ -77,10 +77,11 @@ fn widened<T: Copy + Into<i32>>(values: &[T]) -> Vec<i32> {
 /// The last clamp of the operators that have one.
 fn clamps(step: &Step) -> Option<(i8, i8)> {
     let conv = step.get().map(|ConvStep { min, max, .. }| (min, max));
+    let depthwise = step.get().map(|DepthwiseStep { min, max, .. }| (min, max));
     let linear = step.get().map(|LinearStep { min, max, .. }| (min, max));
     let add = step.get().map(|AddStep { min, max, .. }| (min, max));
     let mul = step.get().map(|MulStep { min, max, .. }| (min, max));
-    conv.or(linear).or(add).or(mul).or(step.get().map(|PoolStep { min, max, .. }| (min, max)))
+    conv.or(depthwise).or(linear).or(add).or(mul).or(step.get().map(|PoolStep { min, max, .. }| (min, max)))
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Relu and Clip, and the Softmax at the end that is taken off.
 
+use super::function::limited;
 use crate::{
     axes,
     epilogue::{Epilogue, Limits},
@@ -40,7 +41,9 @@ fn import_clamp(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     if limits.min.is_nan() || limits.max.is_nan() || limits.min > limits.max {
         return Err(node.wrong(format!("limits {limits}")));
     }
-    super::function::limits(importer, node, limits)
+    let x = importer.view(node, 0)?;
+    let made = limited(importer, node, x, limits)?;
+    importer.define(node, 0, made)
 }
 
 /// What only stands at the end, and is not executed there.

@@ -1,13 +1,18 @@
-//! Add of two tensors: `y = clamp(a + b)`.
+//! Add, Sub, Max and Min of two tensors: `y = clamp(+-a +-b)`, `y = clamp(max(a, b))`.
 
-use escarp_runtime::ops::{AddStep, Combine, RATIO_MAX, Step};
+use escarp_runtime::{
+    kernels::Combine,
+    ops::{AddStep, RATIO_MAX, Step},
+};
 
 use super::{
     affine::{Meant, import_with_constant},
     arrange::{Pair, pair},
+    function,
 };
 use crate::{
     blocks::Block,
+    constant::Constant,
     epilogue::{Epilogue, Limits},
     error::Error,
     graph::{Cost, Map, Op, ScaleRule},
@@ -18,24 +23,35 @@ use crate::{
     scale::{Q12, Scale, nearest_i32},
     shape::Shape,
     site::Site,
+    view::View,
 };
 
 /// What is read here.
 pub const ONNX: &[(&str, Import)] = &[
     ("Add", Import::new(import).hint(|_| Hint::Through)),
-    ("Sub", Import::new(import).remark("with a constant").hint(|_| Hint::Through)),
-    ("Div", Import::new(import).remark("by a constant").hint(|_| Hint::Through)),
+    ("Sub", Import::new(import).hint(|_| Hint::Through)),
+    ("Max", Import::new(import_extremum).hint(|_| Hint::Through)),
+    ("Min", Import::new(import_extremum).hint(|_| Hint::Through)),
 ];
 
-/// An element-wise sum.
+/// An element-wise sum, difference, maximum or minimum; the second operand may be one pixel, which meets all of the first's.
 #[derive(Debug)]
 struct Add {
+    combine: Combine,
+    /// 1, or -1 for what is subtracted.
+    signs: [f32; 2],
+    /// The second operand is one pixel of several.
+    pixel: bool,
     limits: Limits,
+}
+
+impl Add {
+    const SUM: Add = Add { combine: Combine::Sum, signs: [1.0, 1.0], pixel: false, limits: Limits::NONE };
 }
 
 impl Op for Add {
     fn detail(&self) -> String {
-        format!("clamp {}", self.limits)
+        format!("{:?} {:?} clamp {}", self.combine, self.signs, self.limits)
     }
 
     fn weights(&self) -> Vec<(&'static str, &[f32])> {
@@ -51,8 +67,14 @@ impl Op for Add {
     }
 
     fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], _: Shape) {
-        for ((y, a), b) in out.iter_mut().zip(inputs[0].values).zip(inputs[1].values) {
-            *y = self.limits.clamp(a + b);
+        let [first, second] = self.signs;
+        for ((y, a), b) in out.iter_mut().zip(inputs[0].values).zip(inputs[1].values.iter().cycle()) {
+            let (a, b) = (first * a, second * b);
+            *y = self.limits.clamp(match self.combine {
+                Combine::Sum => a + b,
+                Combine::Maximum => a.max(b),
+                Combine::Minimum => a.min(b),
+            });
         }
     }
 
@@ -66,8 +88,8 @@ impl Op for Add {
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         let factor = |i: usize| f64::from(site.inputs[i].scale) / f64::from(site.output.scale) * Q12;
-        let multipliers = [0, 1].map(|i| nearest_i32(factor(i)));
-        Ok(Box::new(QAdd { multipliers, limits: site.output.limits(self.limits) }))
+        let multipliers = [0, 1].map(|i| nearest_i32(factor(i) * f64::from(self.signs[i])));
+        Ok(Box::new(QAdd { combine: self.combine, multipliers, limits: site.output.limits(self.limits) }))
     }
 
     fn alone(&self) -> Result<(), &'static str> {
@@ -75,7 +97,8 @@ impl Op for Add {
     }
 
     fn follows(&self) -> Option<Epilogue<'_>> {
-        Some(Epilogue::Sum(self.limits))
+        let plain = self.combine == Combine::Sum && self.signs == [1.0, 1.0] && !self.pixel;
+        plain.then_some(Epilogue::Sum(self.limits))
     }
 
     fn absorb(&mut self, next: &Epilogue) -> bool {
@@ -85,17 +108,19 @@ impl Op for Add {
     }
 }
 
-/// A sum in integers.
+/// A sum or extremum in integers.
 #[derive(Debug)]
 struct QAdd {
-    /// Operand scales over the output's, Q12.
+    combine: Combine,
+    /// Operand scales over the output's, Q12; below 0 for what is subtracted.
     multipliers: [i32; 2],
     limits: (i8, i8),
 }
 
 impl QOp for QAdd {
     fn detail(&self) -> String {
-        format!("* {:?} / 4096 clamp {}..{}", self.multipliers, self.limits.0, self.limits.1)
+        let combine = if self.combine == Combine::Sum { String::new() } else { format!("{:?} ", self.combine) };
+        format!("{combine}* {:?} / 4096 clamp {}..{}", self.multipliers, self.limits.0, self.limits.1)
     }
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
@@ -116,32 +141,75 @@ impl QOp for QAdd {
 
     fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
         let (a, b, (min, max)) = (placed.input(0)?.id, placed.input(1)?.id, self.limits);
-        Ok(AddStep { combine: Combine::Sum, a, b, output: placed.output.id, multipliers: self.multipliers, min, max }
-            .into())
+        let QAdd { combine, multipliers, .. } = *self;
+        Ok(vec![AddStep { combine, a, b, output: placed.output.id, multipliers, min, max }.into()])
     }
 }
 
-/// Reads an Add of two tensors, or arithmetic of a tensor and a constant, which is a scale and a shift.
+/// Reads an Add or Sub of two tensors, or of a tensor and a constant, which is a scale and a shift.
 fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[])?;
-    let meant: Meant = match node.operator() {
-        "Sub" => |c, first| match first {
+    let subtracts = node.operator() == "Sub";
+    let meant: Meant = match subtracts {
+        true => |c, first| match first {
             true => Some((vec![-1.0; c.len()], c)),
             false => Some((vec![1.0; c.len()], c.iter().map(|v| -v).collect())),
         },
-        "Div" => |c, first| {
-            let divides = !first && c.iter().all(|&v| v != 0.0);
-            divides.then(|| (c.iter().map(|v| 1.0 / v).collect(), vec![0.0; c.len()]))
-        },
-        _ => |c, _| Some((vec![1.0; c.len()], c)),
+        false => |c, _| Some((vec![1.0; c.len()], c)),
     };
     if import_with_constant(importer, node, meant)? {
         return Ok(());
     }
-    if node.operator() != "Add" {
-        return Err(node.unsupported("operands", "two tensors", "a tensor and a constant"));
+    let Pair { a, b, swapped } = pair(importer, node, [0, 1], true)?;
+    let signs = match (subtracts, swapped) {
+        (false, _) => [1.0, 1.0],
+        (true, false) => [1.0, -1.0],
+        (true, true) => [-1.0, 1.0],
+    };
+    let made = emit(importer, node, &a, &b, Add { signs, ..Add::SUM })?;
+    importer.define(node, 0, made)
+}
+
+fn emit(importer: &mut Importer, node: &Node, a: &View, b: &View, add: Add) -> Result<View, Error> {
+    let add = Add { pixel: a.shape != b.shape, ..add };
+    let id = importer.emit(node, add, vec![a.tensor, b.tensor], a.shape)?;
+    Ok(a.on(id))
+}
+
+/// Reads a Max or Min of tensors, and of constants of one value, which are limits.
+fn import_extremum(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&[])?;
+    let combine = if node.operator() == "Max" { Combine::Maximum } else { Combine::Minimum };
+    let (mut limit, mut tensors): (Option<f32>, Vec<usize>) = (None, vec![]);
+    for index in 0..node.inputs().len() {
+        match importer.constant(node, index)?.map(Constant::floats) {
+            None => tensors.push(index),
+            Some(Some(values)) if values.len() == 1 => {
+                let value = values.iter().copied().fold(f32::NAN, f32::max);
+                limit = Some(limit.map_or(value, |limit| if combine == Combine::Maximum { limit.max(value) } else { limit.min(value) }));
+            }
+            Some(_) => return Err(node.unsupported(&format!("input {index}"), "a constant of several values", "tensors, and one value")),
+        }
     }
-    let Pair { a, b, .. } = pair(importer, node, false)?;
-    let id = importer.emit(node, Add { limits: Limits::NONE }, vec![a.tensor, b.tensor], a.shape)?;
-    importer.define(node, 0, a.on(id))
+    let mut view = match tensors[..] {
+        [] => return Err(node.wrong("no input that depends on the sample")),
+        [one] => importer.view(node, one)?,
+        [first, second, ..] => {
+            let Pair { a, b, .. } = pair(importer, node, [first, second], true)?;
+            emit(importer, node, &a, &b, Add { combine, ..Add::SUM })?
+        }
+    };
+    for &next in tensors.iter().skip(2) {
+        let second = importer.view(node, next)?;
+        let Pair { a, b, .. } = super::arrange::paired(importer, node, view, second, true)?;
+        view = emit(importer, node, &a, &b, Add { combine, ..Add::SUM })?;
+    }
+    if let Some(value) = limit {
+        let limits = match combine {
+            Combine::Maximum => Limits { min: value, ..Limits::NONE },
+            _ => Limits { max: value, ..Limits::NONE },
+        };
+        view = function::limited(importer, node, view, limits)?;
+    }
+    importer.define(node, 0, view)
 }

@@ -1,6 +1,12 @@
 //! `y = scale[c] * x + shift[c]`: BatchNormalization, and sums and products with constants.
 
-use super::{arrange::whole, depthwise::Depthwise, window::Geometry};
+use ndarray::ArrayD;
+
+use super::{
+    arrange::{moved, whole},
+    depthwise::Depthwise,
+    window::Geometry,
+};
 use crate::{
     constant::Constant,
     epilogue::Limits,
@@ -45,53 +51,89 @@ fn import_norm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         scales.push(narrow(scale));
         shifts.push(narrow(f64::from(beta[c]) - f64::from(mean[c]) * scale));
     }
-    emit(importer, node, &x, scales, shifts)
+    let made = emit(importer, node, &x, scales, shifts)?;
+    importer.define(node, 0, made)
 }
 
 /// What arithmetic of a tensor `x` and constants `c` is: scales and shifts, told the constants of all channels and whether they
 /// stand first; `None` for what is no scale and shift.
 pub type Meant = fn(c: Vec<f32>, first: bool) -> Option<(Vec<f32>, Vec<f32>)>;
 
-/// Reads arithmetic of a tensor and a constant, one value for each channel or one for all; `false` if neither operand is
-/// constant.
+/// Reads arithmetic of a tensor and a constant; `false` if neither operand is constant.
+///
+/// # Errors
+/// If the constant's shape does not broadcast to the tensor's.
 pub fn import_with_constant(importer: &mut Importer, node: &Node, meant: Meant) -> Result<bool, Error> {
     let first = importer.constant(node, 0)?.is_some();
-    let Some(constant) = importer.constant(node, usize::from(!first))?.cloned() else { return Ok(false) };
+    if !first && importer.constant(node, 1)?.is_none() {
+        return Ok(false);
+    }
     let x = importer.view(node, usize::from(first))?;
-    let x = whole(importer, node, x)?;
-    let values = for_channels(node, &x, &constant)?;
-    let (scale, shift) = meant(values, first)
-        .ok_or_else(|| node.unsupported("operands", "constant / tensor or a zero divisor", "tensor / constant"))?;
-    emit(importer, node, &x, scale, shift).map(|()| true)
+    let (x, values) = with_constant(importer, node, x, usize::from(!first))?;
+    let (scale, shift) =
+        meant(values, first).ok_or_else(|| node.unsupported("operands", "a zero divisor", "others"))?;
+    let made = emit(importer, node, &x, scale, shift)?;
+    importer.define(node, 0, made)?;
+    Ok(true)
 }
 
-/// A constant operand's value for each channel.
-fn for_channels(node: &Node, x: &View, constant: &Constant) -> Result<Vec<f32>, Error> {
+/// The product of a tensor and the constant at input `index`.
+///
+/// # Errors
+/// As [`import_with_constant`].
+pub fn scaled(importer: &mut Importer, node: &Node, x: View, index: usize) -> Result<View, Error> {
+    let (x, scale) = with_constant(importer, node, x, index)?;
+    let zeros = vec![0.0; scale.len()];
+    emit(importer, node, &x, scale, zeros)
+}
+
+/// A whole tensor and what the constant at input `index` has for each of its channels. Where that is not the same for all pixels, the
+/// tensor becomes a row in which each value is a channel.
+fn with_constant(importer: &mut Importer, node: &Node, x: View, index: usize) -> Result<(View, Vec<f32>), Error> {
+    let numbers = importer.constant(node, index)?.and_then(Constant::floats);
+    let numbers = numbers.ok_or_else(|| node.wrong("a constant operand must be float"))?.clone();
+    let (lengths, rank) = (x.lengths(), x.dims.len().max(numbers.ndim()));
+    let at = |lengths: &[usize], i: usize| (i + lengths.len()).checked_sub(rank).map_or(1, |i| lengths[i]);
+    let all: Vec<usize> = (0..rank).map(|i| at(&lengths, i).max(at(numbers.shape(), i))).collect();
+    let wrong = || {
+        let shapes = format!("shapes {lengths:?} and {:?}", numbers.shape());
+        node.unsupported("constant operand", shapes, "shapes that broadcast")
+    };
+    let x = whole(importer, node, x.expand(&all).ok_or_else(wrong)?)?;
+    if let Some(values) = for_channels(&x, &numbers) {
+        return Ok((x, values));
+    }
+    if x.has_time() || all.iter().product::<usize>() > usize::from(u16::MAX) {
+        return Err(node.unsupported("constant operand", format!("{:?}", numbers.shape()), "one value, or one for each channel"));
+    }
+    let count: usize = all.iter().product();
+    importer.charge(node, "a constant for each value", count.saturating_mul(2 * size_of::<f32>()))?;
+    let row = View::fresh(&[count], x.steps).reshape(&all).ok_or_else(wrong)?;
+    let row = moved(importer, node, &x, &row)?;
+    let values = numbers.broadcast(all).ok_or_else(wrong)?.iter().copied().collect();
+    Ok((row, values))
+}
+
+/// A constant operand's value for each channel; `None` if it differs from pixel to pixel.
+fn for_channels(x: &View, numbers: &ArrayD<f32>) -> Option<Vec<f32>> {
     let channels = x.shape[2];
-    let numbers = constant.floats().ok_or_else(|| node.wrong("a constant operand must be float"))?;
-    let lengths = x.lengths();
     // Broadcasting aligns trailing dimensions; one may vary, and it must be our channels.
-    let offset = lengths.len().checked_sub(numbers.ndim());
+    let offset = x.dims.len().checked_sub(numbers.ndim())?;
     let varying: Vec<usize> = (0..numbers.ndim()).filter(|&i| numbers.shape()[i] != 1).collect();
-    let values: Option<Vec<f32>> = match (offset, &varying[..]) {
-        (Some(_), []) => numbers.iter().next().map(|&v| vec![v; channels]),
-        (Some(offset), &[i]) if numbers.len() == channels && x.dims[i + offset] == x.along(&[Axis::Channel]) => {
+    match varying[..] {
+        [] => numbers.iter().next().map(|&v| vec![v; channels]),
+        [i] if numbers.len() == channels && x.dims[i + offset] == x.along(&[Axis::Channel]) => {
             Some(numbers.iter().copied().collect())
         }
         _ => None,
-    };
-    values.ok_or_else(|| {
-        let shapes = format!("shapes {lengths:?} and {:?}", numbers.shape());
-        node.unsupported("constant operand", shapes, "one value, or one for each channel")
-    })
+    }
 }
 
 /// `scale[c] * x + shift[c]`: a depthwise convolution of one tap, unless what makes `x` takes it up.
-fn emit(importer: &mut Importer, node: &Node, x: &View, scale: Vec<f32>, shift: Vec<f32>) -> Result<(), Error> {
+fn emit(importer: &mut Importer, node: &Node, x: &View, scale: Vec<f32>, shift: Vec<f32>) -> Result<View, Error> {
     if scale.iter().chain(&shift).any(|v| !v.is_finite()) {
         return Err(node.wrong("parameters that are not finite"));
     }
     let one = Depthwise { geometry: Geometry::whole([1, 1, 1]), weight: scale, bias: shift, limits: Limits::NONE };
-    let id = importer.emit(node, one, vec![x.tensor], x.shape)?;
-    importer.define(node, 0, x.on(id))
+    Ok(x.on(importer.emit(node, one, vec![x.tensor], x.shape)?))
 }

@@ -99,7 +99,7 @@ pub fn moved(importer: &mut Importer, node: &Node, view: &View, to: &View) -> Re
 }
 
 /// The two operands of an element-wise operator, broadcast and arranged alike: the second's values lie where the first's do, or are one
-/// pixel that meets all of the first's where `pixels` allows it. `swapped` says that the first is input 1.
+/// pixel that meets all of the first's where `pixels` allows it.
 pub struct Pair {
     /// Which decides about the result's arrangement; whole.
     pub a: View,
@@ -109,12 +109,20 @@ pub struct Pair {
     pub swapped: bool,
 }
 
-/// Reads the two operands of an element-wise operator.
+/// Reads two operands of an element-wise operator, the inputs of those numbers.
 ///
 /// # Errors
 /// If the shapes do not broadcast, or time would have to be moved.
-pub fn pair(importer: &mut Importer, node: &Node, pixels: bool) -> Result<Pair, Error> {
-    let (first, second) = (importer.view(node, 0)?, importer.view(node, 1)?);
+pub fn pair(importer: &mut Importer, node: &Node, [first, second]: [usize; 2], pixels: bool) -> Result<Pair, Error> {
+    let (first, second) = (importer.view(node, first)?, importer.view(node, second)?);
+    paired(importer, node, first, second, pixels)
+}
+
+/// [`pair`] of values that are there already.
+///
+/// # Errors
+/// As there.
+pub fn paired(importer: &mut Importer, node: &Node, first: View, second: View, pixels: bool) -> Result<Pair, Error> {
     let (one, other) = (first.lengths(), second.lengths());
     let rank = one.len().max(other.len());
     let at = |lengths: &[usize], i: usize| (i + lengths.len()).checked_sub(rank).map_or(1, |i| lengths[i]);

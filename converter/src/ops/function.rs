@@ -19,6 +19,7 @@ use crate::{
     scale::Scale,
     shape::Shape,
     site::Site,
+    view::View,
 };
 
 /// What is read here.
@@ -36,6 +37,8 @@ pub const ONNX: &[(&str, Import)] = &[
 enum Function {
     /// `x`: limits alone.
     Identity,
+    /// `1 / x`
+    Reciprocal,
     /// `x` above 0, `alpha * x` below.
     LeakyRelu { alpha: f32 },
     /// `x` above 0, `alpha * (exp(x) - 1)` below.
@@ -56,6 +59,7 @@ impl Function {
         let hard = |alpha: f32, beta: f32| (alpha * x + beta).clamp(0.0, 1.0);
         match self {
             Function::Identity => x,
+            Function::Reciprocal => 1.0 / x,
             Function::LeakyRelu { alpha } => x * if x < 0.0 { alpha } else { 1.0 },
             Function::Elu { alpha } => {
                 if x < 0.0 {
@@ -192,20 +196,28 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(attributes)?;
     let x = importer.view(node, 0)?;
     let x = whole(importer, node, x)?;
-    let elementwise = Elementwise { function, limits: Limits::NONE };
-    let id = importer.emit(node, elementwise, vec![x.tensor], x.shape)?;
+    let before = x.tensor;
+    let y = made(importer, node, x, function, Limits::NONE)?;
     match function {
-        Function::Sigmoid => importer.may_end(node, id, x.tensor, Meaning::Sigmoid),
-        Function::HardSigmoid { .. } => importer.means(id, Meaning::Probabilities),
+        Function::Sigmoid => importer.may_end(node, y.tensor, before, Meaning::Sigmoid),
+        Function::HardSigmoid { .. } => importer.means(y.tensor, Meaning::Probabilities),
         _ => {}
     }
-    importer.define(node, 0, x.on(id))
+    importer.define(node, 0, y)
 }
 
-/// Adds limits of a tensor, for the file that reads them.
-pub fn limits(importer: &mut Importer, node: &Node, limits: Limits) -> Result<(), Error> {
-    let x = importer.view(node, 0)?;
+/// Limits of a tensor, for the files that read them.
+pub fn limited(importer: &mut Importer, node: &Node, x: View, limits: Limits) -> Result<View, Error> {
+    made(importer, node, x, Function::Identity, limits)
+}
+
+/// `1 / x` of a tensor, for the file that divides.
+pub fn reciprocal(importer: &mut Importer, node: &Node, x: View) -> Result<View, Error> {
+    made(importer, node, x, Function::Reciprocal, Limits::NONE)
+}
+
+fn made(importer: &mut Importer, node: &Node, x: View, function: Function, limits: Limits) -> Result<View, Error> {
     let x = whole(importer, node, x)?;
-    let id = importer.emit(node, Elementwise { function: Function::Identity, limits }, vec![x.tensor], x.shape)?;
-    importer.define(node, 0, x.on(id))
+    let id = importer.emit(node, Elementwise { function, limits }, vec![x.tensor], x.shape)?;
+    Ok(x.on(id))
 }

@@ -1,4 +1,4 @@
-//! Mul of two tensors: `y = clamp(a * b)`.
+//! Mul and Div of two tensors: `y = clamp(a * b)`.
 
 use escarp_runtime::{
     ops::{MulStep, Step},
@@ -6,8 +6,9 @@ use escarp_runtime::{
 };
 
 use super::{
-    affine::import_with_constant,
-    arrange::{Pair, pair},
+    affine::{import_with_constant, scaled},
+    arrange::{Pair, pair, paired},
+    function::reciprocal,
 };
 use crate::{
     blocks::Block,
@@ -21,10 +22,14 @@ use crate::{
     scale::{SMALLEST_FACTOR, Scale, multiplier},
     shape::Shape,
     site::Site,
+    view::View,
 };
 
 /// What is read here.
-pub const ONNX: &[(&str, Import)] = &[("Mul", Import::new(import).hint(|_| Hint::Through))];
+pub const ONNX: &[(&str, Import)] = &[
+    ("Mul", Import::new(import).hint(|_| Hint::Through)),
+    ("Div", Import::new(import_div).hint(|_| Hint::Through)),
+];
 
 /// An element-wise product; the second operand may be one pixel, which meets all of the first's.
 #[derive(Debug)]
@@ -131,7 +136,36 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     })? {
         return Ok(());
     }
-    let Pair { a, b, .. } = pair(importer, node, true)?;
+    let made = pair(importer, node, [0, 1], true)?;
+    let made = emit(importer, node, made)?;
+    importer.define(node, 0, made)
+}
+
+fn emit(importer: &mut Importer, node: &Node, Pair { a, b, .. }: Pair) -> Result<View, Error> {
     let id = importer.emit(node, Mul { limits: Limits::NONE }, vec![a.tensor, b.tensor], a.shape)?;
-    importer.define(node, 0, a.on(id))
+    Ok(a.on(id))
+}
+
+/// Reads a Div: by a constant it is a scale, by a tensor a product with its reciprocal.
+fn import_div(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&[])?;
+    let divided = importer.constant(node, 0)?.is_some();
+    let by_constant = !divided && importer.constant(node, 1)?.is_some();
+    if by_constant {
+        let inverse = |c: Vec<f32>, _| {
+            let zeros = vec![0.0; c.len()];
+            c.iter().all(|&v| v != 0.0).then(|| (c.iter().map(|v| 1.0 / v).collect(), zeros))
+        };
+        return import_with_constant(importer, node, inverse).map(drop);
+    }
+    let divisor = importer.view(node, 1)?;
+    let inverse = reciprocal(importer, node, divisor)?;
+    let made = if divided {
+        scaled(importer, node, inverse, 0)?
+    } else {
+        let dividend = importer.view(node, 0)?;
+        let made = paired(importer, node, dividend, inverse, true)?;
+        emit(importer, node, made)?
+    };
+    importer.define(node, 0, made)
 }

@@ -217,6 +217,12 @@ fn costs_by_hand() {
     assert_eq!(cost(first.into()), Cost { macs, work: 1024 * 9 * (8 * 16 + 1), scratch, worker_scratch: scratch });
     assert_eq!(first.weights_len(&tensors[0], &tensors[1]), 9 * 8 * 16);
     assert_eq!(first.params_len(&tensors[1]), 2 * 72);
+    let depthwise = DepthwiseStep { input: 0, output: 0, kernel: [3, 3], ..DEPTHWISE };
+    let work = 8 * 1024 * 9 * 8;
+    let expected = Cost { macs: 32 * 32 * 3 * 9, work, scratch, worker_scratch: scratch };
+    assert_eq!(cost(depthwise.into()), expected);
+    assert_eq!(depthwise.weights_len(&tensors[0]), 8 * 9);
+    assert_eq!(depthwise.params_len(&tensors[1]), 2 * 72);
     let head = LinearStep { input: 2, output: 3, ..LINEAR };
     assert_eq!(cost(head.into()).scratch, 64 * 8 * 4);
     assert_eq!(head.weights_len(&tensors[2], &tensors[3]), 16 * 1000);

@@ -23,6 +23,7 @@ pub fn every_net() -> Vec<u8> {
     let scaled = net.tensor([2, 2, 5], 0.25, -9);
     let product = net.alias(scaled, 0.25, -9);
     let wide = net.tensor([4, 6, 5], 0.25, -9);
+    let filtered = net.tensor([4, 6, 5], 0.25, 11);
     let [x, largest, total] = [-9, -9, 5].map(|zero_point| net.tensor([4, 6, 9], 0.25, zero_point));
     let sum = net.alias(largest, 0.25, 1);
     let (offset, shifted) = (net.tensor([1, 1, 9], 0.5, 100), net.alias(total, 0.25, 9));
@@ -39,7 +40,8 @@ pub fn every_net() -> Vec<u8> {
         net.steps.push(Step::from(MulStep { a, b, output, multiplier: 1 << 30, shift: 35, min: -100, max: 99 }));
     }
     net.steps.push(Step::from(ResizeStep { input: product, output: wide, factor: [2, 3] }));
-    conv(&mut net, &mut random, [wide, x], None);
+    depthwise(&mut net, &mut random, [wide, filtered]);
+    conv(&mut net, &mut random, [filtered, x], None);
     pool(&mut net, [x, largest], 3, None);
     conv(&mut net, &mut random, [wide, sum], Some((3, 4000)));
     let multipliers = [3000, 4096];
@@ -101,6 +103,16 @@ fn conv(net: &mut Writer, random: &mut Random, [input, output]: [TensorId; 2], r
     let (kernel, stride, dilation, pad) = ([1, 1], [1, 1], [1, 1], [0, 0]);
     let (min, max) = (-128, 127);
     let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual };
+    net.steps.push(Step::from(step));
+}
+
+/// A 3 x 3 depthwise convolution of the same size.
+fn depthwise(net: &mut Writer, random: &mut Random, [input, output]: [TensorId; 2]) {
+    let rows = net.tensors[output as usize].channels as usize;
+    let [weights, params] = net.depthwise(&Matrix::random(random, rows, 9, 1, 39));
+    let (kernel, stride, dilation, pad) = ([3, 3], [1, 1], [1, 1], [1, 1]);
+    let (min, max) = (-90, 111);
+    let step = DepthwiseStep { input, output, kernel, stride, dilation, pad, weights, params, min, max };
     net.steps.push(Step::from(step));
 }
 
