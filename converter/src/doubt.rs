@@ -77,8 +77,11 @@ fn finding(scores: &Scores, graph: &Graph) -> Option<String> {
     let (_, labelled) = most(&count(&|a| a.label));
     let metadata = graph.metadata.as_ref();
     // Where the labels themselves are nearly all alike, so may be the answers.
-    let expected =
-        if n > 0 { labelled as f64 / n as f64 >= 0.8 } else { outputs < 2 || graph.outputs[0].meaning != Meaning::Softmax };
+    let expected = if n > 0 {
+        labelled as f64 / n as f64 >= 0.8
+    } else {
+        outputs < 2 || graph.outputs[0].meaning != Meaning::Softmax
+    };
     if !expected && chosen as f64 >= NEARLY_ALL * scores.total as f64 {
         let name = metadata.and_then(|m| m.labels.get(class).cloned()).unwrap_or_else(|| format!("output {class}"));
         return Some(format!("the float network tells {chosen} of {} samples to be `{name}`", scores.total));

@@ -148,12 +148,7 @@ impl Graph {
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tensor = |id: TensorId| format!("%{id} {}", show_shape(self.shape(id)));
-        writeln!(
-            f,
-            "graph: {} nodes, {} steps a decision",
-            self.nodes.len(),
-            self.steps
-        )?;
+        writeln!(f, "graph: {} nodes, {} steps a decision", self.nodes.len(), self.steps)?;
         for Input { tensor: id, view } in &self.inputs {
             let name = visible(&self.tensors[*id].name);
             writeln!(f, "  {:<16} input `{name}` {:?}", tensor(*id), view.lengths())?;

@@ -107,7 +107,9 @@ impl<'a> Importer<'a> {
             let name = graph.tensors[*tensor].name.clone();
             held = held.saturating_add(size(view.shape, graph.steps));
             if held > VALUES {
-                return Err(Error::Model(format!("with input `{name}` the network holds {held} values; allowed: {VALUES}")));
+                return Err(Error::Model(format!(
+                    "with input `{name}` the network holds {held} values; allowed: {VALUES}"
+                )));
             }
             values.insert(name, Value::View(view.clone()));
         }

@@ -127,7 +127,8 @@ fn give(session: &mut Session, mut step: &[f32]) -> Result<(), Error> {
 /// What a session's output says, in real numbers.
 fn taken(session: &Session, index: usize) -> Result<Vec<f32>, Error> {
     let failed = |e| Error::Pack(format!("running the file: {e}"));
-    let tensor = session.model().outputs().at(index).ok_or_else(|| Error::Pack(format!("there is no output {index}")))?.tensor;
+    let tensor =
+        session.model().outputs().at(index).ok_or_else(|| Error::Pack(format!("there is no output {index}")))?.tensor;
     let real = |q: f32| tensor.scale * (q - f32::from(tensor.zero_point));
     Ok(match tensor.dtype {
         Dtype::I8 => session.output::<i8>(index).map_err(failed)?.iter().map(|&q| real(q.into())).collect(),

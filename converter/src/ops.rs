@@ -22,9 +22,7 @@ mod window;
 
 pub use arrange::copied;
 
-use crate::{
-    importer::Import,
-};
+use crate::importer::Import;
 
 /// What each file reads, in the order in which errors list it.
 const TABLES: &[&[(&str, Import)]] = &[

@@ -96,7 +96,8 @@ pub fn plan(graph: QGraph) -> Result<Plan, Error> {
         steps.extend(node.op.records(&placed)?);
         nodes.resize(steps.len(), at);
     }
-    let ids = |ids: &mut dyn Iterator<Item = usize>| ids.map(|id| Ok(operand(id)?.id)).collect::<Result<Vec<_>, Error>>();
+    let ids =
+        |ids: &mut dyn Iterator<Item = usize>| ids.map(|id| Ok(operand(id)?.id)).collect::<Result<Vec<_>, Error>>();
     let inputs = ids(&mut graph.inputs.iter().copied())?;
     let outputs = ids(&mut graph.outputs.iter().map(|o| o.tensor))?;
     let tensors = records.0;

@@ -51,8 +51,7 @@ pub fn outliers(channels: &[(f32, f32)]) -> Vec<Outlier> {
 pub fn warnings(graph: &Graph, trained: &[Activation], seen: &[Histogram]) -> Vec<String> {
     let free = graph.nodes.iter().filter(|n| !matches!(n.op.scale_rule(), ScaleRule::Fixed(_)));
     let inputs = graph.inputs.iter().map(|i| (i.tensor, graph.tensors[i.tensor].name.as_str()));
-    let layers = inputs
-        .chain(free.map(|n| (n.output, n.name.as_str())));
+    let layers = inputs.chain(free.map(|n| (n.output, n.name.as_str())));
     let by_name = by_name(trained);
     let (mut lines, mut beyond, mut below, mut all) = (vec![], vec![], vec![], 0);
     for (id, layer) in layers {

@@ -235,7 +235,9 @@ impl View {
         let one = Dim::ONE;
         let dims = std::iter::repeat_n(&one, extra).chain(&self.dims).zip(lengths).map(|(dim, &length)| {
             let repeated = || Dim::new([Run { axis: Axis::Height, length, stride: 0 }]);
-            (dim.length() == length).then(|| dim.clone()).or_else(|| (dim.length() == 1 && !dim.has_time()).then(repeated))
+            (dim.length() == length)
+                .then(|| dim.clone())
+                .or_else(|| (dim.length() == 1 && !dim.has_time()).then(repeated))
         });
         Some(View { dims: dims.collect::<Option<_>>()?, ..self.clone() })
     }
@@ -286,7 +288,9 @@ impl View {
                 if x.axis == Axis::Time {
                     continue;
                 }
-                let vector = |run: Run, parts: usize| MAP.map(|axis| if axis == run.axis { run.stride * signed(parts) } else { 0 });
+                let vector = |run: Run, parts: usize| {
+                    MAP.map(|axis| if axis == run.axis { run.stride * signed(parts) } else { 0 })
+                };
                 loops.push(Loop { count, from: vector(x, left), to: vector(y, right) });
             }
             if !(a.is_empty() && b.is_empty()) {

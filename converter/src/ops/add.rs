@@ -186,9 +186,17 @@ fn import_extremum(importer: &mut Importer, node: &Node) -> Result<(), Error> {
             None => tensors.push(index),
             Some(Some(values)) if values.len() == 1 => {
                 let value = values.iter().copied().fold(f32::NAN, f32::max);
-                limit = Some(limit.map_or(value, |limit| if combine == Combine::Maximum { limit.max(value) } else { limit.min(value) }));
+                limit = Some(limit.map_or(value, |limit| {
+                    if combine == Combine::Maximum { limit.max(value) } else { limit.min(value) }
+                }));
             }
-            Some(_) => return Err(node.unsupported(&format!("input {index}"), "a constant of several values", "tensors, and one value")),
+            Some(_) => {
+                return Err(node.unsupported(
+                    &format!("input {index}"),
+                    "a constant of several values",
+                    "tensors, and one value",
+                ));
+            }
         }
     }
     let mut view = match tensors[..] {

@@ -104,7 +104,11 @@ fn with_constant(importer: &mut Importer, node: &Node, x: View, index: usize) ->
         return Ok((x, values));
     }
     if x.has_time() || all.iter().product::<usize>() > usize::from(u16::MAX) {
-        return Err(node.unsupported("constant operand", format!("{:?}", numbers.shape()), "one value, or one for each channel"));
+        return Err(node.unsupported(
+            "constant operand",
+            format!("{:?}", numbers.shape()),
+            "one value, or one for each channel",
+        ));
     }
     let count: usize = all.iter().product();
     importer.charge(node, "a constant for each value", count.saturating_mul(2 * size_of::<f32>()))?;

@@ -76,14 +76,21 @@ fn fresh(view: &View) -> View {
 /// If time would have to be moved.
 pub fn moved(importer: &mut Importer, node: &Node, view: &View, to: &View) -> Result<View, Error> {
     let part = |from: &View, to: &View| {
-        Some(Part { input: 0, shape: from.shape, from: from.start, to: to.start, loops: from.loops(to).filter(|l| l.len() <= MOST_LOOPS)? })
+        Some(Part {
+            input: 0,
+            shape: from.shape,
+            from: from.start,
+            to: to.start,
+            loops: from.loops(to).filter(|l| l.len() <= MOST_LOOPS)?,
+        })
     };
     let emit = |importer: &mut Importer, from: &View, to: &View, part: Part| {
         let made = Move { parts: vec![part], fill: 0.0, shape: to.shape };
         let tensor = importer.emit(node, made, vec![from.tensor], to.shape)?;
         Ok(View { tensor, ..to.clone() })
     };
-    let cannot = || node.wrong(format!("{:?} cannot be moved into another order: time is between them", view.lengths()));
+    let cannot =
+        || node.wrong(format!("{:?} cannot be moved into another order: time is between them", view.lengths()));
     if let Some(part) = part(view, to) {
         return emit(importer, view, to, part);
     }
@@ -140,7 +147,9 @@ pub fn paired(importer: &mut Importer, node: &Node, first: View, second: View, p
 
 /// Whether `b` is one pixel, all of it, that meets every pixel of `a`.
 fn is_pixel(a: &View, b: &View) -> bool {
-    let meets = |(a, b): (&Dim, &Dim)| a == b || b.runs.iter().all(|r| r.stride == 0) && a.runs.iter().all(|r| r.axis != Axis::Channel);
+    let meets = |(a, b): (&Dim, &Dim)| {
+        a == b || b.runs.iter().all(|r| r.stride == 0) && a.runs.iter().all(|r| r.axis != Axis::Channel)
+    };
     b.shape == [1, 1, a.shape[2]] && b.start == [0; 3] && a.dims.iter().zip(&b.dims).all(meets)
 }
 

@@ -251,7 +251,12 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let id = if depthwise {
         importer.emit(node, Depthwise { geometry, weight, bias, limits }, inputs, shape)?
     } else {
-        importer.emit(node, Conv { geometry, inputs: input[2], weight, bias, limits, residual: false }, inputs, shape)?
+        importer.emit(
+            node,
+            Conv { geometry, inputs: input[2], weight, bias, limits, residual: false },
+            inputs,
+            shape,
+        )?
     };
     importer.define(node, 0, made(id, [oh, ow, out], x.steps, spatial))
 }

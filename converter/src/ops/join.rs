@@ -28,7 +28,8 @@ pub const ONNX: &[(&str, Import)] = &[
 /// If time would have to be moved.
 fn part(node: &Node, input: usize, from: &View, to: &View) -> Result<Part, Error> {
     let loops = from.loops(to).filter(|_| !from.has_time());
-    let loops = loops.ok_or_else(|| node.unsupported("input", format!("{:?}", from.lengths()), "no time, or whole dimensions"))?;
+    let loops = loops
+        .ok_or_else(|| node.unsupported("input", format!("{:?}", from.lengths()), "no time, or whole dimensions"))?;
     Ok(Part { input, shape: from.shape, from: from.start, to: to.start, loops })
 }
 
@@ -54,14 +55,22 @@ fn import_concat(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let (mut parts, mut at) = (vec![], 0);
     for (input, view) in views.iter().enumerate() {
         let count = view.dims[along].length();
-        let place = to.slice(along, at, 1, count).ok_or_else(|| node.wrong(format!("no place at {at} of {lengths:?}")))?;
+        let place =
+            to.slice(along, at, 1, count).ok_or_else(|| node.wrong(format!("no place at {at} of {lengths:?}")))?;
         parts.push(part(node, input, view, &place)?);
         at += count;
     }
     emit(importer, node, views.iter().map(|v| v.tensor).collect(), to, parts, 0.0)
 }
 
-fn emit(importer: &mut Importer, node: &Node, inputs: Vec<usize>, to: View, parts: Vec<Part>, fill: f32) -> Result<(), Error> {
+fn emit(
+    importer: &mut Importer,
+    node: &Node,
+    inputs: Vec<usize>,
+    to: View,
+    parts: Vec<Part>,
+    fill: f32,
+) -> Result<(), Error> {
     let tensor = importer.emit(node, Move { parts, fill, shape: to.shape }, inputs, to.shape)?;
     importer.define(node, 0, View { tensor, ..to })
 }
@@ -101,7 +110,10 @@ fn import_pad(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         return Err(node.unsupported("constant_value", fill, "finite numbers"));
     }
     let places = match constant(3, "axes")? {
-        Some(axes) => axes::list(node, "axes", axes)?.iter().map(|&a| axes::axis(node, "axes", a, rank)).collect::<Result<Vec<_>, _>>()?,
+        Some(axes) => axes::list(node, "axes", axes)?
+            .iter()
+            .map(|&a| axes::axis(node, "axes", a, rank))
+            .collect::<Result<Vec<_>, _>>()?,
         None => (0..rank).collect(),
     };
     if given.len() != 2 * places.len() {
@@ -115,7 +127,9 @@ fn import_pad(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         let length = x.dims[dim].length();
         let left = length.checked_sub(before).and_then(|l| l.checked_sub(behind)).filter(|&l| l > 0);
         let left = left.ok_or_else(|| node.wrong(format!("pads {given:?} leave nothing of {length}")))?;
-        x = x.slice(dim, before, 1, left).ok_or_else(|| node.unsupported("pads", format!("{given:?}"), "0 or above here"))?;
+        x = x
+            .slice(dim, before, 1, left)
+            .ok_or_else(|| node.unsupported("pads", format!("{given:?}"), "0 or above here"))?;
         let [before, behind] = pads.map(|p| usize::try_from(p.max(0)).unwrap_or(usize::MAX));
         if mode == Mode::Reflect && before.max(behind) >= left.max(1) && before.max(behind) > 0 {
             return Err(node.unsupported("pads", format!("{given:?}"), "less than the length where it reflects"));
@@ -191,7 +205,10 @@ fn block(node: &Node, x: &View) -> Result<(usize, [usize; 4]), Error> {
     let size = node.int("blocksize")?.and_then(|b| usize::try_from(b).ok()).filter(|b| (1..=255).contains(b));
     let size = size.ok_or_else(|| node.wrong("blocksize is missing, or outside 1..=255"))?;
     let lengths = x.lengths();
-    let lengths = lengths.as_slice().try_into().map_err(|_| node.wrong(format!("an input of {lengths:?}; needed: 4 dimensions")))?;
+    let lengths = lengths
+        .as_slice()
+        .try_into()
+        .map_err(|_| node.wrong(format!("an input of {lengths:?}; needed: 4 dimensions")))?;
     Ok((size, lengths))
 }
 

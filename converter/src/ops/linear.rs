@@ -60,7 +60,9 @@ fn import(
     }
     // Along the channels alone it is a 1x1 convolution; along everything, one window over the whole map.
     let pixelwise = |x: &View| last(x) == x.along(&[Axis::Channel]);
-    let alone = |x: &View| x.dims.iter().rev().skip(1).all(|d| d.runs.is_empty() || d.has_time()) && x.shape[..2].iter().all(|&n| n <= 255);
+    let alone = |x: &View| {
+        x.dims.iter().rev().skip(1).all(|d| d.runs.is_empty() || d.has_time()) && x.shape[..2].iter().all(|&n| n <= 255)
+    };
     x = if pixelwise(&x) || alone(&x) { whole(importer, node, x)? } else { copied(importer, node, &x)? };
     let kernel = if pixelwise(&x) { [1, 1] } else { [x.shape[0], x.shape[1]] };
     if kernel[0] > 255 || kernel[1] > 255 || !(pixelwise(&x) || alone(&x)) {

@@ -158,9 +158,12 @@ impl QMove {
     fn loops(&self, part: &Part) -> Result<Vec<u8>, Error> {
         let mut bytes = vec![];
         for Loop { count, from, to } in &part.loops {
-            let [from, to] = [distance(*from, stored(part.shape)), distance(*to, stored(self.shape))].map(i32::try_from);
+            let [from, to] =
+                [distance(*from, stored(part.shape)), distance(*to, stored(self.shape))].map(i32::try_from);
             let (Ok(count), Ok(from), Ok(to)) = (u32::try_from(*count), from, to) else {
-                return Err(Error::Pack(format!("a copy of {count} values {from:?} and {to:?} apart; allowed: below 2^31")));
+                return Err(Error::Pack(format!(
+                    "a copy of {count} values {from:?} and {to:?} apart; allowed: below 2^31"
+                )));
             };
             bytes.extend(escarp_runtime::ops::Loop { count, from, to }.emit());
         }
@@ -204,7 +207,8 @@ impl QOp for QMove {
             let input = placed.input(part.input)?;
             let table = table.as_ref().map(|_| next()).transpose()?;
             let loops_at: ConstOffset = if part.loops.is_empty() { 0 } else { next()? };
-            let [from, to] = placed.pair("places", [element(part.from, stored(part.shape)), element(part.to, target)])?;
+            let [from, to] =
+                placed.pair("places", [element(part.from, stored(part.shape)), element(part.to, target)])?;
             let values: usize = part.loops.iter().map(|l| l.count).product();
             let [values, _] = placed.pair("values", [values; 2])?;
             let [loops, _] = placed.pair("loops", [part.loops.len(); 2])?;

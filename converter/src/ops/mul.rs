@@ -26,10 +26,8 @@ use crate::{
 };
 
 /// What is read here.
-pub const ONNX: &[(&str, Import)] = &[
-    ("Mul", Import::new(import).hint(|_| Hint::Through)),
-    ("Div", Import::new(import_div).hint(|_| Hint::Through)),
-];
+pub const ONNX: &[(&str, Import)] =
+    &[("Mul", Import::new(import).hint(|_| Hint::Through)), ("Div", Import::new(import_div).hint(|_| Hint::Through))];
 
 /// An element-wise product; the second operand may be one pixel, which meets all of the first's.
 #[derive(Debug)]

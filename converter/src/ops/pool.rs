@@ -5,7 +5,10 @@ use escarp_runtime::{
     quant::SHIFT_MIN_WIDE,
 };
 
-use super::{arrange::whole, window::{Geometry, made, map, pair}};
+use super::{
+    arrange::whole,
+    window::{Geometry, made, map, pair},
+};
 use crate::{
     axes,
     blocks::Block,

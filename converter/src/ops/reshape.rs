@@ -127,4 +127,3 @@ fn cut(importer: &mut Importer, node: &Node, x: &View, lengths: &[usize]) -> Res
         }
     }
 }
-

@@ -23,7 +23,14 @@ pub const ONNX: &[(&str, Import)] = &[
 const MOST_RUNS: usize = 64;
 
 /// `count` positions of a dimension, moved first where they are no runs.
-fn part(importer: &mut Importer, node: &Node, x: &View, along: usize, [first, count]: [usize; 2], step: isize) -> Result<View, Error> {
+fn part(
+    importer: &mut Importer,
+    node: &Node,
+    x: &View,
+    along: usize,
+    [first, count]: [usize; 2],
+    step: isize,
+) -> Result<View, Error> {
     if let Some(view) = x.slice(along, first, step, count) {
         return Ok(view);
     }
@@ -66,7 +73,13 @@ fn import_slice(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     };
     let steps = given(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
     if [ends.len(), places.len(), steps.len()] != [starts.len(); 3] || starts.len() > rank {
-        return Err(node.wrong(format!("{} starts, {} ends, {} axes, {} steps", starts.len(), ends.len(), places.len(), steps.len())));
+        return Err(node.wrong(format!(
+            "{} starts, {} ends, {} axes, {} steps",
+            starts.len(),
+            ends.len(),
+            places.len(),
+            steps.len()
+        )));
     }
     let mut view = x;
     for (((&start, &end), &along), &step) in starts.iter().zip(&ends).zip(&places).zip(&steps) {
@@ -92,12 +105,18 @@ fn import_split(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let each = length.div_ceil(parts.max(1));
     let counts: Option<Vec<usize>> = match &given {
         Some(list) => list.iter().map(|&n| usize::try_from(n).ok().filter(|&n| n > 0)).collect(),
-        None => (0..parts).map(|i| length.checked_sub(i * each).map(|left| left.min(each)).filter(|&n| n > 0)).collect(),
+        None => {
+            (0..parts).map(|i| length.checked_sub(i * each).map(|left| left.min(each)).filter(|&n| n > 0)).collect()
+        }
     };
     let fits = counts.filter(|counts| counts.len() == parts && counts.iter().sum::<usize>() == length);
     let counts = fits.ok_or_else(|| {
         let what = given.map_or_else(|| format!("{parts} parts"), |list| format!("{list:?}"));
-        node.unsupported("split", format!("{what} of {length}"), "lengths above 0, one for each output, that add up to the input's")
+        node.unsupported(
+            "split",
+            format!("{what} of {length}"),
+            "lengths above 0, one for each output, that add up to the input's",
+        )
     })?;
     let mut first = 0;
     for (index, count) in counts.into_iter().enumerate() {
@@ -117,7 +136,9 @@ fn import_gather(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let along = axes::axis(node, "axis", node.int("axis")?.unwrap_or(0), x.dims.len())?;
     let length = x.dims[along].length();
     let (shape, indices) = match importer.constant(node, 1)? {
-        Some(crate::constant::Constant::Int(indices)) => (indices.shape().to_vec(), indices.iter().copied().collect::<Vec<_>>()),
+        Some(crate::constant::Constant::Int(indices)) => {
+            (indices.shape().to_vec(), indices.iter().copied().collect::<Vec<_>>())
+        }
         _ => return Err(node.unsupported("indices", "(not a constant)", "constant integers")),
     };
     axes::fits_rank(node, x.dims.len() - 1 + shape.len())?;
@@ -161,7 +182,13 @@ fn runs(places: &[usize]) -> Vec<([usize; 2], isize)> {
 }
 
 /// Several runs, one after the other, in a tensor of their own.
-fn joined(importer: &mut Importer, node: &Node, x: &View, along: usize, runs: &[([usize; 2], isize)]) -> Result<View, Error> {
+fn joined(
+    importer: &mut Importer,
+    node: &Node,
+    x: &View,
+    along: usize,
+    runs: &[([usize; 2], isize)],
+) -> Result<View, Error> {
     let x = if x.slice(along, 0, 1, 1).is_some() { x.clone() } else { copied(importer, node, x)? };
     let mut lengths = x.lengths();
     lengths[along] = runs.iter().map(|([_, count], _)| count).sum();

@@ -73,7 +73,12 @@ impl Geometry {
 
     /// Reads strides, dilations, pads or auto_pad of a Conv or pool over `input`, and the output's height and width. With one
     /// spatial dimension that is the width.
-    pub fn import(node: &Node, kernel: [usize; 2], input: Shape, spatial: usize) -> Result<(Geometry, [usize; 2]), Error> {
+    pub fn import(
+        node: &Node,
+        kernel: [usize; 2],
+        input: Shape,
+        spatial: usize,
+    ) -> Result<(Geometry, [usize; 2]), Error> {
         let stride = pair(node, "strides", 1, spatial, 1..=255)?;
         let dilation = pair(node, "dilations", 1, spatial, 1..=255)?;
         let [mut top, mut left, mut bottom, mut right] = match spatial {
@@ -119,7 +124,13 @@ impl Geometry {
 }
 
 /// A number for each spatial dimension, for height and width; where there is one it is the width's.
-pub fn pair(node: &Node, name: &str, default: usize, spatial: usize, range: RangeInclusive<i64>) -> Result<[usize; 2], Error> {
+pub fn pair(
+    node: &Node,
+    name: &str,
+    default: usize,
+    spatial: usize,
+    range: RangeInclusive<i64>,
+) -> Result<[usize; 2], Error> {
     match spatial {
         1 => node.sizes(name, [default], range).map(|[one]| [1, one]),
         _ => node.sizes(name, [default; 2], range),
@@ -135,7 +146,11 @@ pub fn map(importer: &mut Importer, node: &Node) -> Result<(View, usize), Error>
     match x.dims.len() {
         3 if !x.has_time() => Ok((arranged(importer, node, &x, &ROW)?, 1)),
         4 => Ok((arranged(importer, node, &x, &MAP)?, 2)),
-        _ => Err(node.unsupported("input", format!("{:?}", x.lengths()), "[1, channels, length] or [1, channels, height, width]")),
+        _ => Err(node.unsupported(
+            "input",
+            format!("{:?}", x.lengths()),
+            "[1, channels, length] or [1, channels, height, width]",
+        )),
     }
 }
 
