@@ -29,6 +29,7 @@
 //! | `blocks`, `site` | the constants section; where something is quantized |
 //! | `axes`, `view` | axes as operators give them; how ONNX sees a tensor of ours |
 //! | `onnx` | nodes that answer questions and complain by name |
+//! | `external`, `part` | files beside the model; which part of it is read |
 //! | `constant`, `front_end`, `samples`, `wire` | constants; the front end's settings; where samples come from; what decoding takes |
 //! | `scale` | from real numbers to int8 and fixed-point factors |
 //! | `budget`, `epilogue`, `error`, `metadata`, `output`, `shape` | memory of an import; what follows in the same step; what goes wrong; what the trainer says beside a network; files that are written whole; shapes |
@@ -47,6 +48,7 @@ pub mod doubt;
 mod epilogue;
 mod error;
 pub mod eval;
+mod external;
 pub mod files;
 mod fold;
 pub mod front_end;
@@ -61,6 +63,7 @@ mod oracle;
 pub mod output;
 pub mod pack;
 pub mod page;
+pub mod part;
 pub mod plan;
 pub mod qgraph;
 pub mod quantize;
@@ -74,8 +77,9 @@ mod site;
 mod view;
 mod wire;
 
+pub use constant::Constant;
 pub use convert::{Converted, Options, convert, read};
-pub use error::Error;
+pub use error::{Error, Finding, Several};
 pub use ops::names as operators;
 pub use oracle::{FloatRunner, float_runner};
 pub use samples::Samples;

@@ -22,6 +22,7 @@ use escarp_converter::{
     metadata::FrontEnd,
     output::{self, folder},
     pack::About,
+    part::{Part, parse_inputs, parse_outputs},
     read,
     report::Report,
 };
@@ -59,6 +60,12 @@ struct Args {
     /// Length of the sequence where the network leaves it open.
     #[arg(long, value_parser = clap::value_parser!(u16).range(2..))]
     frames: Option<u16>,
+    /// Shapes of inputs, and tensors inside the graph at which the network begins: `NAME=1x3x224x224,OTHER=1x10`.
+    #[arg(long, value_name = "NAME=SHAPE,...")]
+    inputs: Option<String>,
+    /// Tensors at which the network ends, such as those before a detector's post-processing: `A,B,C`.
+    #[arg(long, value_name = "NAME,...")]
+    outputs: Option<String>,
     /// Most samples used for calibration, spread evenly over classes and files.
     #[arg(long, default_value_t = 500)]
     limit: usize,
@@ -124,6 +131,10 @@ fn main() -> ExitCode {
                 Error::Io { .. } | Error::Samples(_) | Error::Labels(_) => {
                     eprintln!("escarp-convert: {}", visible(error));
                 }
+                // Several lines, of which each is fit for a terminal.
+                Error::Several(all) => {
+                    eprintln!("escarp-convert: {}: {}", visible(args.model.display()), visible_lines(all));
+                }
                 _ => eprintln!("escarp-convert: {}: {}", visible(args.model.display()), visible(error)),
             }
             ExitCode::from(1)
@@ -140,7 +151,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     let mut options = options(args)?;
     let mut graph = match read(&onnx, &options) {
         // An array of samples tells the length of a sequence that the network leaves open.
-        Err(Error::Model(_)) if options.frames.is_none() && is_npy(&args.samples) => {
+        Err(Error::Model(_) | Error::Several(_)) if options.frames.is_none() && is_npy(&args.samples) => {
             options.frames = files::frames(&args.samples).ok();
             read(&onnx, &options)?
         }
@@ -284,8 +295,13 @@ fn options(args: &Args) -> Result<Options, Failure> {
         }
         Some(text) => Some(text.split(',').map(|l| l.trim().to_owned()).collect()),
     };
+    let usage = |flag: &'static str| move |e: String| Failure::Usage(format!("{flag} {e}"));
+    let inputs = args.inputs.as_deref().map(parse_inputs).transpose().map_err(usage("--inputs"))?;
+    let outputs = args.outputs.as_deref().map(parse_outputs).transpose().map_err(usage("--outputs"))?;
     Ok(Options {
         frames: args.frames.map(usize::from),
+        part: Part { inputs: inputs.unwrap_or_default(), outputs: outputs.unwrap_or_default() },
+        folder: Some(folder(&args.model).to_owned()),
         labels,
         name: args.model.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned()),
         limit: args.limit,

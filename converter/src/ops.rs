@@ -15,12 +15,14 @@ mod linear;
 mod moves;
 mod mul;
 mod pool;
+mod refused;
 mod reshape;
 mod resize;
 mod select;
 mod window;
 
 pub use arrange::copied;
+pub use refused::advice;
 
 use crate::importer::Import;
 

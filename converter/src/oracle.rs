@@ -3,13 +3,18 @@
 use std::{collections::HashSet, sync::Arc};
 
 use escarp_media::fence;
-use tract_onnx::{pb, prelude::*};
+use tract_onnx::{
+    pb::{self, tensor_proto::DataType},
+    prelude::*,
+};
 
 use crate::{
     budget::Budget,
+    constant::Constant,
     error::Error,
-    graph::{Graph, Meaning},
+    graph::{self, Graph, Meaning},
     onnx,
+    part::{self, Part},
     view::View,
 };
 
@@ -46,8 +51,13 @@ impl From<&View> for Arrangement {
 /// # Errors
 /// [`Error::Oracle`] if tract refuses the model.
 pub fn float_runner(bytes: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
-    let mut model = onnx::parse(bytes, &Budget::new(bytes.len()))?;
-    model.graph.iter_mut().for_each(tell_apart);
+    let budget = Budget::new(bytes.len());
+    let mut model = onnx::parse(bytes, graph.folder.as_deref(), &budget)?;
+    if let Some(proto) = &mut model.graph {
+        same_part(proto, graph)?;
+        as_floats(proto, &budget)?;
+        tell_apart(proto);
+    }
     let plan = fenced(|| {
         tract_onnx::onnx()
             // Exporters leave value_info with a symbolic batch, which would contradict the batch of one.
@@ -69,6 +79,42 @@ pub fn float_runner(bytes: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
         steps: graph.steps,
         half: if matches!(graph.outputs[0].meaning, Meaning::Sigmoid | Meaning::Probabilities) { 0.5 } else { 0.0 },
     })
+}
+
+/// Cuts the model where the graph was cut.
+fn same_part(proto: &mut pb::GraphProto, graph: &Graph) -> Result<(), Error> {
+    let constants: HashSet<&str> = proto.initializer.iter().map(|t| t.name.as_str()).collect();
+    let given = proto.input.iter().map(|i| i.name.as_str()).filter(|name| !constants.contains(name));
+    let same = given.eq(graph.inputs.iter().map(|i| graph.tensors[i.tensor].name.as_str()))
+        && proto.output.iter().map(|o| &o.name).eq(graph.outputs.iter().map(|o| &o.name));
+    if same {
+        return Ok(());
+    }
+    let named = |i: &graph::Input| (graph.tensors[i.tensor].name.clone(), Some(i.view.lengths()));
+    let outputs = graph.outputs.iter().map(|o| o.name.clone()).collect();
+    part::select(proto, &Part { outputs, inputs: graph.inputs.iter().map(named).collect() })
+}
+
+/// Halves and doubles are f32, as in the graph: tract does not mix them.
+fn as_floats(proto: &mut pb::GraphProto, budget: &Budget) -> Result<(), Error> {
+    let other = |kind: i32| {
+        matches!(DataType::try_from(kind), Ok(DataType::Float16 | DataType::Bfloat16 | DataType::Double))
+    };
+    // A cast's target.
+    for attribute in proto.node.iter_mut().flat_map(|node| &mut node.attribute).filter(|a| a.name == "to") {
+        if i32::try_from(attribute.i).is_ok_and(other) {
+            attribute.i = DataType::Float as i64;
+        }
+    }
+    let constants = proto.node.iter_mut().flat_map(|node| &mut node.attribute).filter_map(|a| a.t.as_mut());
+    for t in proto.initializer.iter_mut().chain(constants).filter(|t| other(t.data_type)) {
+        if let Constant::Float(values) = Constant::from_proto(t, budget).map_err(Error::Onnx)? {
+            let (name, dims) = (std::mem::take(&mut t.name), std::mem::take(&mut t.dims));
+            let (data_type, float_data) = (DataType::Float as i32, values.iter().copied().collect());
+            *t = pb::TensorProto { name, dims, data_type, float_data, ..Default::default() };
+        }
+    }
+    Ok(())
 }
 
 /// ONNX lets nodes share names, which are for people; tract wants every input, weight and node to have its own.
