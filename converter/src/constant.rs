@@ -60,7 +60,8 @@ impl Constant {
                 return Err(format!(
                     "tensor `{}` has data type {}; supported: float, float16, bfloat16, double, integers, bool",
                     t.name,
-                    DataType::try_from(t.data_type).map_or_else(|_| t.data_type.to_string(), |d| d.as_str_name().to_lowercase())
+                    DataType::try_from(t.data_type)
+                        .map_or_else(|_| t.data_type.to_string(), |d| d.as_str_name().to_lowercase())
                 ));
             }
         };

@@ -28,9 +28,11 @@ pub fn load(graph: &mut pb::GraphProto, folder: &Path, budget: &Budget) -> Resul
     let mut files = Files { folder, budget, open: HashMap::new() };
     let attributes = graph.node.iter_mut().flat_map(|node| &mut node.attribute);
     let constants = attributes.flat_map(|a| a.t.iter_mut().chain(&mut a.tensors));
-    graph.initializer.iter_mut().chain(constants).try_for_each(|t| {
-        files.fill(t).map_err(|e| Error::Onnx(format!("external data of tensor `{}`: {e}", t.name)))
-    })
+    graph
+        .initializer
+        .iter_mut()
+        .chain(constants)
+        .try_for_each(|t| files.fill(t).map_err(|e| Error::Onnx(format!("external data of tensor `{}`: {e}", t.name))))
 }
 
 /// Bytes of an element on the wire.

@@ -149,13 +149,7 @@ fn constants_of(proto: &pb::GraphProto, budget: &Budget) -> Result<HashMap<Strin
 
 /// Reads every node that can be judged. What follows from one that could not be read is not; that its operator is foreign is said all
 /// the same.
-fn read_all(
-    importer: &mut Importer,
-    proto: &pb::GraphProto,
-    nodes: &[Node],
-    findings: &mut Findings,
-    budget: &Budget,
-) {
+fn read_all(importer: &mut Importer, proto: &pb::GraphProto, nodes: &[Node], findings: &mut Findings, budget: &Budget) {
     for (node, proto) in nodes.iter().zip(&proto.node) {
         let foreign = foreign(node, &proto.domain);
         let read = match foreign {
@@ -206,12 +200,7 @@ fn cut(importer: &Importer, nodes: &[Node], outputs: &[&str]) -> Vec<String> {
 }
 
 /// What the network gives: tensors that nodes have made, each whole and once.
-fn outputs(
-    importer: &mut Importer,
-    proto: &pb::GraphProto,
-    any_batch: bool,
-    opset: i64,
-) -> Result<Vec<Output>, Error> {
+fn outputs(importer: &mut Importer, proto: &pb::GraphProto, any_batch: bool, opset: i64) -> Result<Vec<Output>, Error> {
     let mut outputs: Vec<Output> = vec![];
     let (mut findings, count) = (Findings::default(), proto.output.len());
     for pb::ValueInfoProto { name, .. } in &proto.output {
@@ -244,8 +233,7 @@ fn outputs(
         }
         let taken = importer.is_input(view.tensor) || outputs.iter().any(|o| o.tensor == view.tensor);
         if taken || !view.covers() {
-            let proto =
-                pb::NodeProto { op_type: "output".into(), output: vec![name.clone()], ..Default::default() };
+            let proto = pb::NodeProto { op_type: "output".into(), output: vec![name.clone()], ..Default::default() };
             view = ops::copied(importer, &Node::new(&proto, opset), &view)?;
         }
         outputs.push(Output { tensor: view.tensor, name: name.clone(), meaning, view });
@@ -262,10 +250,14 @@ fn read(importer: &mut Importer, node: &Node, budget: &Budget) -> Result<(), Err
         && let Some(inputs) = importer.all_constant(node)
     {
         let folded = constants::fold(node, &inputs, budget)?;
-        return importer.define_constant(node, 0, folded);
+        return folded.into_iter().try_for_each(|(index, constant)| importer.define_constant(node, index, constant));
     }
     match ops::find(node.operator()) {
         Some(import) => (import.read)(importer, node),
-        None => Err(node.unsupported("inputs", "data that depend on the sample", "constants and shapes")),
+        None => {
+            let advice = ops::advice(node.operator()).map_or(String::new(), |advice| format!("; {advice}"));
+            let supported = format!("constants and shapes{advice}");
+            Err(node.unsupported("inputs", "data that depend on the sample", &supported))
+        }
     }
 }

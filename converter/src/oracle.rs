@@ -97,9 +97,8 @@ fn same_part(proto: &mut pb::GraphProto, graph: &Graph) -> Result<(), Error> {
 
 /// Halves and doubles are f32, as in the graph: tract does not mix them.
 fn as_floats(proto: &mut pb::GraphProto, budget: &Budget) -> Result<(), Error> {
-    let other = |kind: i32| {
-        matches!(DataType::try_from(kind), Ok(DataType::Float16 | DataType::Bfloat16 | DataType::Double))
-    };
+    let other =
+        |kind: i32| matches!(DataType::try_from(kind), Ok(DataType::Float16 | DataType::Bfloat16 | DataType::Double));
     // A cast's target.
     for attribute in proto.node.iter_mut().flat_map(|node| &mut node.attribute).filter(|a| a.name == "to") {
         if i32::try_from(attribute.i).is_ok_and(other) {

@@ -78,7 +78,9 @@ fn all_reasons_are_told_at_once() {
     let mut two = Onnx::new(&[8, 6], &[8, 6]).node("LSTM", &["x"], "l", vec![]).node("Erf", &["l"], "y", vec![]);
     two.opset = 13;
     let message = refuse(two);
-    assert!(message.starts_with("3 reasons") && message.contains("\n  model: input `x` [8, 6]: the batch is fixed at 8;"));
+    assert!(
+        message.starts_with("3 reasons") && message.contains("\n  model: input `x` [8, 6]: the batch is fixed at 8;")
+    );
     assert!(message.contains("give --inputs x=1x6\n"), "{message}");
     // A line each, whatever the names are.
     let hostile = onnx().node("LSTM", &["c"], "l\n\u{1b}[2J", vec![]).node("RNN", &["c"], "y", vec![]);

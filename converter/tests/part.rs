@@ -87,12 +87,8 @@ fn shapes_are_given() {
     assert!(message.starts_with("model: input `image` is no tensor of the graph"), "{message}");
     assert_eq!(refuse(&bytes, &options(&["boxes"], "w=4x3x3x3")), "model: input `w` is a constant of the file");
     // A fixed batch.
-    let batch = Onnx::new(&[8, 5], &[8, 2]).floats("w", &[5, 2], weights(4, 10, 1.0)).node(
-        "MatMul",
-        &["x", "w"],
-        "y",
-        vec![],
-    );
+    let batch =
+        Onnx::new(&[8, 5], &[8, 2]).floats("w", &[5, 2], weights(4, 10, 1.0)).node("MatMul", &["x", "w"], "y", vec![]);
     let batch = batch.bytes();
     let message = refuse(&batch, &Options::default());
     let says = "the batch is fixed at 8; supported: 1 or symbolic; export with one of these, or give --inputs x=1x5";
@@ -126,7 +122,8 @@ fn weights_that_are_listed_as_inputs_are_weights() {
 }
 
 fn classifier() -> Vec<u8> {
-    let onnx = Onnx::new(&[0, 6], &[0, 3]).floats("w", &[6, 3], weights(5, 18, 0.5)).floats("b", &[3], weights(6, 3, 0.5));
+    let onnx =
+        Onnx::new(&[0, 6], &[0, 3]).floats("w", &[6, 3], weights(5, 18, 0.5)).floats("b", &[3], weights(6, 3, 0.5));
     onnx.node("Gemm", &["x", "w", "b"], "y", vec![]).bytes()
 }
 

@@ -87,13 +87,7 @@ fn generic(name: &str, lengths: &[usize], told: Hint) -> Result<View, Error> {
 }
 
 /// What users have: one sample at a time.
-fn usual(
-    name: &str,
-    dims: &[Option<usize>],
-    nodes: &[Node],
-    told: Hint,
-    frames: Option<usize>,
-) -> Result<View, Error> {
+fn usual(name: &str, dims: &[Option<usize>], nodes: &[Node], told: Hint, frames: Option<usize>) -> Result<View, Error> {
     let shown: Vec<_> = dims.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect();
     let one: Vec<_> = std::iter::once("1").chain(shown.iter().skip(1).map(String::as_str)).collect();
     let (shown, one) = (shown.join(", "), one.join("x"));

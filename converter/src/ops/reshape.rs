@@ -20,6 +20,7 @@ pub const ONNX: &[(&str, Import)] = &[
     ("Identity", Import::new(import).hint(|_| Hint::Through)),
     ("Dropout", Import::new(import).hint(|_| Hint::Through)),
     ("Shape", Import::new(import_shape).hint(|_| Hint::NoReader)),
+    ("Size", Import::new(import_size).hint(|_| Hint::NoReader)),
 ];
 
 /// Keras models begin with a Transpose to channels first, or with one channel a Reshape, which does the same.
@@ -30,11 +31,24 @@ fn transposed(node: &Node) -> Hint {
     }
 }
 
-/// The shape of anything is a constant once the batch is one and the sequence has a length.
+/// The shape of anything is a constant once the batch is one and the sequence has a length. `start` and `end` are cut to its
+/// dimensions.
 fn import_shape(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&["start", "end"])?;
+    let lengths = importer.lengths(node, 0)?;
+    let rank = i64::try_from(lengths.len()).unwrap_or(i64::MAX);
+    let (start, end) = (node.int("start")?.unwrap_or(0), node.int("end")?.unwrap_or(rank));
+    let (first, count) = axes::span(node, lengths.len(), start, end, 1)?;
+    importer.define_constant(node, 0, Constant::from_shape(&lengths[first..first + count]))
+}
+
+/// And so is the number of its elements.
+fn import_size(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[])?;
     let lengths = importer.lengths(node, 0)?;
-    importer.define_constant(node, 0, Constant::from_shape(&lengths))
+    let size = lengths.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).and_then(|n| i64::try_from(n).ok());
+    let size = size.ok_or_else(|| node.wrong(format!("an input of {lengths:?}")))?;
+    importer.define_constant(node, 0, Constant::Int(ndarray::ArrayD::from_elem(ndarray::IxDyn(&[]), size)))
 }
 
 /// Transpose, Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout.
