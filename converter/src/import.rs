@@ -35,6 +35,9 @@ const PORTS: usize = 32;
 /// Most outputs at which a refused model is proposed to be cut.
 const CUTS: usize = 12;
 
+/// So many times the nodes that are left may be lost then: post-processing may have more nodes than the network.
+const LEFT: usize = 8;
+
 /// What of a model is read, and how.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
@@ -184,7 +187,7 @@ fn foreign(node: &Node, domain: &str) -> Option<Error> {
 }
 
 /// Tensors that are known and needed by what could not be read, or are outputs: at these the graph could end. None if that leaves
-/// less than half of it, or they are many.
+/// next to nothing of it, or they are many.
 fn cut(importer: &Importer, nodes: &[Node], outputs: &[&str]) -> Vec<String> {
     let lost = |node: &&Node| node.outputs().iter().any(|name| importer.is_unknown(name));
     let behind = nodes.iter().filter(lost).flat_map(Node::inputs).map(String::as_str);
@@ -195,7 +198,7 @@ fn cut(importer: &Importer, nodes: &[Node], outputs: &[&str]) -> Vec<String> {
         }
     }
     let made = nodes.iter().filter(|node| node.outputs().iter().any(|name| importer.is_made(name))).count();
-    let few = names.len() <= CUTS && made >= nodes.iter().filter(lost).count();
+    let few = names.len() <= CUTS && LEFT * made >= nodes.iter().filter(lost).count();
     if few { names } else { vec![] }
 }
 

@@ -163,7 +163,7 @@ pub fn similar(graph: &pb::GraphProto, name: &str) -> String {
     let score = |other: &str| {
         let ends =
             alike(&mut name.chars(), &mut other.chars()) + alike(&mut name.chars().rev(), &mut other.chars().rev());
-        let within = other.contains(name) || !other.is_empty() && name.contains(other);
+        let within = other.contains(name) || 2 * other.len() >= name.len() && name.contains(other);
         if within { usize::MAX - other.len().abs_diff(name.len()) } else { ends }
     };
     let mut scored: Vec<(usize, &str)> = tensors(graph).map(|other| (score(other), other)).collect();

@@ -82,6 +82,7 @@ const FOLDERS: &[(&str, Folder)] = &[
     ("Floor", arithmetic::unary),
     ("Ceil", arithmetic::unary),
     ("Round", arithmetic::unary),
+    ("Clip", arithmetic::clip),
     ("Where", arithmetic::choose),
     ("ReduceProd", arithmetic::reduce),
     ("ReduceSum", arithmetic::reduce),

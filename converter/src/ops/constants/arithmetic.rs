@@ -164,6 +164,38 @@ pub fn unary(job: &Job) -> Result<Constant, Error> {
     }
 }
 
+/// Clip: between limits that are inputs, or attributes before operator set 11.
+pub fn clip(job: &Job) -> Result<Constant, Error> {
+    let data = job.input(0)?;
+    job.room(data.shape(), data)?;
+    let one = |index: usize| job.optional(index).filter(|c| c.shape().iter().product::<usize>() == 1);
+    let wrong = || job.node.wrong("limits must be one number each, of the input's type");
+    if [1, 2].into_iter().any(|index| job.optional(index).is_some() && one(index).is_none()) {
+        return Err(wrong());
+    }
+    match data {
+        Constant::Float(a) => {
+            let limit = |index: usize, name: &str| match one(index) {
+                Some(Constant::Float(v)) => Ok(v.iter().copied().next()),
+                Some(Constant::Int(_)) => Err(wrong()),
+                None => job.node.float(name),
+            };
+            let [low, high] = [limit(1, "min")?, limit(2, "max")?];
+            let clipped = |v: f32| v.max(low.unwrap_or(f32::NEG_INFINITY)).min(high.unwrap_or(f32::INFINITY));
+            Ok(Constant::Float(a.mapv(clipped)))
+        }
+        Constant::Int(a) => {
+            let limit = |index: usize, none: i64| match one(index) {
+                Some(Constant::Int(v)) => Ok(v.iter().copied().next().unwrap_or(none)),
+                Some(Constant::Float(_)) => Err(wrong()),
+                None => Ok(none),
+            };
+            let [low, high] = [limit(1, i64::MIN)?, limit(2, i64::MAX)?];
+            Ok(Constant::Int(a.mapv(|v| v.max(low).min(high))))
+        }
+    }
+}
+
 /// Reductions along axes: an attribute in old operator sets, an input since 13 or 18.
 pub fn reduce(job: &Job) -> Result<Constant, Error> {
     let (node, operator, data) = (job.node, job.node.operator(), job.input(0)?);

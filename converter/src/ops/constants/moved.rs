@@ -212,12 +212,29 @@ pub fn split(job: &Job) -> Result<Constant, Error> {
     }))
 }
 
-/// Pad: one value before and behind each dimension.
+/// Where Pad takes the value at place `at` of a dimension of `length` from; `None` for the value that it fills with.
+fn padded(mode: &str, at: isize, length: usize) -> Option<usize> {
+    let n = length.cast_signed();
+    let place = match mode {
+        "edge" => at.clamp(0, n - 1),
+        "wrap" => at.rem_euclid(n),
+        "reflect" if n == 1 => 0,
+        "reflect" => {
+            let rest = at.rem_euclid(2 * (n - 1));
+            rest.min(2 * (n - 1) - rest)
+        }
+        _ => at,
+    };
+    (0..n).contains(&place).then_some(place.cast_unsigned())
+}
+
+/// Pad: values before and behind each dimension.
 pub fn pad(job: &Job) -> Result<Constant, Error> {
     let (node, data) = (job.node, job.input(0)?);
     let shape = data.shape();
-    if let Some(mode) = node.text("mode")?.filter(|mode| mode != "constant") {
-        return Err(node.unsupported("mode", mode, "constant, of constants"));
+    let mode = node.text("mode")?.unwrap_or_else(|| "constant".into());
+    if !matches!(mode.as_str(), "constant" | "edge" | "wrap" | "reflect") {
+        return Err(node.unsupported("mode", mode, "constant, reflect, edge, wrap"));
     }
     let pads = match (job.optional(1), node.ints("pads")?) {
         (Some(_), _) => job.lengths(1)?,
@@ -227,12 +244,17 @@ pub fn pad(job: &Job) -> Result<Constant, Error> {
     if pads.len() != 2 * shape.len() || job.optional(3).is_some() {
         return Err(node.unsupported("pads", format!("{pads:?}"), "two for each dimension, 0 or above"));
     }
-    let padded = |d: usize| shape[d].checked_add(pads[d])?.checked_add(pads[d + shape.len()]);
-    let dims: Option<Vec<usize>> = (0..shape.len()).map(padded).collect();
+    let length = |d: usize| shape[d].checked_add(pads[d])?.checked_add(pads[d + shape.len()]);
+    let dims: Option<Vec<usize>> = (0..shape.len()).map(length).collect();
     let dims = dims.ok_or_else(|| node.unsupported("pads", format!("{pads:?}"), "lengths"))?;
     job.room(&dims, data)?;
+    if shape.contains(&0) && mode != "constant" {
+        return Err(node.wrong(format!("an input of {shape:?}, which holds nothing to pad with")));
+    }
     let place = |at: &IxDyn| -> Option<Vec<usize>> {
-        (0..shape.len()).map(|d| at[d].checked_sub(pads[d]).filter(|&i| i < shape[d])).collect()
+        (0..shape.len())
+            .map(|d| padded(&mode, at[d].cast_signed().wrapping_sub(pads[d].cast_signed()), shape[d]))
+            .collect()
     };
     match (data, job.optional(2)) {
         (Constant::Float(a), fill) => {
