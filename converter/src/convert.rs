@@ -4,6 +4,7 @@ use escarp_runtime::Cpu;
 
 use crate::{
     calibrate::{self, Histogram, Method},
+    compose::compose,
     error::Error,
     fold::fold,
     front_end,
@@ -98,7 +99,7 @@ const COMPARED: usize = 64;
 /// [`Error::Onnx`] for bytes that are no model, [`Error::Operator`], [`Error::Attribute`], [`Error::Node`] and [`Error::Model`] for
 /// models outside the supported set, [`Error::Labels`] if there are labels, and not one for each output.
 pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
-    let mut graph = fold(import(onnx, options.frames)?)?;
+    let mut graph = compose(fold(import(onnx, options.frames)?)?);
     let mut metadata = graph.metadata.take().unwrap_or_default();
     if let Some(front_end) = &options.front_end {
         metadata.front_end = front_end.clone();

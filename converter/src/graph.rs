@@ -14,7 +14,7 @@ use crate::{
 
 mod op;
 
-pub use op::{Cost, Map, Op, ScaleRule};
+pub use op::{Cost, Map, Op, Pointwise, ScaleRule};
 
 /// A tensor: the input, or what one node makes.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! ONNX to one int8 file.
 //!
 //! ```text
-//! ONNX -> Graph -> fold -> Graph -> quantize(samples) -> QGraph -> plan -> Plan -> pack -> Vec<u8>
+//! ONNX -> Graph -> fold, compose -> Graph -> quantize(samples) -> QGraph -> plan -> Plan -> pack -> Vec<u8>
 //! ```
 //!
 //! [`convert()`] is the whole chain; each arrow is also a function of its own. The rooms, from the top floor down; each imports
@@ -20,7 +20,7 @@
 //! | `eval`, `oracle` | what the network computes in f32: ours, tract's |
 //! | `pack` | `Plan` to bytes |
 //! | `plan` | `QGraph` to `Plan`: where everything lies, and the steps |
-//! | `import` | ONNX to `Graph`: the pass over the nodes, and what the input is |
+//! | `compose`, `import` | functions of one tensor become one; ONNX to `Graph`: the pass over the nodes, and what the input is |
 //! | `ops` | the operators, one file each; no other room knows one by name |
 //! | `files`, `fold`, `importer` | samples from files; what needs no step of its own; what operators read their nodes with |
 //! | `graph` | the float network, and what every operator is: `Op` |
@@ -41,6 +41,7 @@ mod axes;
 mod blocks;
 mod budget;
 pub mod calibrate;
+mod compose;
 mod constant;
 mod convert;
 pub mod doubt;

@@ -5,6 +5,7 @@ mod activation;
 mod add;
 mod affine;
 mod arrange;
+mod chain;
 pub mod constants;
 mod conv;
 mod depthwise;
@@ -15,12 +16,15 @@ mod linear;
 mod moves;
 mod mul;
 mod pool;
+mod prelu;
 mod reshape;
 mod resize;
 mod select;
+mod table;
 mod window;
 
 pub use arrange::copied;
+pub use chain::{Link, chained};
 
 use crate::importer::Import;
 
@@ -34,6 +38,7 @@ const TABLES: &[&[(&str, Import)]] = &[
     mul::ONNX,
     activation::ONNX,
     function::ONNX,
+    prelu::ONNX,
     pool::ONNX,
     resize::ONNX,
     reshape::ONNX,

@@ -5,7 +5,7 @@ use crate::{
     axes,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Meaning, Op, ScaleRule},
+    graph::{Cost, Map, Meaning, Op, Pointwise, ScaleRule},
     importer::{Import, Importer},
     onnx::Node,
     qgraph::QOp,
@@ -96,6 +96,10 @@ impl Op for FinalSoftmax {
 
     fn absorb(&mut self, _: &Epilogue) -> bool {
         false
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        None
     }
 }
 

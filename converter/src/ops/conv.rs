@@ -15,7 +15,7 @@ use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, ScaleRule},
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -152,6 +152,10 @@ impl Op for Conv {
             Epilogue::Scale { .. } | Epilogue::Sum(_) => return false,
         }
         true
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        None
     }
 }
 

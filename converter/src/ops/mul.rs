@@ -1,5 +1,7 @@
 //! Mul and Div of two tensors: `y = clamp(a * b)`.
 
+use std::sync::Arc;
+
 use escarp_runtime::{
     ops::{MulStep, Step},
     quant::SHIFT_MIN,
@@ -14,7 +16,7 @@ use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, ScaleRule},
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -86,6 +88,11 @@ impl Op for Mul {
         let Epilogue::Limits(limits) = next else { return false };
         self.limits = self.limits.then(*limits);
         true
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        let limits = self.limits;
+        Some(Arc::new(move |values| limits.clamp(values[0] * values[1])))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, ScaleRule},
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
     importer::{Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -117,6 +117,10 @@ impl Op for Pool {
         let Epilogue::Limits(limits) = next else { return false };
         self.limits = self.limits.then(*limits);
         true
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        None
     }
 }
 

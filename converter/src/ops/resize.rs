@@ -8,7 +8,7 @@ use crate::{
     blocks::Block,
     epilogue::Epilogue,
     error::Error,
-    graph::{Cost, Map, Op, ScaleRule},
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
     importer::{Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -78,6 +78,10 @@ impl Op for Resize {
 
     fn absorb(&mut self, _: &Epilogue) -> bool {
         false
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        None
     }
 }
 
