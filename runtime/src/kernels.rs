@@ -54,7 +54,7 @@ const PORTABLE: Kernels = Kernels {
 #[cfg(target_arch = "aarch64")]
 const NEON: Kernels = Kernels {
     conv: neon::conv::conv,
-    depthwise: depthwise::portable,
+    depthwise: neon::depthwise::depthwise,
     gemv: neon::gemv::gemv,
     add: neon::add::add,
     mul: neon::mul::mul,
@@ -63,7 +63,7 @@ const NEON: Kernels = Kernels {
 #[cfg(target_arch = "x86_64")]
 const AVX2: Kernels = Kernels {
     conv: avx2::conv::conv,
-    depthwise: depthwise::portable,
+    depthwise: avx2::depthwise::depthwise,
     gemv: avx2::gemv::gemv,
     add: avx2::add::add,
     mul: avx2::mul::mul,
