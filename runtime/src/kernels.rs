@@ -17,6 +17,7 @@ mod lookup;
 mod mul;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod runs;
 
 pub use add::Add;
 pub use conv::{Conv, PADDING};
@@ -25,6 +26,7 @@ pub use epilogue::{Epilogue, Residual};
 pub use layout::{MULTIPLIERS_AT, PARAM_BLOCK, SHIFTS_AT, WEIGHT_STEP};
 pub use lookup::Table;
 pub use mul::Mul;
+pub use runs::{Groups, Runs};
 
 use crate::{
     cpu::{Cpu, Isa},

@@ -17,6 +17,7 @@ mod resize;
 mod step;
 mod windows;
 
+pub use crate::kernels::{Groups, Runs};
 pub use add::AddStep;
 pub use conv::ConvStep;
 pub use cost::{Cost, Reads, STEP_WORK, Tensors};

@@ -38,6 +38,8 @@ pub enum Field {
     Hidden,
     Table,
     Factor,
+    GroupInputs,
+    GroupOutputs,
 }
 
 impl fmt::Display for Field {
@@ -74,6 +76,8 @@ impl fmt::Display for Field {
             Field::Hidden => "hidden size",
             Field::Table => "table",
             Field::Factor => "scale factor",
+            Field::GroupInputs => "number of channels that a group reads",
+            Field::GroupOutputs => "number of channels that a group makes",
         })
     }
 }

@@ -2,7 +2,9 @@
 
 use escarp_runtime::{
     Dtype, Meaning, TensorId,
-    ops::{AddStep, ConvStep, DepthwiseStep, GruStep, LinearStep, LookupStep, MulStep, PoolStep, ResizeStep, Step},
+    ops::{
+        AddStep, ConvStep, DepthwiseStep, Groups, GruStep, LinearStep, LookupStep, MulStep, PoolStep, ResizeStep, Step,
+    },
 };
 
 use super::{Matrix, Random, Writer, gru_layer};
@@ -23,6 +25,7 @@ pub fn every_net() -> Vec<u8> {
     let filtered = net.tensor([4, 6, 5], 0.25, 11);
     let [x, largest, total] = [-9, -9, 5].map(|zero_point| net.tensor([4, 6, 9], 0.25, zero_point));
     let sum = net.alias(largest, 0.25, 1);
+    let mixed = net.tensor([4, 6, 9], 0.25, 5);
     let mean = net.tensor([1, 1, 9], 0.25, 1);
     let (state, idle) = (net.state(10), net.state(3));
     let hidden = net.tensor([1, 1, 10], 1.0 / 128.0, 0);
@@ -42,7 +45,8 @@ pub fn every_net() -> Vec<u8> {
     conv(&mut net, &mut random, [wide, sum], Some((3, 4000)));
     let multipliers = [3000, 4096];
     net.steps.push(Step::from(AddStep { a: sum, b: x, output: total, multipliers, min: -110, max: 120 }));
-    pool(&mut net, [total, mean], 4, Some((1_908_874_354, 35)));
+    grouped(&mut net, &mut random, [total, mixed]);
+    pool(&mut net, [mixed, mean], 4, Some((1_908_874_354, 35)));
     let [w, u] = gru_layer(&mut random, 10, 9);
     let [input_weights, input_params] = net.matrix(&w);
     let [state_weights, state_params] = net.matrix(&u);
@@ -74,7 +78,17 @@ fn conv(net: &mut Writer, random: &mut Random, [input, output]: [TensorId; 2], r
     let [weights, params] = net.matrix(&matrix);
     let (kernel, stride, dilation, pad) = ([1, 1], [1, 1], [1, 1], [0, 0]);
     let (min, max) = (-128, 127);
-    let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual };
+    let groups = None;
+    let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual, groups };
+    net.steps.push(Step::from(step));
+}
+
+/// A 1 x 2 convolution of 9 channels in three groups.
+fn grouped(net: &mut Writer, random: &mut Random, [input, output]: [TensorId; 2]) {
+    let [weights, params] = net.grouped(&Matrix::random(random, 9, 2, 3, 39), 3);
+    let (kernel, stride, dilation, pad) = ([1, 2], [1, 1], [1, 1], [0, 1]);
+    let (min, max, residual, groups) = (-128, 127, None, Some(Groups { inputs: 3, outputs: 3 }));
+    let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual, groups };
     net.steps.push(Step::from(step));
 }
 

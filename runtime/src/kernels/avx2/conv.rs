@@ -15,16 +15,17 @@ pub fn conv(conv: &Conv, out: &mut [i8]) {
     let (lines, _) = conv.weights.as_chunks::<WEIGHT_STEP>();
     let (out, _) = out.as_chunks_mut::<8>(); // [pixels][blocks]
     // `max(1)`, `get_mut`: what `Kernels::conv` has checked, in a form that leaves the compiler no panic to emit.
-    let (depth, row) = (conv.taps.saturating_mul(conv.groups).max(1), blocks.len().max(1));
+    let steps = (conv.runs.span() / 8).max(1);
+    let (depth, row) = (conv.taps.saturating_mul(steps).max(1), blocks.len().max(1));
     for (b, (block, lines)) in blocks.iter().zip(lines.chunks_exact(depth)).enumerate() {
-        let block = params(block);
+        let (block, start) = (params(block), conv.runs.start(b));
         for (out, offsets) in out.chunks_mut(2 * row).zip(conv.offsets.chunks(conv.taps.saturating_mul(2).max(1))) {
             let (first, second) = offsets.split_at_checked(conv.taps).unwrap_or_default();
             // An odd last pixel is computed twice.
             let second = if second.is_empty() { first } else { second };
             let mut tile = [[_mm256_setzero_si256(); 4]; 2];
-            for ((lines, &first), &second) in lines.chunks_exact(conv.groups.max(1)).zip(first).zip(second) {
-                for ((line, first), second) in lines.iter().zip(conv.run(first)).zip(conv.run(second)) {
+            for ((lines, &first), &second) in lines.chunks_exact(steps).zip(first).zip(second) {
+                for ((line, first), second) in lines.iter().zip(conv.run(first, start)).zip(conv.run(second, start)) {
                     step(&mut tile, line, [first, second]);
                 }
             }

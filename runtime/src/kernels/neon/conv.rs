@@ -105,38 +105,43 @@ fn one_step(tile: &mut Tile, line: &[i8; WEIGHT_STEP], first: &[i8; 8], second: 
     }
 }
 
-/// Where a tap's channel run starts.
-#[inline(always)]
-fn run(conv: &Conv, offset: u32) -> *const [i8; 8] {
-    let start = conv.input.as_ptr().wrapping_add(offset as usize);
-    if offset == PADDING { conv.zeros.as_ptr() } else { start }.cast()
-}
-
-/// Sums over all taps and groups for two pixels, whose tap offsets are given. `lines`: `[taps][groups]`.
+/// Sums over all taps and depth steps for two pixels, whose tap offsets are given; the block's runs start behind `input`.
+/// `lines`: `[taps][steps]`.
 #[inline]
 #[target_feature(enable = "neon")]
-fn accumulate(conv: &Conv, lines: &[[i8; WEIGHT_STEP]], first: &[u32], second: &[u32]) -> [[int32x4_t; 8]; 2] {
+fn accumulate(
+    conv: &Conv,
+    input: *const i8,
+    lines: &[[i8; WEIGHT_STEP]],
+    first: &[u32],
+    second: &[u32],
+) -> [[int32x4_t; 8]; 2] {
+    // Where a tap's run starts.
+    let run = |offset: u32| -> *const [i8; 8] {
+        let start = input.wrapping_add(offset as usize);
+        if offset == PADDING { conv.zeros.as_ptr() } else { start }.cast()
+    };
     let mut tile = Tile { lanes: [[vdupq_n_s32(0); 8]; 2], waiting: [vdupq_n_s16(0); 2] };
-    let (mut line, groups) = (lines.as_ptr(), conv.groups);
+    let (mut line, steps) = (lines.as_ptr(), conv.runs.span() / 8);
     let mut taps = first.iter().zip(second);
-    // SAFETY: `lines` holds taps * groups lines and each run `groups` entries, as `Kernels::conv` has checked; every line and
+    // SAFETY: `lines` holds taps * steps lines and each run `steps` entries, as `Kernels::conv` has checked; every line and
     // every entry is taken once, in order.
     unsafe {
-        if groups == 1 {
-            // A first layer, RGB padded to 8 channels: the two depth steps are two taps.
+        if steps == 1 {
+            // A first layer, RGB padded to 8 channels, or narrow groups: the two depth steps are two taps.
             for _ in 0..first.len() / 2 {
                 let (Some((&a, &c)), Some((&b, &d))) = (taps.next(), taps.next()) else { break };
-                two_steps(&mut tile, &*line.cast(), [&*run(conv, a), &*run(conv, b)], [&*run(conv, c), &*run(conv, d)]);
+                two_steps(&mut tile, &*line.cast(), [&*run(a), &*run(b)], [&*run(c), &*run(d)]);
                 line = line.add(2);
             }
         }
         for (&first, &second) in taps {
-            let (mut x, mut y) = (run(conv, first), run(conv, second));
-            for _ in 0..groups / 2 {
+            let (mut x, mut y) = (run(first), run(second));
+            for _ in 0..steps / 2 {
                 two_steps(&mut tile, &*line.cast(), [&*x, &*x.add(1)], [&*y, &*y.add(1)]);
                 (line, x, y) = (line.add(2), x.add(2), y.add(2));
             }
-            if !groups.is_multiple_of(2) {
+            if !steps.is_multiple_of(2) {
                 one_step(&mut tile, &*line, &*x, &*y);
                 line = line.add(1);
             }
@@ -155,12 +160,13 @@ pub fn conv(conv: &Conv, out: &mut [i8]) {
     let (lines, _) = conv.weights.as_chunks::<WEIGHT_STEP>();
     let (out, _) = out.as_chunks_mut::<8>(); // [pixels][blocks]
     // `max(1)`, `get_mut`: what `Kernels::conv` has checked, in a form that leaves the compiler no panic to emit.
-    let (depth, row) = (conv.taps.saturating_mul(conv.groups).max(1), blocks.len().max(1));
+    let (depth, row) = (conv.taps.saturating_mul(conv.runs.span() / 8).max(1), blocks.len().max(1));
     for (b, (block, lines)) in blocks.iter().zip(lines.chunks_exact(depth)).enumerate() {
+        let input = conv.input.as_ptr().wrapping_add(conv.runs.start(b));
         for (out, offsets) in out.chunks_mut(2 * row).zip(conv.offsets.chunks(conv.taps.saturating_mul(2).max(1))) {
             let (first, second) = offsets.split_at_checked(conv.taps).unwrap_or_default();
             // An odd last pixel is computed twice.
-            let tile = accumulate(conv, lines, first, if second.is_empty() { first } else { second });
+            let tile = accumulate(conv, input, lines, first, if second.is_empty() { first } else { second });
             let block = params(block);
             for (lanes, out) in tile.iter().zip(out.chunks_exact_mut(row)) {
                 if let Some(out) = out.get_mut(b) {
