@@ -212,6 +212,7 @@ impl QOp for QConv {
             min,
             max,
             residual: self.residual.map(operand).transpose()?,
+            groups: None,
         };
         Ok(vec![step.into()])
     }
