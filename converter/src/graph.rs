@@ -9,6 +9,7 @@ pub use escarp_runtime::Meaning;
 use crate::{
     metadata::Metadata,
     shape::{Shape, TensorId, show_shape},
+    substitute::Substitute,
     view::View,
 };
 
@@ -81,6 +82,8 @@ pub struct Graph {
     pub notes: Vec<String>,
     /// What may have been read wrongly: warnings for the report.
     pub doubts: Vec<String>,
+    /// What the float oracle computes in place of nodes that it does not know as ONNX means them.
+    pub substitutes: Vec<Substitute>,
 }
 
 impl Graph {

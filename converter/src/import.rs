@@ -103,6 +103,7 @@ pub fn import(bytes: &[u8], frames: Option<usize>) -> Result<Graph, Error> {
         metadata,
         notes: vec![],
         doubts,
+        substitutes: vec![],
     };
     let mut importer = Importer::new(graph, constants, &budget)?;
     for node in &nodes {

@@ -11,6 +11,7 @@ use crate::{
     graph::{self, Cost, Graph, Input, Meaning, Op, Output},
     onnx::Node,
     shape::{Shape, TensorId},
+    substitute::Substitute,
     view::View,
 };
 
@@ -298,6 +299,11 @@ impl<'a> Importer<'a> {
     /// The values of `tensor` are of that meaning, should it be the output.
     pub fn means(&mut self, tensor: TensorId, meaning: Meaning) {
         self.meanings.insert(tensor, meaning);
+    }
+
+    /// The float oracle computes that in place of the node.
+    pub fn substitute(&mut self, substitute: Substitute) {
+        self.graph.substitutes.push(substitute);
     }
 
     /// What the network's output of that name is, as far as nodes have been read.

@@ -27,7 +27,7 @@
 //! | `qgraph` | the network in integers, and what every operator is then: `QOp` |
 //! | `rows` | rows of int8 weights: made, proved, packed |
 //! | `blocks`, `site` | the constants section; where something is quantized |
-//! | `axes`, `view` | axes as operators give them; how ONNX sees a tensor of ours |
+//! | `axes`, `substitute`, `view` | axes as operators give them; what the float oracle computes in place of a node; how ONNX sees a tensor of ours |
 //! | `onnx` | nodes that answer questions and complain by name |
 //! | `constant`, `front_end`, `samples`, `wire` | constants; the front end's settings; where samples come from; what decoding takes |
 //! | `scale` | from real numbers to int8 and fixed-point factors |
@@ -72,6 +72,7 @@ pub mod samples;
 pub mod scale;
 mod shape;
 mod site;
+mod substitute;
 mod view;
 mod wire;
 

@@ -47,7 +47,10 @@ impl From<&View> for Arrangement {
 /// [`Error::Oracle`] if tract refuses the model.
 pub fn float_runner(bytes: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
     let mut model = onnx::parse(bytes, &Budget::new(bytes.len()))?;
-    model.graph.iter_mut().for_each(tell_apart);
+    if let Some(proto) = &mut model.graph {
+        graph.substitutes.iter().for_each(|s| s.apply(&mut proto.node, &mut proto.initializer));
+        tell_apart(proto);
+    }
     let plan = fenced(|| {
         tract_onnx::onnx()
             // Exporters leave value_info with a symbolic batch, which would contradict the batch of one.

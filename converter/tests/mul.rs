@@ -46,14 +46,6 @@ fn a_map_and_a_value_for_each_channel() {
     }
 }
 
-/// `x * sigmoid(x)`: x is read twice, so nothing may lie over it too early.
-#[test]
-fn silu_is_a_sigmoid_and_a_product() {
-    let onnx = two([10, 10]).node("Sigmoid", &["a"], "s", vec![]).node("Mul", &["a", "s"], "m", vec![]);
-    let converted = check(pooled(onnx, "m"), 4.0);
-    assert_eq!(steps(&converted.file), ["conv", "lookup", "mul", "pool"]);
-}
-
 #[test]
 fn constants_are_scales_as_before() {
     let onnx = two([10, 10]).floats("k", &[1], vec![0.25]).node("Mul", &["a", "k"], "m", vec![]);

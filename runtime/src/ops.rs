@@ -18,7 +18,7 @@ mod resize;
 mod step;
 mod windows;
 
-pub use crate::kernels::Combine;
+pub use crate::kernels::{Combine, Groups, Runs};
 pub use add::AddStep;
 pub use conv::ConvStep;
 pub use copy::{CopyStep, LOOPS_MAX, Loop};

@@ -17,6 +17,7 @@ use crate::{
     scale::Scale,
     shape::Shape,
     site::Site,
+    substitute::Substitute,
     view::View,
 };
 use math::Function;
@@ -171,6 +172,15 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let before = x.tensor;
     let y = made(importer, node, x, function, Limits::NONE)?;
     match function {
+        Function::Celu { alpha } if alpha != 1.0 => {
+            // tract leaves `alpha` out in front of the exponential.
+            let mut instead = Substitute::new(node);
+            let alpha = instead.floats(&[], vec![alpha]);
+            let divided = instead.node("Div", &[node.input(0).unwrap_or_default(), &alpha], &[]);
+            let elu = instead.node("Elu", &[&divided], &[]);
+            instead.node("Mul", &[&elu, &alpha], &[]);
+            importer.substitute(instead);
+        }
         Function::Sigmoid => importer.may_end(node, y.tensor, before, Meaning::Sigmoid),
         Function::HardSigmoid { .. } => importer.means(y.tensor, Meaning::Probabilities),
         _ => {}

@@ -41,6 +41,8 @@ pub enum Field {
     Loops,
     Count,
     Factors,
+    GroupInputs,
+    GroupOutputs,
 }
 
 impl fmt::Display for Field {
@@ -80,6 +82,8 @@ impl fmt::Display for Field {
             Field::Loops => "loops",
             Field::Count => "count",
             Field::Factors => "factors",
+            Field::GroupInputs => "number of channels that a group reads",
+            Field::GroupOutputs => "number of channels that a group makes",
         })
     }
 }
