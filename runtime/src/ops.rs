@@ -15,6 +15,7 @@ mod lookup;
 mod mul;
 mod pool;
 mod resize;
+mod softmax;
 mod step;
 mod windows;
 
@@ -30,6 +31,7 @@ pub use lookup::LookupStep;
 pub use mul::MulStep;
 pub use pool::{Divisor, PoolStep};
 pub use resize::ResizeStep;
+pub use softmax::{EXPONENTIAL_MAX, SOFTMAX_SCALE, SoftmaxStep};
 pub use step::{Record, Step, Totals};
 
 pub(crate) use check::Check;
@@ -52,6 +54,7 @@ pub static OPERATORS: &[Entry] = &[
     Entry::of::<ResizeStep>(),
     Entry::of::<DepthwiseStep>(),
     Entry::of::<CopyStep>(),
+    Entry::of::<SoftmaxStep>(),
 ];
 
 const _: () = {

@@ -216,6 +216,11 @@ impl Writer {
         self.constants(table.map(i8::cast_unsigned))
     }
 
+    /// Appends exponentials of a softmax.
+    pub fn exponentials(&mut self, table: [u32; 256]) -> u32 {
+        self.constants(table.into_iter().flat_map(u32::to_le_bytes))
+    }
+
     /// Appends factors of an average: multiplier and shift for 1, 2, ... pixels.
     pub fn factors(&mut self, factors: &[(i32, u32)]) -> u32 {
         self.constants(
