@@ -10,6 +10,7 @@ mod copy;
 mod cost;
 mod depthwise;
 mod gru;
+mod interpolate;
 mod linear;
 mod lookup;
 mod mul;
@@ -26,6 +27,7 @@ pub use copy::{CopyStep, LOOPS_MAX, Loop};
 pub use cost::{Cost, Reads, STEP_WORK, Tensors};
 pub use depthwise::DepthwiseStep;
 pub use gru::GruStep;
+pub use interpolate::{Between, InterpolateStep, WEIGHT_ONE};
 pub use linear::LinearStep;
 pub use lookup::LookupStep;
 pub use mul::MulStep;
@@ -55,6 +57,7 @@ pub static OPERATORS: &[Entry] = &[
     Entry::of::<DepthwiseStep>(),
     Entry::of::<CopyStep>(),
     Entry::of::<SoftmaxStep>(),
+    Entry::of::<InterpolateStep>(),
 ];
 
 const _: () = {

@@ -41,6 +41,8 @@ pub enum Field {
     Loops,
     Count,
     Factors,
+    Rows,
+    Columns,
 }
 
 impl fmt::Display for Field {
@@ -80,6 +82,8 @@ impl fmt::Display for Field {
             Field::Loops => "loops",
             Field::Count => "count",
             Field::Factors => "factors",
+            Field::Rows => "rows",
+            Field::Columns => "columns",
         })
     }
 }

@@ -1,10 +1,10 @@
 //! A net of everything that a model may be made of.
 
 use escarp_runtime::{
-    Dtype, Meaning, TensorId,
+    Dtype, Meaning, Tensor, TensorId,
     ops::{
-        AddStep, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, LinearStep, LookupStep, Loop, MulStep,
-        PoolStep, ResizeStep, SOFTMAX_SCALE, SoftmaxStep, Step,
+        AddStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, InterpolateStep, LinearStep,
+        LookupStep, Loop, MulStep, PoolStep, ResizeStep, SOFTMAX_SCALE, SoftmaxStep, Step,
     },
 };
 
@@ -69,6 +69,7 @@ pub fn every_net() -> Vec<u8> {
     let smooth = net.tensor([2, 3, 9], 0.25, 5);
     counted(&mut net, [shifted, smooth]);
     let shares = softmax(&mut net, smooth);
+    let between = interpolate(&mut net, smooth);
     let (moved, kept) = (net.tensor([1, 2, 5], 0.25, 1), net.wide([1, 3, 3], Dtype::I32));
     copies(&mut net, &mut random, [sum, moved], [long, kept]);
     let [w, u] = gru_layer(&mut random, 10, 9);
@@ -93,7 +94,13 @@ pub fn every_net() -> Vec<u8> {
     let inputs = [&[plain("image", image)], &vectors[..]].concat();
     let remembered = [("state", state, Meaning::State), ("idle", idle, Meaning::State)];
     let outputs = [plain("scores", scores), plain("sum", sum), plain("long", long), plain("short", short)];
-    let copied = [plain("smooth", smooth), plain("shares", shares), plain("moved", moved), plain("kept", kept)];
+    let copied = [
+        plain("smooth", smooth),
+        plain("shares", shares),
+        plain("between", between),
+        plain("moved", moved),
+        plain("kept", kept),
+    ];
     net.finish_with(&inputs, &[&outputs[..], &[plain("gains", gains)], &copied, &remembered].concat(), 3)
 }
 
@@ -131,6 +138,16 @@ fn counted(net: &mut Writer, [input, output]: [TensorId; 2]) {
         Some(Divisor::Inside(net.factors(&[1, 2, 3, 4, 5, 6, 7, 8, 9].map(|n| (i32::MAX / n * (n / 2 + 1), 31)))));
     let (kernel, stride, pad, min, max) = ([3, 3], [2, 2], [1, 1], -128, 127);
     net.steps.push(Step::from(PoolStep { input, output, kernel, stride, pad, average, min, max }));
+}
+
+/// A map of 2 x 3 on 3 x 2.
+fn interpolate(net: &mut Writer, input: TensorId) -> TensorId {
+    let Tensor { channels, scale, zero_point, .. } = net.tensors[input as usize];
+    let output = net.tensor([3, 2, channels], scale, zero_point);
+    let rows = net.axis(&[0, 700, 2048].map(|weight| Between { low: 0, high: 1, weight }));
+    let columns = net.axis(&[0, 1].map(|low| Between { low, high: low + 1, weight: 1300 }));
+    net.steps.push(Step::from(InterpolateStep { input, output, rows, columns }));
+    output
 }
 
 /// The softmax of a map, apart from it.
