@@ -4,6 +4,7 @@
 //! [`OPERATORS`], a row for each kind; a [`Step`] is a record and its row. To add one: its file, its `mod`, its row.
 
 mod add;
+mod argmax;
 mod check;
 mod conv;
 mod copy;
@@ -22,6 +23,7 @@ mod windows;
 
 pub use crate::kernels::Combine;
 pub use add::AddStep;
+pub use argmax::ArgmaxStep;
 pub use conv::ConvStep;
 pub use copy::{CopyStep, LOOPS_MAX, Loop};
 pub use cost::{Cost, Reads, STEP_WORK, Tensors};
@@ -58,6 +60,7 @@ pub static OPERATORS: &[Entry] = &[
     Entry::of::<CopyStep>(),
     Entry::of::<SoftmaxStep>(),
     Entry::of::<InterpolateStep>(),
+    Entry::of::<ArgmaxStep>(),
 ];
 
 const _: () = {

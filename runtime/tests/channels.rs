@@ -4,7 +4,7 @@ mod writer;
 
 use escarp_runtime::{
     Cpu, Dtype, Element, Error, Field, Model, Session, StepError, TensorId,
-    ops::{CopyStep, EXPONENTIAL_MAX, Loop, SOFTMAX_SCALE, SoftmaxStep, Step},
+    ops::{ArgmaxStep, CopyStep, EXPONENTIAL_MAX, Loop, SOFTMAX_SCALE, SoftmaxStep, Step},
 };
 use writer::{Random, Writer};
 
@@ -170,4 +170,64 @@ fn softmaxes_that_are_refused() {
     assert_eq!(softmax(|_, step, _| step.table = 4), Err(unaligned));
     let short = softmax(|_, step, _| step.table = 8);
     assert!(matches!(short, Err(StepError::Range { field: Field::Table, .. })), "{short:?}");
+}
+
+#[test]
+fn an_argmax_is_the_first_of_the_largest() {
+    let mut random = Random(81);
+    for case in 0..300 {
+        let shape @ [height, width, channels] = SHAPES[case % 6];
+        let mut net = Writer::default();
+        // Padding channels hold the zero point, which is larger than any value here.
+        let input = net.tensor(shape, 0.1, 127);
+        let output = net.wide([height, width, 1], Dtype::I32);
+        net.steps.push(Step::from(ArgmaxStep { input, output }));
+        let stored = unpadded(&mut net, output);
+        let values = values(&mut random, shape);
+        let got: Vec<i32> = run(&net.finish_plain(&[input], stored), &values);
+        for (pixel, got) in values.chunks(channels.into()).zip(got.chunks(8)) {
+            let max = pixel.iter().max().unwrap();
+            let place = pixel.iter().position(|x| x == max).unwrap() as i32;
+            assert_eq!(got, [place, 0, 0, 0, 0, 0, 0, 0], "{pixel:?}");
+        }
+    }
+}
+
+#[test]
+fn an_argmax_of_all_channels() {
+    let mut net = Writer::default();
+    let (input, output) = (net.tensor([1, 1, u16::MAX], 0.1, 0), net.wide([1, 1, 1], Dtype::I32));
+    net.steps.push(Step::from(ArgmaxStep { input, output }));
+    let file = net.finish_plain(&[input], output);
+    let mut values = vec![-128; u16::MAX as usize];
+    assert_eq!(run::<i32>(&file, &values), [0]);
+    values[65_534] = -127;
+    assert_eq!(run::<i32>(&file, &values), [65_534]);
+}
+
+/// A sound argmax of tensor 0 into 1 after a change.
+fn argmax(edit: impl FnOnce(&mut Writer, &mut ArgmaxStep)) -> Result<(), StepError> {
+    let mut net = Writer::default();
+    let (input, output) = (net.tensor([2, 3, 5], 0.5, 4), net.wide([2, 3, 1], Dtype::I32));
+    let mut step = ArgmaxStep { input, output };
+    edit(&mut net, &mut step);
+    result(net, 0, step)
+}
+
+#[test]
+fn argmaxes_that_are_refused() {
+    assert_eq!(argmax(|_, _| ()), Ok(()));
+    assert_eq!(argmax(|_, step| step.input = 2), Err(StepError::NoTensor { id: 2, count: 2 }));
+    assert_eq!(argmax(|net, _| net.tensors[1].offset = 32), Err(StepError::Overlap { a: 0, b: 1 }));
+    assert_eq!(argmax(|net, _| net.tensors[1].scale = 0.5), Err(StepError::Quantization { id: 1 }));
+    for less in &LESS[..2] {
+        assert_eq!(argmax(|net, _| less(&mut net.tensors[1])), Err(StepError::Shape { id: 1 }));
+    }
+    assert_eq!(argmax(|net, _| net.tensors[1].channels = 2), Err(StepError::Shape { id: 1 }));
+    for dtype in [Dtype::I8, Dtype::I16] {
+        assert_eq!(argmax(|net, _| net.tensors[1].dtype = dtype), Err(StepError::Dtype { id: 1 }));
+    }
+    let wide = argmax(|net, step| step.input = net.wide([2, 3, 5], Dtype::I16));
+    assert_eq!(wide, Err(StepError::Dtype { id: 2 }));
+    assert_eq!(argmax(|net, step| step.output = net.state(1)), Err(StepError::State { id: 2 }));
 }

@@ -6,8 +6,8 @@ use escarp_runtime::{
     Cpu, Dtype, Error, Meaning, Model, Port, Session, Tensor,
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR},
     ops::{
-        AddStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, InterpolateStep, LinearStep,
-        LookupStep, Loop, MulStep, OPERATORS, PoolStep, ResizeStep, SoftmaxStep, Step,
+        AddStep, ArgmaxStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, InterpolateStep,
+        LinearStep, LookupStep, Loop, MulStep, OPERATORS, PoolStep, ResizeStep, SoftmaxStep, Step,
     },
 };
 use proptest::prelude::*;
@@ -194,7 +194,7 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
     let (dilation, pad) = (two_of(&[1, 1, 1, 2, 0]), two_of(&[0, 0, 0, 1, 2]));
     let (weights, params) = (64 * random.below(40), PARAMS + 72 * random.below(99) + random.below(9) / 8);
     let (min, max) = (-100, if random.below(20) == 0 { -101 } else { 100 });
-    match random.below(13) {
+    match random.below(14) {
         6 => Step::from(LookupStep { input, output, table: PARAMS + 8 * random.below(99) + random.below(9) / 8 }),
         7 => {
             let (multiplier, shift) = (1 << 30, if random.below(9) == 0 { 31 } else { 33 });
@@ -205,6 +205,7 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
             let step = DepthwiseStep { input, output, kernel, stride, dilation, pad, weights, params, min, max };
             Step::from(step)
         }
+        13 => Step::from(ArgmaxStep { input: random.below(2) as u16, output: 7 }),
         12 => {
             let (rows, columns) = (AXIS + 8 * random.below(9), AXIS + 8 * random.below(19));
             Step::from(InterpolateStep { input, output, rows, columns })

@@ -3,8 +3,8 @@
 use escarp_runtime::{
     Dtype, Meaning, Tensor, TensorId,
     ops::{
-        AddStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, InterpolateStep, LinearStep,
-        LookupStep, Loop, MulStep, PoolStep, ResizeStep, SOFTMAX_SCALE, SoftmaxStep, Step,
+        AddStep, ArgmaxStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, InterpolateStep,
+        LinearStep, LookupStep, Loop, MulStep, PoolStep, ResizeStep, SOFTMAX_SCALE, SoftmaxStep, Step,
     },
 };
 
@@ -69,6 +69,8 @@ pub fn every_net() -> Vec<u8> {
     let smooth = net.tensor([2, 3, 9], 0.25, 5);
     counted(&mut net, [shifted, smooth]);
     let shares = softmax(&mut net, smooth);
+    let chosen = net.wide([2, 3, 1], Dtype::I32);
+    net.steps.push(Step::from(ArgmaxStep { input: shares, output: chosen }));
     let between = interpolate(&mut net, smooth);
     let (moved, kept) = (net.tensor([1, 2, 5], 0.25, 1), net.wide([1, 3, 3], Dtype::I32));
     copies(&mut net, &mut random, [sum, moved], [long, kept]);
@@ -97,6 +99,7 @@ pub fn every_net() -> Vec<u8> {
     let copied = [
         plain("smooth", smooth),
         plain("shares", shares),
+        plain("chosen", chosen),
         plain("between", between),
         plain("moved", moved),
         plain("kept", kept),
