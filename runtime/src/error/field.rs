@@ -43,6 +43,8 @@ pub enum Field {
     Factors,
     GroupInputs,
     GroupOutputs,
+    Rows,
+    Columns,
 }
 
 impl fmt::Display for Field {
@@ -84,6 +86,8 @@ impl fmt::Display for Field {
             Field::Factors => "factors",
             Field::GroupInputs => "number of channels that a group reads",
             Field::GroupOutputs => "number of channels that a group makes",
+            Field::Rows => "rows",
+            Field::Columns => "columns",
         })
     }
 }
