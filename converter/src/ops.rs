@@ -17,6 +17,7 @@ mod moves;
 mod mul;
 mod pool;
 mod prelu;
+mod reduce;
 mod reshape;
 mod resize;
 mod select;
@@ -40,6 +41,7 @@ const TABLES: &[&[(&str, Import)]] = &[
     function::ONNX,
     prelu::ONNX,
     pool::ONNX,
+    reduce::ONNX,
     resize::ONNX,
     reshape::ONNX,
     select::ONNX,

@@ -20,7 +20,7 @@ use crate::{
     substitute::Substitute,
     view::View,
 };
-use math::Function;
+pub use math::Function;
 
 const FUNCTION: Import = Import::new(import).hint(|_| Hint::Through);
 
@@ -210,14 +210,9 @@ pub fn limited(importer: &mut Importer, node: &Node, x: View, limits: Limits) ->
     made(importer, node, x, Function::Identity, limits)
 }
 
-/// A LeakyRelu of a tensor, for the file that reads slopes of another kind.
-pub fn leaky(importer: &mut Importer, node: &Node, x: View, alpha: f32) -> Result<View, Error> {
-    made(importer, node, x, Function::LeakyRelu { alpha }, Limits::NONE)
-}
-
-/// `1 / x` of a tensor, for the file that divides.
-pub fn reciprocal(importer: &mut Importer, node: &Node, x: View) -> Result<View, Error> {
-    made(importer, node, x, Function::Reciprocal, Limits::NONE)
+/// A function of a tensor, for the files that read others' parts.
+pub fn applied(importer: &mut Importer, node: &Node, x: View, function: Function) -> Result<View, Error> {
+    made(importer, node, x, function, Limits::NONE)
 }
 
 fn made(importer: &mut Importer, node: &Node, x: View, function: Function, limits: Limits) -> Result<View, Error> {

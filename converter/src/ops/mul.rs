@@ -10,7 +10,7 @@ use escarp_runtime::{
 use super::{
     affine::{import_with_constant, scaled},
     arrange::{Pair, pair, paired},
-    function::reciprocal,
+    function::{Function, applied},
 };
 use crate::{
     blocks::Block,
@@ -164,7 +164,7 @@ fn import_div(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         return import_with_constant(importer, node, inverse).map(drop);
     }
     let divisor = importer.view(node, 1)?;
-    let inverse = reciprocal(importer, node, divisor)?;
+    let inverse = applied(importer, node, divisor, Function::Reciprocal)?;
     let made = if divided {
         scaled(importer, node, inverse, 0)?
     } else {

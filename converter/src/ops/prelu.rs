@@ -6,7 +6,7 @@ use escarp_runtime::kernels::Combine;
 use super::{
     add::combined,
     affine::scaled,
-    function::{leaky, limited},
+    function::{Function, applied, limited},
 };
 use crate::{
     epilogue::Limits,
@@ -29,7 +29,7 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     }
     let slope = slopes.iter().copied().next().unwrap_or_default();
     let made = if slopes.iter().all(|&s| s == slope) {
-        leaky(importer, node, x, slope)?
+        applied(importer, node, x, Function::LeakyRelu { alpha: slope })?
     } else {
         let combine = match slopes.iter().all(|&s| s <= 1.0) {
             true => Some(Combine::Maximum),
