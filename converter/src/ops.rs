@@ -21,6 +21,7 @@ mod reduce;
 mod reshape;
 mod resize;
 mod select;
+mod softmax;
 mod table;
 mod window;
 
@@ -38,6 +39,7 @@ const TABLES: &[&[(&str, Import)]] = &[
     add::ONNX,
     mul::ONNX,
     activation::ONNX,
+    softmax::ONNX,
     function::ONNX,
     prelu::ONNX,
     pool::ONNX,

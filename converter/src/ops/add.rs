@@ -171,14 +171,22 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     if import_with_constant(importer, node, meant)? {
         return Ok(());
     }
-    let Pair { a, b, swapped } = pair(importer, node, [0, 1], true)?;
-    let signs = match (subtracts, swapped) {
-        (false, _) => [1.0, 1.0],
-        (true, false) => [1.0, -1.0],
-        (true, true) => [-1.0, 1.0],
+    let operands = [importer.view(node, 0)?, importer.view(node, 1)?];
+    let made = match subtracts {
+        true => difference(importer, node, operands)?,
+        false => combined(importer, node, operands, Combine::Sum)?,
     };
-    let made = emit(importer, node, &a, &b, Add { signs, ..Add::SUM })?;
     importer.define(node, 0, made)
+}
+
+/// The difference of two tensors whose shapes broadcast.
+///
+/// # Errors
+/// As [`paired`].
+pub fn difference(importer: &mut Importer, node: &Node, [first, second]: [View; 2]) -> Result<View, Error> {
+    let Pair { a, b, swapped } = paired(importer, node, first, second, true)?;
+    let signs = if swapped { [-1.0, 1.0] } else { [1.0, -1.0] };
+    emit(importer, node, &a, &b, Add { signs, ..Add::SUM })
 }
 
 fn emit(importer: &mut Importer, node: &Node, a: &View, b: &View, add: Add) -> Result<View, Error> {
