@@ -120,7 +120,8 @@ impl Rows {
     pub fn grouped(&self, taps: usize, groups: Groups, runs: Runs) -> [Block; 2] {
         let [inputs, outputs] = [groups.inputs, groups.outputs].map(usize::from);
         let weight = |block: usize, row: usize, tap: usize, k: usize| {
-            let within = (runs.start(block) + k).checked_sub(row / outputs * inputs).filter(|&within| within < inputs)?;
+            let within =
+                (runs.start(block) + k).checked_sub(row / outputs * inputs).filter(|&within| within < inputs)?;
             self.weight.get((row * taps + tap) * inputs + within).copied()
         };
         self.packed(&self.order(), taps, runs.span(), weight)

@@ -26,7 +26,9 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let groups = groups(node, x.shape[2])?;
     if per_group * groups != x.shape[2] || out == 0 || !out.is_multiple_of(groups) {
         let (shape, channels) = (weight.shape(), x.shape[2]);
-        return Err(node.wrong(format!("weights {shape:?} do not fit an input of {channels} channels in {groups} groups")));
+        return Err(
+            node.wrong(format!("weights {shape:?} do not fit an input of {channels} channels in {groups} groups"))
+        );
     }
     let bias = importer.bias(node, 2, out)?;
     let (geometry, [oh, ow]) = Geometry::import(node, [kh, kw], x.shape, spatial)?;
@@ -52,7 +54,9 @@ pub(super) fn weights(importer: &Importer, node: &Node, spatial: usize) -> Resul
         let form = if spatial == 1 { "[channels, channels, length]" } else { "[channels, channels, height, width]" };
         return Err(node.unsupported("W", format!("{:?}", weight.shape()), form));
     };
-    let told = node.ints("kernel_shape")?.is_none_or(|told| told.iter().rev().map(|&k| usize::try_from(k)).eq([kw, kh].map(Ok).into_iter().take(spatial)));
+    let told = node.ints("kernel_shape")?.is_none_or(|told| {
+        told.iter().rev().map(|&k| usize::try_from(k)).eq([kw, kh].map(Ok).into_iter().take(spatial))
+    });
     if !(1..=255).contains(&kh) || !(1..=255).contains(&kw) || !told {
         return Err(node.unsupported("kernel_shape", format!("[{kh}, {kw}]"), "1..=255, equal to the weights'"));
     }
@@ -70,7 +74,13 @@ pub(super) struct Kernel {
 }
 
 /// Adds a convolution, depthwise where every channel is a group of its own.
-pub(super) fn emit(importer: &mut Importer, node: &Node, x: TensorId, kernel: Kernel, shape: Shape) -> Result<TensorId, Error> {
+pub(super) fn emit(
+    importer: &mut Importer,
+    node: &Node,
+    x: TensorId,
+    kernel: Kernel,
+    shape: Shape,
+) -> Result<TensorId, Error> {
     let Kernel { geometry, groups, weight, bias } = kernel;
     let per_group = weight.shape()[1];
     let depthwise = groups > 1 && per_group == 1 && groups == shape[2];
@@ -79,5 +89,10 @@ pub(super) fn emit(importer: &mut Importer, node: &Node, x: TensorId, kernel: Ke
     if depthwise {
         return importer.emit(node, Depthwise { geometry, weight, bias, limits }, vec![x], shape);
     }
-    importer.emit(node, Conv { geometry, inputs: per_group, groups, weight, bias, limits, residual: false }, vec![x], shape)
+    importer.emit(
+        node,
+        Conv { geometry, inputs: per_group, groups, weight, bias, limits, residual: false },
+        vec![x],
+        shape,
+    )
 }

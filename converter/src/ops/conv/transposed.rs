@@ -23,7 +23,16 @@ const MAP: [Axis; 3] = [Axis::Height, Axis::Width, Axis::Channel];
 
 /// Adds the operation.
 pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    node.only(&["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides", "output_padding", "output_shape"])?;
+    node.only(&[
+        "auto_pad",
+        "dilations",
+        "group",
+        "kernel_shape",
+        "pads",
+        "strides",
+        "output_padding",
+        "output_shape",
+    ])?;
     let (x, spatial) = map(importer, node)?;
     let [h, w, channels] = x.shape;
     let weight = weights(importer, node, spatial)?;
