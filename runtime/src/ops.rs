@@ -21,7 +21,7 @@ mod softmax;
 mod step;
 mod windows;
 
-pub use crate::kernels::Combine;
+pub use crate::kernels::{Combine, Groups, Runs};
 pub use add::AddStep;
 pub use argmax::ArgmaxStep;
 pub use conv::ConvStep;

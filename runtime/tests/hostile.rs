@@ -6,8 +6,8 @@ use escarp_runtime::{
     Cpu, Dtype, Error, Meaning, Model, Port, Session, Tensor,
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR},
     ops::{
-        AddStep, ArgmaxStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, InterpolateStep,
-        LinearStep, LookupStep, Loop, MulStep, OPERATORS, PoolStep, ResizeStep, SoftmaxStep, Step,
+        AddStep, ArgmaxStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, Groups, GruStep,
+        InterpolateStep, LinearStep, LookupStep, Loop, MulStep, OPERATORS, PoolStep, ResizeStep, SoftmaxStep, Step,
     },
 };
 use proptest::prelude::*;
@@ -226,8 +226,22 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
         }
         0 => {
             let residual = (random.below(2) == 0).then_some((5, 5000));
-            let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual };
-            Step::from(step)
+            let channels = [(); 2].map(|()| random.below(5) as u16);
+            let groups = (random.below(3) == 0).then_some(Groups { inputs: channels[0], outputs: channels[1] });
+            Step::from(ConvStep {
+                input,
+                output,
+                kernel,
+                stride,
+                dilation,
+                pad,
+                weights,
+                params,
+                min,
+                max,
+                residual,
+                groups,
+            })
         }
         1 => Step::from(LinearStep { input, output, weights, params, min, max }),
         2 => Step::from(AddStep {

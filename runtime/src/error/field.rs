@@ -43,6 +43,8 @@ pub enum Field {
     Factors,
     Rows,
     Columns,
+    GroupInputs,
+    GroupOutputs,
 }
 
 impl fmt::Display for Field {
@@ -84,6 +86,8 @@ impl fmt::Display for Field {
             Field::Factors => "factors",
             Field::Rows => "rows",
             Field::Columns => "columns",
+            Field::GroupInputs => "number of channels that a group reads",
+            Field::GroupOutputs => "number of channels that a group makes",
         })
     }
 }

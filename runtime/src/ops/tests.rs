@@ -19,8 +19,10 @@ const CONV: ConvStep = ConvStep {
     min: -21,
     max: 22,
     residual: Some((-23, 0x0018_191a)),
+    groups: Some(Groups { inputs: 0x1b1c, outputs: 0x1d1e }),
 };
-const PLAIN: ConvStep = ConvStep { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], residual: None, ..CONV };
+const PLAIN: ConvStep =
+    ConvStep { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], residual: None, groups: None, ..CONV };
 const LINEAR: LinearStep =
     LinearStep { input: 0x0102, output: 0x0304, weights: 0x0506_0708, params: 9, min: -10, max: 11 };
 const ADD: AddStep =
@@ -92,7 +94,9 @@ fn records_round_trip() {
     let head = [0, 0, 1, 0, 2, 1, 4, 3, 235, 22, 5, 6, 7, 8, 9, 10, 11, 12, 233, 0];
     assert_eq!(conv[..20], head);
     assert_eq!(conv[20..32], [16, 15, 14, 13, 20, 19, 18, 17, 26, 25, 24, 0]);
-    assert_eq!(conv[32..], [0; 32]);
+    assert_eq!(conv[32..36], [28, 27, 30, 29]);
+    assert_eq!(conv[36..], [0; 28]);
+    assert_eq!(round_trip(PLAIN)[32..], [0; 32]);
     let gru = round_trip(GRU);
     assert_eq!(gru[..16], [4, 0, 1, 0, 1, 0, 2, 0, 0, 0, 3, 0, 5, 4, 0, 0]);
     assert_eq!(gru[16..32], [9, 8, 7, 6, 10, 0, 0, 0, 11, 0, 0, 0, 12, 0, 0, 0]);
@@ -113,7 +117,6 @@ fn records_round_trip() {
     assert_eq!(interpolate[..12], [11, 0, 0, 0, 2, 1, 4, 3, 0, 0, 0, 0]);
     assert_eq!(interpolate[12..20], [8, 7, 6, 5, 12, 11, 10, 9]);
     assert_eq!(round_trip(ARGMAX)[..8], [12, 0, 0, 0, 2, 1, 4, 3]);
-    round_trip(PLAIN);
     round_trip(LINEAR);
     assert_eq!(round_trip(ADD)[2..4], [0, 0]);
     assert_eq!(round_trip(AddStep { combine: Combine::Maximum, ..ADD })[2..4], [1, 0]);
@@ -227,6 +230,11 @@ fn costs_by_hand() {
     assert_eq!(cost(first.into()), Cost { macs, work: 1024 * 9 * (8 * 16 + 1), scratch, worker_scratch: scratch });
     assert_eq!(first.weights_len(&tensors[0], &tensors[1]), 9 * 8 * 16);
     assert_eq!(first.params_len(&tensors[1]), 2 * 72);
+    // 16 channels in 4 groups of 4, the output's likewise: a block of 8 reads 8.
+    let grouped = ConvStep { input: 1, output: 1, groups: Some(Groups { inputs: 4, outputs: 4 }), ..PLAIN };
+    let Cost { macs, work, .. } = cost(grouped.into());
+    assert_eq!((macs, work), (1024 * 16 * 9 * 4, 1024 * 9 * (8 * 16 + 1)));
+    assert_eq!(grouped.weights_len(&tensors[1], &tensors[1]), 9 * 8 * 16);
     let depthwise = DepthwiseStep { input: 0, output: 0, kernel: [3, 3], ..DEPTHWISE };
     let work = 8 * 1024 * 9 * 8;
     let expected = Cost { macs: 32 * 32 * 3 * 9, work, scratch, worker_scratch: scratch };

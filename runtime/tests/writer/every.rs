@@ -3,8 +3,8 @@
 use escarp_runtime::{
     Dtype, Meaning, Tensor, TensorId,
     ops::{
-        AddStep, ArgmaxStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, InterpolateStep,
-        LinearStep, LookupStep, Loop, MulStep, PoolStep, ResizeStep, SOFTMAX_SCALE, SoftmaxStep, Step,
+        AddStep, ArgmaxStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, Groups, GruStep,
+        InterpolateStep, LinearStep, LookupStep, Loop, MulStep, PoolStep, ResizeStep, SOFTMAX_SCALE, SoftmaxStep, Step,
     },
 };
 
@@ -28,6 +28,7 @@ pub fn every_net() -> Vec<u8> {
     let [x, largest, total] = [-9, -9, 5].map(|zero_point| net.tensor([4, 6, 9], 0.25, zero_point));
     let sum = net.alias(largest, 0.25, 1);
     let (offset, shifted) = (net.tensor([1, 1, 9], 0.5, 100), net.alias(total, 0.25, 9));
+    let mixed = net.tensor([4, 6, 9], 0.25, 5);
     let mean = net.tensor([1, 1, 9], 0.25, 1);
     let (state, idle) = (net.state(10), net.state(3));
     let hidden = net.tensor([1, 1, 10], 1.0 / 128.0, 0);
@@ -55,6 +56,7 @@ pub fn every_net() -> Vec<u8> {
         min: -110,
         max: 120,
     }));
+    grouped(&mut net, &mut random, [total, mixed]);
     let (combine, multipliers) = (Combine::Maximum, [-4096, 5000]);
     net.steps.push(Step::from(AddStep {
         combine,
@@ -65,7 +67,7 @@ pub fn every_net() -> Vec<u8> {
         min: -128,
         max: 127,
     }));
-    pool(&mut net, [shifted, mean], 4, Some(Divisor::All(1_908_874_354, 35)));
+    pool(&mut net, [mixed, mean], 4, Some(Divisor::All(1_908_874_354, 35)));
     let smooth = net.tensor([2, 3, 9], 0.25, 5);
     counted(&mut net, [shifted, smooth]);
     let shares = softmax(&mut net, smooth);
@@ -114,7 +116,17 @@ fn conv(net: &mut Writer, random: &mut Random, [input, output]: [TensorId; 2], r
     let [weights, params] = net.matrix(&matrix);
     let (kernel, stride, dilation, pad) = ([1, 1], [1, 1], [1, 1], [0, 0]);
     let (min, max) = (-128, 127);
-    let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual };
+    let groups = None;
+    let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual, groups };
+    net.steps.push(Step::from(step));
+}
+
+/// A 1 x 2 convolution of 9 channels in three groups.
+fn grouped(net: &mut Writer, random: &mut Random, [input, output]: [TensorId; 2]) {
+    let [weights, params] = net.grouped(&Matrix::random(random, 9, 2, 3, 39), 3);
+    let (kernel, stride, dilation, pad) = ([1, 2], [1, 1], [1, 1], [0, 1]);
+    let (min, max, residual, groups) = (-128, 127, None, Some(Groups { inputs: 3, outputs: 3 }));
+    let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual, groups };
     net.steps.push(Step::from(step));
 }
 
