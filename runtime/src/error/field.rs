@@ -41,6 +41,8 @@ pub enum Field {
     Loops,
     Count,
     Factors,
+    Rows,
+    Columns,
     GroupInputs,
     GroupOutputs,
 }
@@ -82,6 +84,8 @@ impl fmt::Display for Field {
             Field::Loops => "loops",
             Field::Count => "count",
             Field::Factors => "factors",
+            Field::Rows => "rows",
+            Field::Columns => "columns",
             Field::GroupInputs => "number of channels that a group reads",
             Field::GroupOutputs => "number of channels that a group makes",
         })

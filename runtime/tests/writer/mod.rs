@@ -9,7 +9,7 @@ use escarp_runtime::{
     Dtype, Meaning, Tensor, TensorId,
     format::{ARENA_ALIGN, HEADER, Header, PARAMS_ALIGN, PORT, PortRecord, SECTION_ALIGN, STEP, TENSOR, seal},
     meta::{Tag, emit_entry, emit_label},
-    ops::{AddStep, Combine, ConvStep, CopyStep, Divisor, GruStep, LinearStep, Loop, PoolStep, Step, Totals},
+    ops::{AddStep, Between, Combine, ConvStep, CopyStep, Divisor, GruStep, LinearStep, Loop, PoolStep, Step, Totals},
 };
 
 /// Numbers that are the same on every machine.
@@ -229,6 +229,16 @@ impl Writer {
     /// Appends a table; returns where it starts.
     pub fn table(&mut self, table: [i8; 256]) -> u32 {
         self.constants(table.map(i8::cast_unsigned))
+    }
+
+    /// Appends exponentials of a softmax.
+    pub fn exponentials(&mut self, table: [u32; 256]) -> u32 {
+        self.constants(table.into_iter().flat_map(u32::to_le_bytes))
+    }
+
+    /// Appends an axis of an interpolation.
+    pub fn axis(&mut self, axis: &[Between]) -> u32 {
+        self.constants(axis.iter().flat_map(Between::emit))
     }
 
     /// Appends factors of an average: multiplier and shift for 1, 2, ... pixels.
