@@ -109,7 +109,7 @@ impl<'a> Importer<'a> {
             held = held.saturating_add(size(view.shape, graph.steps));
             if held > VALUES {
                 return Err(Error::Model(format!(
-                    "with input `{name}` the network holds {held} values; allowed: {VALUES}"
+                    "input `{name}`: with it inputs hold {held} values; allowed: {VALUES}"
                 )));
             }
             values.insert(name, Value::View(view.clone()));

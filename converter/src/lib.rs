@@ -17,7 +17,8 @@
 //! | `measure` | what a conversion cost, by running the file beside the float network |
 //! | `quantize`, `ranges` | `Graph` to `QGraph`; what training and samples say of ranges |
 //! | `calibrate` | which range of values each tensor gets, from samples |
-//! | `eval`, `oracle` | what the network computes in f32: ours, tract's |
+//! | `oracle` | what the network computes in f32: tract's reading of the file, held against ours |
+//! | `eval` | what the network computes in f32: ours |
 //! | `pack` | `Plan` to bytes |
 //! | `plan` | `QGraph` to `Plan`: where everything lies, and the steps |
 //! | `compose`, `import` | functions of one tensor become one; ONNX to `Graph`: the pass over the nodes, and what the input is |

@@ -41,10 +41,10 @@ pub enum Field {
     Loops,
     Count,
     Factors,
-    GroupInputs,
-    GroupOutputs,
     Rows,
     Columns,
+    GroupInputs,
+    GroupOutputs,
 }
 
 impl fmt::Display for Field {
@@ -84,10 +84,10 @@ impl fmt::Display for Field {
             Field::Loops => "loops",
             Field::Count => "count",
             Field::Factors => "factors",
-            Field::GroupInputs => "number of channels that a group reads",
-            Field::GroupOutputs => "number of channels that a group makes",
             Field::Rows => "rows",
             Field::Columns => "columns",
+            Field::GroupInputs => "number of channels that a group reads",
+            Field::GroupOutputs => "number of channels that a group makes",
         })
     }
 }

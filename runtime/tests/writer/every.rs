@@ -56,6 +56,7 @@ pub fn every_net() -> Vec<u8> {
         min: -110,
         max: 120,
     }));
+    grouped(&mut net, &mut random, [total, mixed]);
     let (combine, multipliers) = (Combine::Maximum, [-4096, 5000]);
     net.steps.push(Step::from(AddStep {
         combine,
@@ -66,7 +67,6 @@ pub fn every_net() -> Vec<u8> {
         min: -128,
         max: 127,
     }));
-    grouped(&mut net, &mut random, [shifted, mixed]);
     pool(&mut net, [mixed, mean], 4, Some(Divisor::All(1_908_874_354, 35)));
     let smooth = net.tensor([2, 3, 9], 0.25, 5);
     counted(&mut net, [shifted, smooth]);
