@@ -44,11 +44,13 @@ struct Add {
     signs: [f32; 2],
     /// The second operand is one pixel of several.
     pixel: bool,
+    /// The result is one of the operands, which have one scale: it is the result's.
+    keeps: bool,
     limits: Limits,
 }
 
 impl Add {
-    const SUM: Add = Add { combine: Combine::Sum, signs: [1.0, 1.0], pixel: false, limits: Limits::NONE };
+    const SUM: Add = Add { combine: Combine::Sum, signs: [1.0, 1.0], pixel: false, keeps: false, limits: Limits::NONE };
 }
 
 fn result(combine: Combine, a: f32, b: f32, limits: Limits) -> f32 {
@@ -84,7 +86,7 @@ impl Op for Add {
     }
 
     fn scale_rule(&self) -> ScaleRule {
-        ScaleRule::OfValues
+        if self.keeps { ScaleRule::OfInput } else { ScaleRule::OfValues }
     }
 
     fn least_unit(&self, inputs: &[Scale]) -> f64 {
@@ -207,6 +209,15 @@ pub fn combined(
 ) -> Result<View, Error> {
     let Pair { a, b, .. } = paired(importer, node, first, second, true)?;
     emit(importer, node, &a, &b, Add { combine, ..Add::SUM })
+}
+
+/// The larger of each two values that are the same tensor's, moved.
+///
+/// # Errors
+/// As [`paired`].
+pub fn largest(importer: &mut Importer, node: &Node, [first, second]: [View; 2]) -> Result<View, Error> {
+    let Pair { a, b, .. } = paired(importer, node, first, second, false)?;
+    emit(importer, node, &a, &b, Add { combine: Combine::Maximum, keeps: true, ..Add::SUM })
 }
 
 /// Reads a Max or Min of tensors, and of constants of one value, which are limits.

@@ -145,12 +145,13 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         let made = logarithm(importer, node, x, &over)?;
         return importer.define(node, 0, made);
     }
-    let alone = (0..rank).all(|dim| over.contains(&dim) || x.dims[dim].length() == 1);
     let x = whole(importer, node, x)?;
-    // The classes of one pixel may stand in any order.
-    let x = if alone && x.shape[0] * x.shape[1] == 1 { x } else { as_channels(importer, node, x, &over)? };
+    // A classifier's: all values are classes of one pixel, in any order.
+    let classes = |dim: usize| over.contains(&dim) || x.dims[dim].length() == 1 && !x.dims[dim].has_time();
+    let classifies = (0..rank).all(classes) && x.shape[0] * x.shape[1] == 1;
+    let x = if classifies { x } else { as_channels(importer, node, x, &over)? };
     let id = importer.emit(node, Softmax, vec![x.tensor], x.shape)?;
-    if alone && !x.has_time() {
+    if classifies {
         importer.may_end(node, id, x.tensor, Meaning::Softmax);
     } else {
         importer.means(id, Meaning::Probabilities);

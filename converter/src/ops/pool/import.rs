@@ -1,10 +1,8 @@
 //! Reads pools over maps with their channels first.
 
-use escarp_runtime::kernels::Combine;
-
 use super::{
     super::{
-        add::combined,
+        add::largest,
         depthwise::Depthwise,
         moves::{Move, Part},
         select::gathered,
@@ -171,7 +169,7 @@ fn dilated_maximum(
         if g.kernel[d] > MOST_TAPS {
             return Err(node.unsupported("kernel_shape", g.kernel[d], &format!("1..={MOST_TAPS} with dilations")));
         }
-        let mut largest: Option<View> = None;
+        let mut most: Option<View> = None;
         for tap in 0..g.kernel[d] {
             let read = |at: usize| place(at, tap).or_else(|| (0..g.kernel[d]).find_map(|tap| place(at, tap)));
             let places = (0..out[d]).map(read).collect::<Option<Vec<usize>>>();
@@ -181,12 +179,12 @@ fn dilated_maximum(
             // Of dimensions [1, channels, height, width] or [1, channels, width].
             let taken = gathered(importer, node, &result, d + spatial, &places)?;
             let taken = as_map(importer, node, &taken)?;
-            largest = Some(match largest {
+            most = Some(match most {
                 None => taken,
-                Some(largest) => combined(importer, node, [largest, taken], Combine::Maximum)?,
+                Some(most) => largest(importer, node, [most, taken])?,
             });
         }
-        result = largest.unwrap_or(result);
+        result = most.unwrap_or(result);
     }
     Ok(result)
 }
