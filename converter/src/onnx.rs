@@ -137,6 +137,11 @@ impl<'a> Node<'a> {
         Ok(self.attribute(name, AttributeType::Ints)?.map(|a| a.ints.as_slice()))
     }
 
+    /// A list of floats.
+    pub fn floats(&self, name: &str) -> Result<Option<&'a [f32]>, Error> {
+        Ok(self.attribute(name, AttributeType::Floats)?.map(|a| a.floats.as_slice()))
+    }
+
     /// A list of exactly `N` integers in `range`, or the default.
     pub fn sizes<const N: usize>(
         &self,
