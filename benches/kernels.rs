@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use escarp_benches::{cpus, criterion, values};
-use escarp_runtime::kernels::{Add, Combine, Conv, Epilogue, Kernels, PADDING, PARAM_BLOCK, Residual};
+use escarp_runtime::kernels::{Add, Combine, Conv, Epilogue, Kernels, PADDING, PARAM_BLOCK, Residual, Runs};
 
 /// Most pixels of a strip: about what a session gives a kernel at once.
 const STRIP: usize = 96;
@@ -75,7 +75,7 @@ fn conv(c: &mut Criterion) {
             offsets: &offsets,
             zeros: &vec![-9; 8 * groups],
             taps,
-            groups,
+            runs: Runs::new(None, u16::try_from(layer.inputs).expect("few channels")),
             weights: &weights,
             params: &block.repeat(blocks),
             epilogue: Epilogue { zero_point: -9, min: -9, max: 127, residual },

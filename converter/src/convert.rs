@@ -6,6 +6,7 @@ use escarp_runtime::Cpu;
 
 use crate::{
     calibrate::{self, Histogram, Method},
+    compose::compose,
     error::Error,
     fold::fold,
     front_end,
@@ -117,7 +118,7 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
         any_batch: options.any_batch,
         folder: options.folder.as_deref(),
     };
-    let mut graph = fold(import(onnx, &request)?)?;
+    let mut graph = compose(fold(import(onnx, &request)?)?);
     if graph.outputs.is_empty() {
         return Ok(graph);
     }

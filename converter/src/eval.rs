@@ -2,7 +2,7 @@
 
 use crate::{
     budget::evaluators,
-    graph::{Graph, Input, Map},
+    graph::{Graph, Input, Map, Meaning},
     shape::TensorId,
 };
 
@@ -62,5 +62,31 @@ impl<'g> Evaluator<'g> {
     /// What a tensor holds after the last step.
     pub fn value(&self, id: TensorId) -> &[f32] {
         &self.values[id]
+    }
+}
+
+/// Scores as a reader knows them: probabilities where the network ended in a softmax or sigmoid.
+pub(crate) fn read_off(kind: Meaning, logits: &[f32]) -> Vec<f32> {
+    match kind {
+        Meaning::Plain | Meaning::Probabilities | Meaning::State => logits.to_vec(),
+        Meaning::Sigmoid => logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
+        Meaning::Softmax => {
+            let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let powers: Vec<f32> = logits.iter().map(|x| (x - largest).exp()).collect();
+            let sum: f32 = powers.iter().sum();
+            powers.iter().map(|p| p / sum).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_sums_to_one() {
+        let p = read_off(Meaning::Softmax, &[1000.0, 1001.0, -1000.0]);
+        assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p[1] > p[0] && p[2] == 0.0, "{p:?}");
+        assert_eq!(read_off(Meaning::Sigmoid, &[0.0]), [0.5]);
     }
 }

@@ -10,12 +10,13 @@ use crate::{
     constant::Constant,
     metadata::Metadata,
     shape::{Shape, TensorId, show_shape},
+    substitute::Substitute,
     view::View,
 };
 
 mod op;
 
-pub use op::{Cost, Map, Op, ScaleRule};
+pub use op::{Cost, Map, Op, Pointwise, ScaleRule};
 
 /// A tensor: the input, or what one node makes.
 #[derive(Clone, Debug)]
@@ -86,6 +87,8 @@ pub struct Graph {
     pub doubts: Vec<String>,
     /// Where the files lie that belong to the model's own, if that was said.
     pub folder: Option<PathBuf>,
+    /// What the float oracle computes in place of nodes that it does not know as ONNX means them.
+    pub substitutes: Vec<Substitute>,
 }
 
 impl Graph {

@@ -121,6 +121,7 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
         metadata,
         notes: vec![],
         doubts,
+        substitutes: vec![],
         folder: request.folder.map(Path::to_owned),
     };
     let mut importer = Importer::new(graph, constants, &budget)?;

@@ -11,6 +11,7 @@ use crate::{
     graph::{self, Cost, Graph, Input, Meaning, Op, Output},
     onnx::Node,
     shape::{Shape, TensorId},
+    substitute::Substitute,
     view::View,
 };
 
@@ -110,7 +111,7 @@ impl<'a> Importer<'a> {
             held = held.saturating_add(size(view.shape, graph.steps));
             if held > VALUES {
                 return Err(Error::Model(format!(
-                    "with input `{name}` the network holds {held} values; allowed: {VALUES}"
+                    "input `{name}`: with it inputs hold {held} values; allowed: {VALUES}"
                 )));
             }
             values.insert(name, Value::View(view.clone()));
@@ -327,6 +328,11 @@ impl<'a> Importer<'a> {
     /// The values of `tensor` are of that meaning, should it be the output.
     pub fn means(&mut self, tensor: TensorId, meaning: Meaning) {
         self.meanings.insert(tensor, meaning);
+    }
+
+    /// The float oracle computes that in place of the node.
+    pub fn substitute(&mut self, substitute: Substitute) {
+        self.graph.substitutes.push(substitute);
     }
 
     /// What the network's output of that name is, as far as nodes have been read.

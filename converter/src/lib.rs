@@ -1,7 +1,7 @@
 //! ONNX to one int8 file.
 //!
 //! ```text
-//! ONNX -> Graph -> fold -> Graph -> quantize(samples) -> QGraph -> plan -> Plan -> pack -> Vec<u8>
+//! ONNX -> Graph -> fold, compose -> Graph -> quantize(samples) -> QGraph -> plan -> Plan -> pack -> Vec<u8>
 //! ```
 //!
 //! [`convert()`] is the whole chain; each arrow is also a function of its own. The rooms, from the top floor down; each imports
@@ -17,17 +17,18 @@
 //! | `measure` | what a conversion cost, by running the file beside the float network |
 //! | `quantize`, `ranges` | `Graph` to `QGraph`; what training and samples say of ranges |
 //! | `calibrate` | which range of values each tensor gets, from samples |
-//! | `eval`, `oracle` | what the network computes in f32: ours, tract's |
+//! | `oracle` | what the network computes in f32: tract's reading of the file, held against ours |
+//! | `eval` | what the network computes in f32: ours |
 //! | `pack` | `Plan` to bytes |
 //! | `plan` | `QGraph` to `Plan`: where everything lies, and the steps |
-//! | `import` | ONNX to `Graph`: the pass over the nodes, and what the input is |
+//! | `compose`, `import` | functions of one tensor become one; ONNX to `Graph`: the pass over the nodes, and what the input is |
 //! | `ops` | the operators, one file each; no other room knows one by name |
 //! | `files`, `fold`, `importer` | samples from files; what needs no step of its own; what operators read their nodes with |
 //! | `graph` | the float network, and what every operator is: `Op` |
 //! | `qgraph` | the network in integers, and what every operator is then: `QOp` |
 //! | `rows` | rows of int8 weights: made, proved, packed |
 //! | `blocks`, `site` | the constants section; where something is quantized |
-//! | `axes`, `view` | axes as operators give them; how ONNX sees a tensor of ours |
+//! | `axes`, `substitute`, `view` | axes as operators give them; what the float oracle computes in place of a node; how ONNX sees a tensor of ours |
 //! | `onnx` | nodes that answer questions and complain by name |
 //! | `external`, `part` | files beside the model; which part of it is read |
 //! | `constant`, `front_end`, `samples`, `wire` | constants; the front end's settings; where samples come from; what decoding takes |
@@ -42,6 +43,7 @@ mod axes;
 mod blocks;
 mod budget;
 pub mod calibrate;
+mod compose;
 mod constant;
 mod convert;
 pub mod doubt;
@@ -74,6 +76,7 @@ pub mod samples;
 pub mod scale;
 mod shape;
 mod site;
+mod substitute;
 mod view;
 mod wire;
 

@@ -184,6 +184,12 @@ fn run(args: &Args) -> Result<(), Failure> {
     let which = if test.is_some() { "--test" } else { "--samples" };
     converted.warnings.extend(source.doubt(which, converted.graph.len(converted.graph.output())));
     let float = float_runner(&onnx, &converted.graph)?;
+    if let Some(line) = float.doubt() {
+        if args.strict {
+            return Err(Error::Strict(line.into()).into());
+        }
+        converted.warnings.push(line.into());
+    }
     let scores = score(&float, &converted, source, test.is_none(), &options)?;
     if let Some(line) = doubt(&scores, &converted.graph, &float, source.samples())? {
         if args.strict {

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::{
     error::Error,
-    eval::{Evaluator, share},
+    eval::{Evaluator, read_off, share},
     graph::Graph,
     oracle::FloatRunner,
     plan::Plan,
@@ -83,20 +83,6 @@ pub(crate) fn top(values: &[f32], threshold: f32) -> usize {
     match values {
         [one] => usize::from(*one > threshold),
         _ => values.iter().enumerate().fold(0, |best, (i, v)| if *v > values[best] { i } else { best }),
-    }
-}
-
-/// Scores as a reader knows them: probabilities where the network ended in a softmax or sigmoid.
-pub(crate) fn read_off(kind: Meaning, logits: &[f32]) -> Vec<f32> {
-    match kind {
-        Meaning::Plain | Meaning::Probabilities | Meaning::State => logits.to_vec(),
-        Meaning::Sigmoid => logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
-        Meaning::Softmax => {
-            let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let powers: Vec<f32> = logits.iter().map(|x| (x - largest).exp()).collect();
-            let sum: f32 = powers.iter().sum();
-            powers.iter().map(|p| p / sum).collect()
-        }
     }
 }
 
@@ -358,17 +344,5 @@ impl Sums {
 
     fn snr_db(&self) -> f64 {
         10.0 * (self.signal / self.noise).log10()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn softmax_sums_to_one() {
-        let p = read_off(Meaning::Softmax, &[1000.0, 1001.0, -1000.0]);
-        assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p[1] > p[0] && p[2] == 0.0, "{p:?}");
-        assert_eq!(read_off(Meaning::Sigmoid, &[0.0]), [0.5]);
     }
 }

@@ -5,6 +5,7 @@ mod activation;
 mod add;
 mod affine;
 mod arrange;
+mod chain;
 pub mod constants;
 mod conv;
 mod depthwise;
@@ -15,13 +16,18 @@ mod linear;
 mod moves;
 mod mul;
 mod pool;
+mod prelu;
+mod reduce;
 mod refused;
 mod reshape;
 mod resize;
 mod select;
+mod softmax;
+mod table;
 mod window;
 
 pub use arrange::copied;
+pub use chain::{Link, chained};
 pub use refused::advice;
 
 use crate::importer::Import;
@@ -35,8 +41,11 @@ const TABLES: &[&[(&str, Import)]] = &[
     add::ONNX,
     mul::ONNX,
     activation::ONNX,
+    softmax::ONNX,
     function::ONNX,
+    prelu::ONNX,
     pool::ONNX,
+    reduce::ONNX,
     resize::ONNX,
     reshape::ONNX,
     select::ONNX,

@@ -1,4 +1,4 @@
-//! The float outputs that count: the original ONNX, untouched, run by tract.
+//! The float outputs that count: the original ONNX, untouched, run by tract; where tract cannot run it, what we read of it.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -12,9 +12,11 @@ use crate::{
     budget::Budget,
     constant::Constant,
     error::Error,
+    eval::{Evaluator, read_off},
     graph::{self, Graph, Meaning},
     onnx,
     part::{self, Part},
+    scale::narrow,
     view::View,
 };
 
@@ -23,13 +25,24 @@ use crate::{
 const OPTIMIZED: usize = 2048;
 
 /// The original model, ready to run.
-pub struct FloatRunner {
-    plan: Arc<TypedRunnableModel>,
+pub struct FloatRunner<'g> {
+    engine: Engine,
+    graph: &'g Graph,
     inputs: Vec<Arrangement>,
     outputs: Vec<Arrangement>,
     steps: usize,
     half: f32,
+    doubt: Option<String>,
 }
+
+/// Who computes.
+enum Engine {
+    Tract(Arc<TypedRunnableModel>),
+    Ours,
+}
+
+/// How far two f32 evaluations of a network may be apart, as a part of the largest output.
+const ALIKE: f32 = 1e-2;
 
 /// How ONNX arranges an input or output of ours.
 struct Arrangement {
@@ -48,36 +61,65 @@ impl From<&View> for Arrangement {
 /// Prepares the original model; `graph` is what [`crate::read`] read from the same bytes, and tells how samples
 /// are arranged.
 ///
+/// Two readings of one file must compute the same. Where tract's and ours do not, tract runs the model as it is: its optimizer turns
+/// some differences round. If that does not agree either, [`FloatRunner::doubt`] says so.
+///
+/// A model that tract does not run is evaluated by us, which [`FloatRunner::doubt`] says.
+///
 /// # Errors
-/// [`Error::Oracle`] if tract refuses the model.
-pub fn float_runner(bytes: &[u8], graph: &Graph) -> Result<FloatRunner, Error> {
+/// [`Error::Onnx`] if the bytes are no model.
+pub fn float_runner<'g>(bytes: &[u8], graph: &'g Graph) -> Result<FloatRunner<'g>, Error> {
     let budget = Budget::new(bytes.len());
     let mut model = onnx::parse(bytes, graph.folder.as_deref(), &budget)?;
     if let Some(proto) = &mut model.graph {
         same_part(proto, graph)?;
         as_floats(proto, &budget)?;
+        graph.substitutes.iter().for_each(|s| s.apply(&mut proto.node, &mut proto.initializer));
         tell_apart(proto);
     }
-    let plan = fenced(|| {
-        tract_onnx::onnx()
-            // Exporters leave value_info with a symbolic batch, which would contradict the batch of one.
-            .with_ignore_value_info(true)
-            .model_for_proto_model(&model)
-            .and_then(|model| {
-                let inputs = graph.inputs.iter().enumerate();
-                inputs.into_iter().try_fold(model, |model, (at, input)| {
-                    model.with_input_fact(at, f32::fact(input.view.lengths()).into())
-                })
-            })
-            .and_then(|model| if model.nodes().len() > OPTIMIZED { model.into_typed() } else { model.into_optimized() })
-            .and_then(|model| model.into_runnable())
-    })?;
-    Ok(FloatRunner {
-        plan,
+    let tried = |optimized| {
+        let float = runner(graph, Engine::Tract(prepared(&model, graph, optimized)?));
+        let doubt = differ(&float)?;
+        Ok(FloatRunner { doubt, ..float })
+    };
+    match tried(true) {
+        Ok(float) if float.doubt.is_none() => Ok(float),
+        _ => tried(false).or_else(|e: Error| {
+            let doubt = Some(format!(
+                "{e}; float answers are this program's own, of what it read: compare with the framework that the model comes from"
+            ));
+            Ok(FloatRunner { doubt, ..runner(graph, Engine::Ours) })
+        }),
+    }
+}
+
+fn runner(graph: &Graph, engine: Engine) -> FloatRunner<'_> {
+    FloatRunner {
+        engine,
+        graph,
         inputs: graph.inputs.iter().map(|i| Arrangement::from(&i.view)).collect(),
         outputs: graph.outputs.iter().map(|o| Arrangement::from(&o.view)).collect(),
         steps: graph.steps,
         half: if matches!(graph.outputs[0].meaning, Meaning::Sigmoid | Meaning::Probabilities) { 0.5 } else { 0.0 },
+        doubt: None,
+    }
+}
+
+fn prepared(model: &pb::ModelProto, graph: &Graph, optimized: bool) -> Result<Arc<TypedRunnableModel>, Error> {
+    fenced(|| {
+        tract_onnx::onnx()
+            // Exporters leave value_info with a symbolic batch, which would contradict the batch of one.
+            .with_ignore_value_info(true)
+            .model_for_proto_model(model)
+            .and_then(|model| {
+                let mut inputs = graph.inputs.iter().enumerate();
+                inputs.try_fold(model, |model, (at, i)| model.with_input_fact(at, f32::fact(i.view.lengths()).into()))
+            })
+            .and_then(|model| match optimized && model.nodes().len() <= OPTIMIZED {
+                true => model.into_optimized(),
+                false => model.into_typed(),
+            })
+            .and_then(|model| model.into_runnable())
     })
 }
 
@@ -116,6 +158,35 @@ fn as_floats(proto: &mut pb::GraphProto, budget: &Budget) -> Result<(), Error> {
     Ok(())
 }
 
+/// How far tract is from our own evaluation, in words, on a sample of numbers between 0 and 1; `None` if not far.
+fn differ(float: &FloatRunner) -> Result<Option<String>, Error> {
+    let graph = float.graph;
+    // The fractional parts of multiples of the golden ratio: spread, and the same everywhere.
+    let sample: Vec<f32> =
+        (0..graph.sample_len()).map(|i| narrow((i as f64 * 0.618_033_988_749_895).fract())).collect();
+    let theirs = float.run_all(&sample)?;
+    for (output, (theirs, ours)) in graph.outputs.iter().zip(theirs.iter().zip(ours(graph, &sample))) {
+        let largest = theirs.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+        let apart = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        // Sums in another order; what is not finite is told where samples are read.
+        if apart > ALIKE * largest.max(1e-3) {
+            let name = &output.name;
+            return Ok(Some(format!(
+                "output `{name}`: tract's reading of the model and this program's differ by {apart} of {largest}; the file may mean \
+                 something else than one of them reads: compare with the framework it comes from"
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// What we compute, as the original gives it.
+fn ours(graph: &Graph, sample: &[f32]) -> Vec<Vec<f32>> {
+    let mut evaluator = Evaluator::new(graph);
+    evaluator.run(sample, |_, _| {});
+    graph.outputs.iter().map(|o| read_off(o.meaning, evaluator.value(o.tensor))).collect()
+}
+
 /// ONNX lets nodes share names, which are for people; tract wants every input, weight and node to have its own.
 fn tell_apart(graph: &mut pb::GraphProto) {
     let inputs = graph.input.iter().map(|i| i.name.clone());
@@ -130,7 +201,12 @@ fn tell_apart(graph: &mut pb::GraphProto) {
     }
 }
 
-impl FloatRunner {
+impl FloatRunner<'_> {
+    /// What is doubtful about its answers, in a line.
+    pub fn doubt(&self) -> Option<&str> {
+        self.doubt.as_deref()
+    }
+
     /// Where a single output decides: at one half if it is a probability, else at 0.
     pub fn half(&self) -> f32 {
         self.half
@@ -154,6 +230,7 @@ impl FloatRunner {
             let needed = self.steps * step_len;
             return Err(Error::Samples(format!("a sample of {} values; needed: {needed}", sample.len())));
         }
+        let Engine::Tract(plan) = &self.engine else { return Ok(ours(self.graph, sample)) };
         let mut first = 0;
         let inputs = self.inputs.iter().map(|Arrangement { lengths, order }| {
             let steps = sample.chunks_exact(step_len).map(|step| &step[first..first + order.len()]);
@@ -164,7 +241,7 @@ impl FloatRunner {
         let inputs: Vec<(&Vec<usize>, Vec<f32>)> = inputs.collect();
         fenced(|| {
             let tensors = inputs.iter().map(|(lengths, values)| Ok(Tensor::from_shape(lengths, values)?.into()));
-            let made = self.plan.run(tensors.collect::<TractResult<_>>()?)?;
+            let made = plan.run(tensors.collect::<TractResult<_>>()?)?;
             let ours = |(made, Arrangement { order, .. }): (&TValue, &Arrangement)| {
                 let made = made.cast_to::<f32>()?;
                 let made = made.to_plain_array_view::<f32>()?;

@@ -3,7 +3,7 @@
 
 use escarp_runtime::{
     format::{PARAMS_ALIGN, SECTION_ALIGN},
-    kernels::PARAM_BLOCK,
+    kernels::{Groups, PARAM_BLOCK, Runs},
     quant::SHIFT_MIN,
 };
 
@@ -110,17 +110,39 @@ impl Rows {
     /// `W[block][tap][group][8 rows][8 inputs]`, and 72 bytes of parameters for each block. `order` names the rows; `None` and
     /// rows beyond the end are padding: zero weights, factor 0.
     pub fn blocks(&self, order: &[Option<usize>], taps: usize, inputs: usize) -> [Block; 2] {
+        let weight = |_: usize, row: usize, tap: usize, k: usize| {
+            self.weight.get((row * taps + tap) * inputs + k).copied().filter(|_| k < inputs)
+        };
+        self.packed(order, taps, inputs, weight)
+    }
+
+    /// [`Rows::blocks`] of a convolution in groups: a block reads a run of channels, and each row its own group's among them.
+    pub fn grouped(&self, taps: usize, groups: Groups, runs: Runs) -> [Block; 2] {
+        let [inputs, outputs] = [groups.inputs, groups.outputs].map(usize::from);
+        let weight = |block: usize, row: usize, tap: usize, k: usize| {
+            let within =
+                (runs.start(block) + k).checked_sub(row / outputs * inputs).filter(|&within| within < inputs)?;
+            self.weight.get((row * taps + tap) * inputs + within).copied()
+        };
+        self.packed(&self.order(), taps, runs.span(), weight)
+    }
+
+    /// `weight(block, row, tap, input)`, 0 for none.
+    fn packed(
+        &self,
+        order: &[Option<usize>],
+        taps: usize,
+        inputs: usize,
+        weight: impl Fn(usize, usize, usize, usize) -> Option<i8>,
+    ) -> [Block; 2] {
         let groups = inputs.div_ceil(8);
         let mut weights = Vec::with_capacity(order.len().next_multiple_of(8) * taps * groups * 8);
-        for block in order.chunks(8) {
+        for (at, block) in order.chunks(8).enumerate() {
             for (tap, group) in (0..taps).flat_map(|t| (0..groups).map(move |g| (t, g))) {
                 for lane in 0..8 {
                     let row = block.get(lane).copied().flatten();
-                    let weight = |k: usize| {
-                        let row = row.filter(|_| k < inputs)?;
-                        self.weight.get((row * taps + tap) * inputs + k).copied()
-                    };
-                    weights.extend((8 * group..8 * group + 8).map(|k| weight(k).unwrap_or(0).cast_unsigned()));
+                    let of = |k: usize| row.and_then(|row| weight(at, row, tap, k)).unwrap_or(0).cast_unsigned();
+                    weights.extend((8 * group..8 * group + 8).map(of));
                 }
             }
         }

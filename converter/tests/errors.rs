@@ -23,14 +23,14 @@ fn an_unknown_operator_is_named_with_its_node() {
 
 #[test]
 fn unsupported_attributes_are_named_with_what_would_do() {
-    let message = refuse(conv([6, 2, 3, 3]).node("Conv", &["x", "w"], "y", vec![int("group", 3)]));
-    assert_eq!(message, "node `node_y` (Conv): group = 3; supported: 1");
+    let message = refuse(conv([6, 2, 3, 3]).node("Conv", &["x", "w"], "y", vec![int("group", 4)]));
+    assert_eq!(message, "node `node_y` (Conv): group = 4; supported: a number that divides 6 input channels");
     let message = refuse(conv([6, 6, 3, 3]).node("Conv", &["x", "w"], "y", vec![ints("strides", &[0, 1])]));
     assert_eq!(message, "node `node_y` (Conv): strides = [0, 1]; supported: 2 numbers in 1..=255");
     let message = refuse(conv([6, 6, 3, 3]).node("Conv", &["x", "w"], "y", vec![int("frobnicate", 1)]));
     assert!(message.contains("frobnicate = (present); supported: the attributes [auto_pad,"), "{message}");
     let message = refuse(conv([6, 5, 3, 3]).node("Conv", &["x", "w"], "y", vec![]));
-    assert_eq!(message, "node `node_y` (Conv): weights [6, 5, 3, 3] do not fit an input of 6 channels");
+    assert_eq!(message, "node `node_y` (Conv): weights [6, 5, 3, 3] do not fit an input of 6 channels in 1 groups");
 }
 
 fn gru(attributes: Vec<tract_onnx::pb::AttributeProto>) -> Onnx {
@@ -120,7 +120,7 @@ fn networks_too_large_to_calibrate_are_refused_before_memory_is_taken() {
             .node("Flatten", &["p"], "y", vec![])
     };
     let message = refuse(pooled(60_000, [4, 3, 3, 3], 1));
-    assert_eq!(message, "model: with input `x` the network holds 28800000000 values; allowed: 134217728");
+    assert_eq!(message, "model: input `x`: with it inputs hold 28800000000 values; allowed: 134217728");
     let message = refuse(pooled(4000, [160, 3, 3, 3], 1));
     let says = "the network holds 2688000000 values; allowed: 134217728";
     assert!(message.starts_with("node `node_c` (Conv): ") && message.ends_with(says), "{message}");
@@ -128,7 +128,7 @@ fn networks_too_large_to_calibrate_are_refused_before_memory_is_taken() {
     assert_eq!(message, "node `node_c` (Conv): its windows hold 392000000 values together; allowed: 134217728");
     // A sequence counts with all its steps.
     let long = Onnx::new(&[65_535, 1, 8192], &[0, 3]).node("GRU", &["x", "w", "r"], "all,y", vec![]);
-    assert_eq!(refuse(long), "model: with input `x` the network holds 536862720 values; allowed: 134217728");
+    assert_eq!(refuse(long), "model: input `x`: with it inputs hold 536862720 values; allowed: 134217728");
     assert!(read(&pooled(1000, [8, 8, 3, 3], 1).bytes(), &Options::default()).is_ok());
 }
 

@@ -1,9 +1,9 @@
-//! Functions by table: LeakyRelu, Elu, Sigmoid, Tanh, HardSigmoid, HardSwish, inside the graph.
+//! Functions by table inside the graph, and PRelu.
 
 mod build;
 mod compare;
 
-use build::{Numbers, Onnx, attribute, ints};
+use build::{Numbers, Onnx, attribute, ints, text};
 use compare::{check, pooled, weights};
 use escarp_converter::{Converted, Options, convert, float_runner, measure::measure, read};
 use escarp_runtime::{Cpu, Meaning, Model};
@@ -25,6 +25,10 @@ fn between(operator: &str, attributes: Vec<pb::AttributeProto>) -> Onnx {
     pooled(onnx, "d")
 }
 
+fn steps(converted: &Converted) -> Vec<&'static str> {
+    Model::parse(&converted.file).unwrap().steps().map(|s| s.name()).collect()
+}
+
 #[test]
 fn each_function_follows_the_float_one() {
     let cases = [
@@ -37,13 +41,120 @@ fn each_function_follows_the_float_one() {
         ("HardSigmoid", vec![]),
         ("HardSigmoid", vec![float("alpha", 0.5), float("beta", 0.25)]),
         ("HardSwish", vec![]),
+        ("Selu", vec![]),
+        ("Selu", vec![float("alpha", 1.5), float("gamma", 0.9)]),
+        ("Celu", vec![]),
+        ("Celu", vec![float("alpha", 0.5)]),
+        ("ThresholdedRelu", vec![float("alpha", 0.4)]),
+        ("Softplus", vec![]),
+        ("Softsign", vec![]),
+        ("Exp", vec![]),
+        ("Erf", vec![]),
+        ("Abs", vec![]),
+        ("Neg", vec![]),
     ];
     for (operator, attributes) in cases {
         let converted = check(between(operator, attributes), 4.0);
-        let steps = Model::parse(&converted.file).unwrap().steps().map(|s| s.name()).collect::<Vec<_>>();
-        assert_eq!(steps, ["conv", "lookup", "conv", "pool"], "{operator}");
+        assert_eq!(steps(&converted), ["conv", "lookup", "conv", "pool"], "{operator}");
         assert!(converted.graph.to_string().contains(operator), "{}", converted.graph);
     }
+}
+
+/// Steps of one at the limits of what a step of the input can tell apart: those who fall on the other side are few.
+#[test]
+fn functions_with_steps() {
+    for operator in ["Sign", "Floor", "Ceil", "Round"] {
+        check(between(operator, vec![]), 24.0);
+    }
+}
+
+/// Newer operators, each in the operator set that has it.
+#[test]
+fn newer_functions() {
+    for (operator, attributes) in
+        [("Mish", vec![]), ("Gelu", vec![]), ("Gelu", vec![text("approximate", "tanh")]), ("HardSwish", vec![])]
+    {
+        let mut onnx = between(operator, attributes);
+        onnx.opset = 20;
+        let converted = check(onnx, 4.0);
+        assert_eq!(steps(&converted), ["conv", "lookup", "conv", "pool"], "{operator}");
+    }
+    let mut onnx = between("Gelu", vec![text("approximate", "erf")]);
+    onnx.opset = 20;
+    let error = read(&onnx.bytes(), &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("node_f") && error.contains("approximate = erf") && error.contains("tanh"), "{error}");
+}
+
+/// Above 0 and far from it.
+fn positive(operator: &str, inputs: &[&str]) -> Onnx {
+    let onnx = Onnx::new(&[0, 3, 6, 5], &[0, 10])
+        .floats("w", &[10, 3, 3, 3], weights(1, 270, 0.6))
+        .node("Conv", &["x", "w"], "c", vec![ints("pads", &[1, 1, 1, 1])])
+        .floats("two", &[1], vec![2.0])
+        .floats("half", &[1, 1], vec![-0.5])
+        .floats("many", &[10, 1, 1], weights(1, 10, 1.0))
+        .ints("cube", &[3])
+        .node("Sigmoid", &["c"], "s", vec![])
+        .node("Add", &["s", "two"], "p", vec![])
+        .node(operator, inputs, "f", vec![]);
+    pooled(onnx, "f")
+}
+
+#[test]
+fn functions_that_are_not_everywhere_defined() {
+    for operator in ["Log", "Sqrt", "Reciprocal"] {
+        let converted = check(positive(operator, &["p"]), 4.0);
+        assert_eq!(steps(&converted), ["conv", "lookup", "pool"], "{operator}: one table with what is before it");
+        let bytes = between(operator, vec![]).bytes();
+        let graph = read(&bytes, &Options::default()).unwrap();
+        let error = convert(&bytes, &Numbers::new(3).samples(4, graph.sample_len()), &Options::default());
+        if operator == "Reciprocal" {
+            continue;
+        }
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("`f` is not finite"), "{operator}: {error}");
+    }
+}
+
+#[test]
+fn powers() {
+    for exponent in ["two", "half", "cube"] {
+        check(positive("Pow", &["p", exponent]), 4.0);
+    }
+    for exponent in ["many", "p"] {
+        let error = read(&positive("Pow", &["p", exponent]).bytes(), &Options::default()).unwrap_err().to_string();
+        assert!(error.contains("node_f") && error.contains("one finite constant"), "{error}");
+    }
+}
+
+#[test]
+fn slopes_of_channels() {
+    let prelu = |slopes: Vec<f32>, dims: &[i64]| {
+        let onnx = Onnx::new(&[0, 3, 6, 5], &[0, 10])
+            .floats("w", &[10, 3, 3, 3], weights(1, 270, 0.6))
+            .floats("slopes", dims, slopes)
+            .node("Conv", &["x", "w"], "c", vec![ints("pads", &[1, 1, 1, 1])])
+            .node("PRelu", &["c", "slopes"], "f", vec![]);
+        pooled(onnx, "f")
+    };
+    let small = weights(5, 10, 0.9);
+    let large: Vec<f32> = small.iter().map(|s| s + 2.0).collect();
+    let mixed: Vec<f32> = small.iter().map(|s| s + 0.8).collect();
+    let cases: [(Vec<f32>, &[i64], &[&str]); 5] = [
+        (vec![0.25], &[1], &["conv", "lookup", "pool"]),
+        (vec![0.25; 10], &[10, 1, 1], &["conv", "lookup", "pool"]),
+        (small, &[10, 1, 1], &["conv", "depthwise", "add", "pool"]),
+        (large, &[1, 10, 1, 1], &["conv", "depthwise", "add", "pool"]),
+        (mixed, &[10, 1, 1], &["conv", "lookup", "lookup", "depthwise", "add", "pool"]),
+    ];
+    for (slopes, dims, wanted) in cases {
+        let converted = check(prelu(slopes.clone(), dims), 4.0);
+        assert_eq!(steps(&converted), wanted, "{slopes:?}");
+    }
+    // One for each value of the map.
+    check(prelu(weights(6, 300, 0.8), &[10, 6, 5]), 4.0);
+    let error = read(&prelu(weights(6, 20, 0.8), &[20, 1, 1]).bytes(), &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("node_f") && error.contains("[20, 1, 1] for [1, 10, 6, 5]"), "{error}");
 }
 
 /// The result lies where the operand lay, unless somebody else reads that.
@@ -54,7 +165,9 @@ fn the_operand_is_overwritten_if_nobody_else_reads_it() {
         .floats("w", &[10, 3, 3, 3], weights(1, 270, 0.6))
         .node("Conv", &["x", "w"], "c", vec![ints("pads", &[1, 1, 1, 1])])
         .node("Tanh", &["c"], "f", vec![])
-        .node("Add", &["f", "c"], "s", vec![]);
+        .floats("v", &[10, 10, 1, 1], weights(3, 100, 0.4))
+        .node("Conv", &["c", "v"], "d", vec![])
+        .node("Mul", &["f", "d"], "s", vec![]);
     let twice = check(pooled(twice, "s"), 4.0);
     let places = |converted: &escarp_converter::Converted| {
         let model = Model::parse(&converted.file).unwrap();
@@ -77,7 +190,7 @@ fn what_follows_and_what_ends() {
         .node("Relu", &["e"], "r", vec![])
         .node("Tanh", &["r"], "y", vec![]);
     let converted = check(onnx, 4.0);
-    assert_eq!(converted.graph.nodes.len(), 3, "{}", converted.graph);
+    assert_eq!(steps(&converted), ["linear", "lookup"], "{}", converted.graph);
     assert_eq!(Model::parse(&converted.file).unwrap().meaning(), Meaning::Plain);
     let onnx = Onnx::new(&[0, 8], &[0, 6])
         .floats("w", &[8, 6], weights(4, 48, 0.8))
@@ -128,14 +241,11 @@ fn views_behind_the_last_nonlinearity_change_nothing() {
     assert!(agree >= 38, "one half decides: {agree} of 40");
 }
 
-/// Inside the graph a sigmoid is a function and a softmax is refused where it stands.
+/// Inside the graph a sigmoid is a function.
 #[test]
 fn inside_the_graph_nothing_is_taken_off() {
     let inside = check(ending(&[("Sigmoid", "m", "s"), ("Tanh", "s", "y")], 6), 4.0);
-    assert_eq!((inside.graph.nodes.len(), inside.graph.outputs[0].meaning), (3, Meaning::Plain));
-    let onnx = ending(&[("Softmax", "m", "node"), ("Tanh", "node", "y")], 6);
-    let error = read(&onnx.bytes(), &Options::default()).unwrap_err().to_string();
-    assert!(error.contains("node_node") && error.contains("last node"), "{error}");
+    assert_eq!((inside.graph.nodes.len(), inside.graph.outputs[0].meaning), (2, Meaning::Plain));
 }
 
 /// Limits that nothing before them can take are a step of their own.
@@ -146,10 +256,11 @@ fn limits_alone_are_a_table() {
         .floats("w", &[10, 3, 3, 3], weights(1, 270, 0.6))
         .node("Conv", &["r", "w"], "c", vec![ints("pads", &[1, 1, 1, 1])])
         .node("Relu", &["c"], "f", vec![])
-        .node("Add", &["f", "c"], "s", vec![]);
+        .floats("v", &[10, 10, 1, 1], weights(3, 100, 0.4))
+        .node("Conv", &["c", "v"], "d", vec![])
+        .node("Mul", &["f", "d"], "s", vec![]);
     let converted = check(pooled(onnx, "s"), 4.0);
-    let steps = Model::parse(&converted.file).unwrap().steps().map(|s| s.name()).collect::<Vec<_>>();
-    assert_eq!(steps, ["lookup", "conv", "lookup", "add", "pool"]);
+    assert_eq!(steps(&converted), ["lookup", "conv", "lookup", "conv", "mul", "pool"]);
 }
 
 #[test]

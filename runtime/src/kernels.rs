@@ -17,6 +17,7 @@ mod lookup;
 mod mul;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod runs;
 
 pub use add::{Add, Combine};
 pub use conv::{Conv, PADDING};
@@ -25,6 +26,7 @@ pub use epilogue::{Epilogue, Residual};
 pub use layout::{MULTIPLIERS_AT, PARAM_BLOCK, SHIFTS_AT, WEIGHT_STEP};
 pub use lookup::Table;
 pub use mul::Mul;
+pub use runs::{Groups, Runs};
 
 use crate::{
     cpu::{Cpu, Isa},
@@ -54,7 +56,7 @@ const PORTABLE: Kernels = Kernels {
 #[cfg(target_arch = "aarch64")]
 const NEON: Kernels = Kernels {
     conv: neon::conv::conv,
-    depthwise: depthwise::portable,
+    depthwise: neon::depthwise::depthwise,
     gemv: neon::gemv::gemv,
     add: neon::add::add,
     mul: neon::mul::mul,
@@ -63,7 +65,7 @@ const NEON: Kernels = Kernels {
 #[cfg(target_arch = "x86_64")]
 const AVX2: Kernels = Kernels {
     conv: avx2::conv::conv,
-    depthwise: depthwise::portable,
+    depthwise: avx2::depthwise::depthwise,
     gemv: avx2::gemv::gemv,
     add: avx2::add::add,
     mul: avx2::mul::mul,

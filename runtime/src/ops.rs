@@ -4,32 +4,38 @@
 //! [`OPERATORS`], a row for each kind; a [`Step`] is a record and its row. To add one: its file, its `mod`, its row.
 
 mod add;
+mod argmax;
 mod check;
 mod conv;
 mod copy;
 mod cost;
 mod depthwise;
 mod gru;
+mod interpolate;
 mod linear;
 mod lookup;
 mod mul;
 mod pool;
 mod resize;
+mod softmax;
 mod step;
 mod windows;
 
-pub use crate::kernels::Combine;
+pub use crate::kernels::{Combine, Groups, Runs};
 pub use add::AddStep;
+pub use argmax::ArgmaxStep;
 pub use conv::ConvStep;
 pub use copy::{CopyStep, LOOPS_MAX, Loop};
 pub use cost::{Cost, Reads, STEP_WORK, Tensors};
 pub use depthwise::DepthwiseStep;
 pub use gru::GruStep;
+pub use interpolate::{Between, InterpolateStep, WEIGHT_ONE};
 pub use linear::LinearStep;
 pub use lookup::LookupStep;
 pub use mul::MulStep;
 pub use pool::{Divisor, PoolStep};
 pub use resize::ResizeStep;
+pub use softmax::{EXPONENTIAL_MAX, SOFTMAX_SCALE, SoftmaxStep};
 pub use step::{Record, Step, Totals};
 
 pub(crate) use check::Check;
@@ -52,6 +58,9 @@ pub static OPERATORS: &[Entry] = &[
     Entry::of::<ResizeStep>(),
     Entry::of::<DepthwiseStep>(),
     Entry::of::<CopyStep>(),
+    Entry::of::<SoftmaxStep>(),
+    Entry::of::<InterpolateStep>(),
+    Entry::of::<ArgmaxStep>(),
 ];
 
 const _: () = {

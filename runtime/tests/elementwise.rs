@@ -1,10 +1,10 @@
-//! Tables, sums, products and enlargements: each against its definition, on the portable kernels and this machine's.
+//! Tables, sums, products and other sizes: each against its definition, on the portable kernels and this machine's.
 
 mod writer;
 
 use escarp_runtime::{
     Cpu, Model, Session,
-    ops::{AddStep, Combine, LookupStep, MulStep, ResizeStep, Step},
+    ops::{AddStep, Between, Combine, InterpolateStep, LookupStep, MulStep, ResizeStep, Step, WEIGHT_ONE},
 };
 use writer::{Random, Writer};
 
@@ -179,4 +179,51 @@ fn an_enlargement_repeats_pixels() {
             assert_eq!(got, want, "{shape:?} by {tall} and {wide}");
         }
     }
+}
+
+#[test]
+fn an_interpolation_equals_its_definition() {
+    let mut random = Random(54);
+    for case in 0..200 {
+        let shape @ [height, width, channels] = SHAPES[case % 6];
+        let target = [1 + random.below(9) as u16, 1 + random.below(9) as u16, channels];
+        let mut net = Writer::default();
+        let (input, output) = (net.tensor(shape, 0.5, 9), net.tensor(target, 0.5, 9));
+        let mut axis = |from: u16, to: u16| -> Vec<Between> {
+            let mut index = || random.below(from.into()) as u16;
+            let pairs: Vec<[u16; 2]> = (0..to).map(|_| [index(), index()]).collect();
+            let mut weight = || [0, WEIGHT_ONE, WEIGHT_ONE / 2, random.below(2049)][random.below(4) as usize];
+            pairs.into_iter().map(|[low, high]| Between { low, high, weight: weight() }).collect()
+        };
+        let [vertical, horizontal] = [axis(height, target[0]), axis(width, target[1])];
+        let [rows, columns] = [&vertical, &horizontal].map(|axis| net.axis(axis));
+        net.steps.push(Step::from(InterpolateStep { input, output, rows, columns }));
+        let values = match case % 3 {
+            0 => vec![[-128, 127][case % 2]; len(shape)],
+            _ => random.activations(len(shape)),
+        };
+        let got = run(&net.finish_plain(&[input], output), &[&values]);
+        let at = |y: u16, x: u16, c| values[((y * width + x) * channels + c) as usize] as i64;
+        let parts = |b: &Between| [(b.low, 2048 - b.weight as i64), (b.high, b.weight as i64)];
+        let mut got = got.into_iter();
+        for (row, column) in vertical.iter().flat_map(|row| horizontal.iter().map(move |column| (row, column))) {
+            for c in 0..channels {
+                let four = parts(row).into_iter().flat_map(|row| parts(column).map(|column| (row, column)));
+                let sum: i64 = four.map(|((y, wy), (x, wx))| wy * wx * at(y, x, c)).sum();
+                let want = (sum + (1 << 21)).div_euclid(1 << 22);
+                assert_eq!(got.next().unwrap() as i64, want, "case {case}: {row:?} {column:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_interpolation_by_hand() {
+    // A quarter of the way from 10 to 20 is 12.5, from 30 to 41 it is 32.75; half way between: 22.625; three quarters: 27.6875.
+    let mut net = Writer::default();
+    let (input, output) = (net.tensor([2, 2, 1], 1.0, 3), net.tensor([3, 1, 1], 1.0, 3));
+    let rows = net.axis(&[0, 1024, 1536].map(|weight| Between { low: 0, high: 1, weight }));
+    let columns = net.axis(&[Between { low: 0, high: 1, weight: 512 }]);
+    net.steps.push(Step::from(InterpolateStep { input, output, rows, columns }));
+    assert_eq!(run(&net.finish_plain(&[input], output), &[&[10, 20, 30, 41]]), [13, 23, 28]);
 }

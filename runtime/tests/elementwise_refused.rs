@@ -1,11 +1,11 @@
-//! Tables, sums, products and enlargements that the loader refuses: one wrong thing at a time in a model that is right otherwise.
+//! Tables, sums, products and other sizes that the loader refuses: one wrong thing at a time in a model that is right otherwise.
 
 mod writer;
 
 use escarp_runtime::{
     Dtype, Error, Field, Model, StepError, Tensor, TensorId,
     format::{Header, STEP},
-    ops::{AddStep, Combine, LookupStep, MulStep, ResizeStep, Step},
+    ops::{AddStep, Between, Combine, InterpolateStep, LookupStep, MulStep, ResizeStep, Step, WEIGHT_ONE},
 };
 use writer::Writer;
 
@@ -223,4 +223,46 @@ fn enlargements() {
         (net.tensors[1], step.factor) = (net.tensors[0], [1, 1]);
     };
     assert_eq!(resize(same), overlap, "not even in place");
+}
+
+/// A sound interpolation of tensor 0 into 1 after a change.
+fn interpolate(edit: impl FnOnce(&mut Writer, &mut InterpolateStep, [&mut Vec<Between>; 2])) -> Result<(), StepError> {
+    let mut net = Writer::default();
+    let (input, output) = (net.tensor([2, 3, 5], 0.5, 4), net.tensor([4, 6, 5], 0.5, 4));
+    let mut rows = vec![Between { low: 1, high: 0, weight: 7 }; 4];
+    let mut columns = vec![Between { low: 1, high: 2, weight: WEIGHT_ONE }; 6];
+    // The columns stand behind four rows.
+    let mut step = InterpolateStep { input, output, rows: 0, columns: 32 };
+    edit(&mut net, &mut step, [&mut rows, &mut columns]);
+    net.axis(&rows);
+    net.axis(&columns);
+    result(net, &[input], step)
+}
+
+#[test]
+fn interpolations() {
+    assert_eq!(interpolate(|_, _, _| ()), Ok(()));
+    assert_eq!(interpolate(|_, step, _| step.input = 2), Err(StepError::NoTensor { id: 2, count: 2 }));
+    let channels = interpolate(|net, _, _| net.tensors[1].channels = 4);
+    assert_eq!(channels, Err(StepError::Shape { id: 1 }));
+    let quantization = Err(StepError::Quantization { id: 1 });
+    assert_eq!(interpolate(|net, _, _| net.tensors[1].zero_point = 5), quantization);
+    assert_eq!(interpolate(|net, _, _| net.tensors[1].scale = 0.25), quantization);
+    let wide = interpolate(|net, step, _| step.input = net.wide([2, 3, 5], Dtype::I16));
+    assert_eq!(wide, Err(StepError::Dtype { id: 2 }));
+    let overlap = Err(StepError::Overlap { a: 0, b: 1 });
+    assert_eq!(interpolate(|net, _, _| net.tensors[1].offset = 32), overlap);
+    let beyond = |field, found| Err(StepError::Value { field, found });
+    assert_eq!(interpolate(|_, _, [rows, _]| rows[3].low = 2), beyond(Field::Rows, 2));
+    assert_eq!(interpolate(|_, _, [rows, _]| rows[0].high = u16::MAX), beyond(Field::Rows, 65_535));
+    assert_eq!(interpolate(|_, _, [_, columns]| columns[5].high = 3), beyond(Field::Columns, 3));
+    assert_eq!(interpolate(|_, _, [_, columns]| columns[0].low = 3), beyond(Field::Columns, 3));
+    assert_eq!(interpolate(|_, _, [rows, _]| rows[2].weight = 2049), beyond(Field::Weights, 2049));
+    assert_eq!(interpolate(|_, _, [_, columns]| columns[2].weight = u32::MAX), beyond(Field::Weights, i32::MAX));
+    let unaligned = StepError::Unaligned { field: Field::Rows, offset: 4 };
+    assert_eq!(interpolate(|_, step, _| step.rows = 4), Err(unaligned));
+    let order = interpolate(|_, step, _| step.columns = 24);
+    assert!(matches!(order, Err(StepError::Order { field: Field::Columns, .. })), "{order:?}");
+    let short = interpolate(|_, _, [_, columns]| columns.truncate(5));
+    assert!(matches!(short, Err(StepError::Range { field: Field::Columns, .. })), "{short:?}");
 }

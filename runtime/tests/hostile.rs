@@ -6,8 +6,8 @@ use escarp_runtime::{
     Cpu, Dtype, Error, Meaning, Model, Port, Session, Tensor,
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR},
     ops::{
-        AddStep, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, LinearStep, LookupStep, Loop, MulStep,
-        OPERATORS, PoolStep, ResizeStep, Step,
+        AddStep, ArgmaxStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, Groups, GruStep,
+        InterpolateStep, LinearStep, LookupStep, Loop, MulStep, OPERATORS, PoolStep, ResizeStep, SoftmaxStep, Step,
     },
 };
 use proptest::prelude::*;
@@ -141,16 +141,21 @@ fn random_damage_to_header_and_records() {
     }
 }
 
-/// Where [`random_model`] keeps constants: weights of 0x11, valid parameter blocks, both once more for a GRU's state, loops, factors of an average.
+/// Where [`random_model`] keeps constants: weights of 0x11, valid parameter blocks, both once more for a GRU's state, loops, factors of an average, exponentials, rows and columns.
 const PARAMS: u32 = 8192;
 const STATE_WEIGHTS: u32 = PARAMS + 7232;
 const STATE_PARAMS: u32 = STATE_WEIGHTS + 768;
 const LOOPS: u32 = STATE_PARAMS + 8 * 72;
 const FACTORS: u32 = LOOPS + 3 * 16;
-const CONSTS: usize = FACTORS as usize + 9 * 8;
+const EXPONENTIALS: u32 = FACTORS + 9 * 8;
+const AXIS: u32 = EXPONENTIALS + 256 * 4;
+const CONSTS: usize = AXIS as usize + 20 * 8;
 /// Two loops of two rounds, and one of three.
 const ROUNDS: [Loop; 3] =
     [Loop { count: 2, from: 1, to: 16 }, Loop { count: 3, from: 8, to: -8 }, Loop { count: 2, from: 0, to: 1 }];
+
+/// Tensors of [`random_model`].
+const TENSORS: usize = 8;
 
 fn random_tensors(random: &mut Random, hidden: u16) -> Vec<Tensor> {
     let state = Tensor {
@@ -173,7 +178,13 @@ fn random_tensors(random: &mut Random, hidden: u16) -> Vec<Tensor> {
         dtype: Dtype::I8,
         state: false,
     };
-    (0..5).map(|_| activation(random)).chain([state]).collect()
+    let mut tensors: Vec<Tensor> = (0..5).map(|_| activation(random)).chain([state]).collect();
+    // As a softmax and an argmax of the first one want theirs.
+    tensors.push(Tensor { scale: 1.0 / 256.0, zero_point: -128, ..tensors[0] });
+    tensors[6].offset = [tensors[0].offset, 32 + 16 * random.below(60)][random.below(2) as usize];
+    tensors.push(Tensor { dtype: Dtype::I32, channels: 1, zero_point: 0, scale: 1.0, ..tensors[0] });
+    tensors[7].offset = 32 + 16 * random.below(60);
+    tensors
 }
 
 fn random_step(random: &mut Random, hidden: u16) -> Step {
@@ -183,7 +194,7 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
     let (dilation, pad) = (two_of(&[1, 1, 1, 2, 0]), two_of(&[0, 0, 0, 1, 2]));
     let (weights, params) = (64 * random.below(40), PARAMS + 72 * random.below(99) + random.below(9) / 8);
     let (min, max) = (-100, if random.below(20) == 0 { -101 } else { 100 });
-    match random.below(11) {
+    match random.below(14) {
         6 => Step::from(LookupStep { input, output, table: PARAMS + 8 * random.below(99) + random.below(9) / 8 }),
         7 => {
             let (multiplier, shift) = (1 << 30, if random.below(9) == 0 { 31 } else { 33 });
@@ -193,6 +204,15 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
         9 => {
             let step = DepthwiseStep { input, output, kernel, stride, dilation, pad, weights, params, min, max };
             Step::from(step)
+        }
+        13 => Step::from(ArgmaxStep { input: random.below(2) as u16, output: 7 }),
+        12 => {
+            let (rows, columns) = (AXIS + 8 * random.below(9), AXIS + 8 * random.below(19));
+            Step::from(InterpolateStep { input, output, rows, columns })
+        }
+        11 => {
+            let table = EXPONENTIALS + random.below(9) / 8;
+            Step::from(SoftmaxStep { input: random.below(2) as u16, output: 6, table })
         }
         10 => {
             let (skipped, loops) = (random.below(3), random.below(4) as u16);
@@ -206,8 +226,22 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
         }
         0 => {
             let residual = (random.below(2) == 0).then_some((5, 5000));
-            let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual };
-            Step::from(step)
+            let channels = [(); 2].map(|()| random.below(5) as u16);
+            let groups = (random.below(3) == 0).then_some(Groups { inputs: channels[0], outputs: channels[1] });
+            Step::from(ConvStep {
+                input,
+                output,
+                kernel,
+                stride,
+                dilation,
+                pad,
+                weights,
+                params,
+                min,
+                max,
+                residual,
+                groups,
+            })
         }
         1 => Step::from(LinearStep { input, output, weights, params, min, max }),
         2 => Step::from(AddStep {
@@ -243,23 +277,23 @@ fn random_model(random: &mut Random) -> (Step, Vec<u8>) {
     let hidden = 1 + random.below(12) as u16;
     let (tensors, step) = (random_tensors(random, hidden), random_step(random, hidden));
     let scratch_len = 16 * random.below(120);
-    let consts_at = HEADER + 6 * TENSOR + 2 * PORT + STEP;
+    let consts_at = HEADER + TENSORS * TENSOR + 2 * PORT + STEP;
     let names_at = (consts_at + CONSTS).next_multiple_of(64);
     let header = Header {
         checksum: 0,
         file_len: names_at as u32 + 64,
-        arena_len: 32 + 16 * random.below(100) + scratch_len,
+        arena_len: 32 + 16 * (40 + random.below(100)) + scratch_len,
         scratch_len,
         worker_len: scratch_len,
         state_len: 32,
         sequence: 1,
         inputs: 1,
         outputs: 1,
-        tensors: 6,
+        tensors: TENSORS as u16,
         steps: 1,
         tensors_at: HEADER as u32,
-        ports_at: (HEADER + 6 * TENSOR) as u32,
-        steps_at: (HEADER + 6 * TENSOR + 2 * PORT) as u32,
+        ports_at: (HEADER + TENSORS * TENSOR) as u32,
+        steps_at: (HEADER + TENSORS * TENSOR + 2 * PORT) as u32,
         consts_at: consts_at as u32,
         consts_len: CONSTS as u32,
         names_at: names_at as u32,
@@ -283,6 +317,10 @@ fn random_model(random: &mut Random) -> (Step, Vec<u8>) {
     file.truncate(consts_at + LOOPS as usize);
     ROUNDS.iter().for_each(|next| file.extend(next.emit()));
     (0..9).for_each(|_| file.extend([[0x55; 4], 40u32.to_le_bytes()].concat()));
+    (0..256).for_each(|d| file.extend((100 - d.min(100) / 2 * 2 + 1u32).to_le_bytes()));
+    for n in 0..20u16 {
+        file.extend(Between { low: n / 8 % 2, high: n / 12, weight: 100 * n as u32 }.emit());
+    }
     file.resize(names_at, 0);
     file.extend(b"xy");
     file.resize(names_at + 64, 0);

@@ -8,7 +8,7 @@ mod depthwise;
 
 use escarp_runtime::{
     Cpu, Error,
-    kernels::{Add, Combine, Conv, Epilogue, Kernels, Mul, PADDING, Residual, Table},
+    kernels::{Add, Combine, Conv, Epilogue, Groups, Kernels, Mul, PADDING, Residual, Runs, Table},
     quant::requantize,
 };
 
@@ -105,8 +105,15 @@ fn parameters(random: &mut Random, blocks: usize, values: Values) -> Vec<u8> {
 type Sizes = [usize; 4];
 
 fn check_conv(cpu: Cpu, kernels: &Kernels, seed: u64, [pixels, taps, groups, blocks]: Sizes, values: Values) {
+    check_runs(cpu, kernels, seed, [pixels, taps, 8 * groups, blocks], values, None);
+}
+
+/// The same with channels in groups, for a number of channels instead of input groups.
+fn check_runs(cpu: Cpu, kernels: &Kernels, seed: u64, sizes: Sizes, values: Values, groups: Option<Groups>) {
+    let [pixels, taps, channels, blocks] = sizes;
     let random = &mut Random(seed);
-    let run = 8 * groups;
+    let runs = Runs::new(groups, channels as u16);
+    let run = channels.next_multiple_of(8);
     // Runs overlap at any byte, and the last one ends where the input ends.
     let input = random.bytes(run * (pixels + 3), -128, values.input);
     let last = (input.len() - run) as i32;
@@ -119,8 +126,8 @@ fn check_conv(cpu: Cpu, kernels: &Kernels, seed: u64, [pixels, taps, groups, blo
     if let [first, .., end] = offsets.as_mut_slice() {
         (*first, *end) = (PADDING, last as u32);
     }
-    let zeros = vec![random.within(-128, 127) as i8; run];
-    let weights = random.bytes(blocks * taps * run * 8, -127, values.weights);
+    let zeros = vec![random.within(-128, 127) as i8; runs.span()];
+    let weights = random.bytes(blocks * taps * runs.span() * 8, -127, values.weights);
     let params = parameters(random, blocks, values);
     let epilogue = Epilogue {
         zero_point: random.within(-128, 127) as i8,
@@ -133,7 +140,7 @@ fn check_conv(cpu: Cpu, kernels: &Kernels, seed: u64, [pixels, taps, groups, blo
         offsets: &offsets,
         zeros: &zeros,
         taps,
-        groups,
+        runs,
         weights: &weights,
         params: &params,
         epilogue,
@@ -142,7 +149,7 @@ fn check_conv(cpu: Cpu, kernels: &Kernels, seed: u64, [pixels, taps, groups, blo
     let (mut want, mut got) = (before.clone(), before);
     Kernels::for_cpu(Cpu::PORTABLE).conv(&conv, &mut want).expect("the sizes fit");
     kernels.conv(&conv, &mut got).expect("the sizes fit");
-    let sizes = format!("{pixels} pixels, {taps} taps, {groups} groups, {blocks} blocks");
+    let sizes = format!("{pixels} pixels, {taps} taps, {channels} channels, {groups:?}, {blocks} blocks");
     assert_eq!(got, want, "{}: {sizes}, {values:?}, seed {seed}", cpu.isa().name());
 }
 
@@ -183,6 +190,23 @@ fn conv_equals_portable_at_the_ends_of_its_arithmetic() {
         }
         for (min, max) in [(0, 127), (-128, -3), (-20, 20), (5, 5)] {
             check_conv(cpu, kernels, 12, [7, 9, 2, 2], Values { min, max, ..PLAIN });
+        }
+    });
+}
+
+#[test]
+fn conv_of_groups_equals_portable() {
+    for_each_cpu("conv groups", |cpu, kernels| {
+        for (inputs, outputs) in
+            [(1, 1usize), (2, 3), (4, 4), (5, 7), (8, 8), (16, 16), (24, 16), (17, 33), (3, 40), (40, 3)]
+        {
+            for (count, pixels, taps) in [(2, 1, 1), (3, 5, 9), (8, 2, 2), (9, 3, 1)] {
+                let sizes = [pixels, taps, count * inputs, (count * outputs).div_ceil(8)];
+                let groups = Groups { inputs: inputs as u16, outputs: outputs as u16 };
+                for values in [PLAIN, residual_values().next().unwrap_or(PLAIN)] {
+                    check_runs(cpu, kernels, (inputs * 100 + count) as u64, sizes, values, Some(groups));
+                }
+            }
         }
     });
 }
@@ -278,7 +302,7 @@ fn what_does_not_fit_is_refused_and_nothing_written() {
             offsets: &[0, PADDING, 32, 7],
             zeros: &zeros,
             taps: 2,
-            groups: 2,
+            runs: Runs::new(None, 16),
             weights: &weights,
             params: &params,
             epilogue,
@@ -297,12 +321,20 @@ fn what_does_not_fit_is_refused_and_nothing_written() {
             ("weights cut off", Conv { weights: &weights[..192], ..good }),
             ("parameters cut off", Conv { params: &params[..71], ..good }),
             ("no taps", Conv { taps: 0, ..good }),
-            ("no groups", Conv { groups: 0, ..good }),
-            ("sizes whose product overflows", Conv { groups: usize::MAX / 4, ..good }),
+            ("longer runs", Conv { runs: Runs::new(None, 17), ..good }),
+            ("shorter runs", Conv { runs: Runs::new(None, 8), ..good }),
+            ("sizes whose product overflows", Conv { taps: usize::MAX / 4, ..good }),
         ];
         for (what, conv) in bad {
             assert_eq!(kernels.conv(&conv, &mut out), Err(Error::Kernel), "{}: {what}", cpu.isa().name());
         }
+        // Of 24 channels a block reads 16, from 8 on at most: the last offset may be 24.
+        let groups = Groups { inputs: 12, outputs: 8 };
+        let grouped = Conv { runs: Runs::new(Some(groups), 24), ..good };
+        let one_more = kernels.conv(&Conv { offsets: &[0, PADDING, 25, 7], ..grouped }, &mut out);
+        assert_eq!(one_more, Err(Error::Kernel), "{}: a group's run", cpu.isa().name());
+        let fits = kernels.conv(&Conv { offsets: &[0, PADDING, 24, 7], ..grouped }, &mut [9; 16]);
+        assert_eq!(fits, Ok(()), "{}: a group's run", cpu.isa().name());
         assert_eq!(kernels.conv(&good, &mut out[..8]), Err(Error::Kernel), "{}: output too short", cpu.isa().name());
         assert_eq!(out, [9; 16]);
 

@@ -167,6 +167,7 @@ fn a_wide_input_is_no_residual_operand() {
         min: -128,
         max: 127,
         residual: Some((0, 4096)),
+        groups: None,
     }));
     let plain = |name, id| (name, id, Meaning::Plain);
     let error = refused(&net.finish_with(&[plain("x", x), plain("w", w)], &[plain("y", sum)], 1));

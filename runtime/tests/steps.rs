@@ -53,6 +53,7 @@ fn conv_by_hand() {
         min: 1,
         max: 127,
         residual: None,
+        groups: None,
     }));
     assert_eq!(run(&net.finish(input, output, 1), &[10, 20, 30]), [9, 12, 1]);
 }
@@ -85,7 +86,21 @@ fn conv_equals_its_definition() {
             weights: vec![0; (target[2] * shape[2]) as usize],
             scaling: (0..target[2]).map(|c| Row { bias: 40 * c as i32 - 80, multiplier: 1 << 30, shift: 32 }).collect(),
         };
-        let step = ConvStep { input, output, kernel, stride, dilation, pad, weights: 0, params: 0, min, max, residual };
+        let groups = None;
+        let step = ConvStep {
+            input,
+            output,
+            kernel,
+            stride,
+            dilation,
+            pad,
+            weights: 0,
+            params: 0,
+            min,
+            max,
+            residual,
+            groups,
+        };
         let [weights, params] = net.matrix(&flat);
         let unit = ConvStep { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [255; 2], ..step };
         net.steps.push(Step::from(ConvStep {

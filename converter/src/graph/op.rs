@@ -1,6 +1,6 @@
 //! What an operator is. No method has a default: an operator that forgets one does not compile.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::{epilogue::Epilogue, error::Error, qgraph::QOp, scale::Scale, shape::Shape, site::Site};
 
@@ -45,7 +45,14 @@ pub trait Op: fmt::Debug + Send + Sync {
 
     /// Takes up what follows, and says so; `false`, unchanged, if it cannot.
     fn absorb(&mut self, next: &Epilogue) -> bool;
+
+    /// What it makes of one value of each input, if that is all it does where inputs and output have one shape: the same for all
+    /// places, and in every step.
+    fn pointwise(&self) -> Option<Pointwise>;
 }
+
+/// A function of values that meet, one of each input.
+pub type Pointwise = Arc<dyn Fn(&[f32]) -> f32 + Send + Sync>;
 
 /// What an operation takes.
 #[derive(Clone, Copy, Debug)]

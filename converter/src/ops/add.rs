@@ -1,5 +1,7 @@
 //! Add, Sub, Max and Min of two tensors: `y = clamp(+-a +-b)`, `y = clamp(max(a, b))`.
 
+use std::sync::Arc;
+
 use escarp_runtime::{
     kernels::Combine,
     ops::{AddStep, RATIO_MAX, Step},
@@ -7,7 +9,7 @@ use escarp_runtime::{
 
 use super::{
     affine::{Meant, import_with_constant},
-    arrange::{Pair, pair},
+    arrange::{Pair, pair, paired},
     function,
 };
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
     constant::Constant,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, ScaleRule},
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -42,11 +44,21 @@ struct Add {
     signs: [f32; 2],
     /// The second operand is one pixel of several.
     pixel: bool,
+    /// The result is one of the operands, which have one scale: it is the result's.
+    keeps: bool,
     limits: Limits,
 }
 
 impl Add {
-    const SUM: Add = Add { combine: Combine::Sum, signs: [1.0, 1.0], pixel: false, limits: Limits::NONE };
+    const SUM: Add = Add { combine: Combine::Sum, signs: [1.0, 1.0], pixel: false, keeps: false, limits: Limits::NONE };
+}
+
+fn result(combine: Combine, a: f32, b: f32, limits: Limits) -> f32 {
+    limits.clamp(match combine {
+        Combine::Sum => a + b,
+        Combine::Maximum => a.max(b),
+        Combine::Minimum => a.min(b),
+    })
 }
 
 impl Op for Add {
@@ -69,17 +81,12 @@ impl Op for Add {
     fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], _: Shape) {
         let [first, second] = self.signs;
         for ((y, a), b) in out.iter_mut().zip(inputs[0].values).zip(inputs[1].values.iter().cycle()) {
-            let (a, b) = (first * a, second * b);
-            *y = self.limits.clamp(match self.combine {
-                Combine::Sum => a + b,
-                Combine::Maximum => a.max(b),
-                Combine::Minimum => a.min(b),
-            });
+            *y = result(self.combine, first * a, second * b, self.limits);
         }
     }
 
     fn scale_rule(&self) -> ScaleRule {
-        ScaleRule::OfValues
+        if self.keeps { ScaleRule::OfInput } else { ScaleRule::OfValues }
     }
 
     fn least_unit(&self, inputs: &[Scale]) -> f64 {
@@ -105,6 +112,12 @@ impl Op for Add {
         let Epilogue::Limits(limits) = next else { return false };
         self.limits = self.limits.then(*limits);
         true
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        let (combine, [first, second], limits) = (self.combine, self.signs, self.limits);
+        let sum = move |values: &[f32]| result(combine, first * values[0], second * values[1], limits);
+        (!self.pixel).then(|| Arc::new(sum) as Pointwise)
     }
 }
 
@@ -160,20 +173,51 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     if import_with_constant(importer, node, meant)? {
         return Ok(());
     }
-    let Pair { a, b, swapped } = pair(importer, node, [0, 1], true)?;
-    let signs = match (subtracts, swapped) {
-        (false, _) => [1.0, 1.0],
-        (true, false) => [1.0, -1.0],
-        (true, true) => [-1.0, 1.0],
+    let operands = [importer.view(node, 0)?, importer.view(node, 1)?];
+    let made = match subtracts {
+        true => difference(importer, node, operands)?,
+        false => combined(importer, node, operands, Combine::Sum)?,
     };
-    let made = emit(importer, node, &a, &b, Add { signs, ..Add::SUM })?;
     importer.define(node, 0, made)
+}
+
+/// The difference of two tensors whose shapes broadcast.
+///
+/// # Errors
+/// As [`paired`].
+pub fn difference(importer: &mut Importer, node: &Node, [first, second]: [View; 2]) -> Result<View, Error> {
+    let Pair { a, b, swapped } = paired(importer, node, first, second, true)?;
+    let signs = if swapped { [-1.0, 1.0] } else { [1.0, -1.0] };
+    emit(importer, node, &a, &b, Add { signs, ..Add::SUM })
 }
 
 fn emit(importer: &mut Importer, node: &Node, a: &View, b: &View, add: Add) -> Result<View, Error> {
     let add = Add { pixel: a.shape != b.shape, ..add };
     let id = importer.emit(node, add, vec![a.tensor, b.tensor], a.shape)?;
     Ok(a.on(id))
+}
+
+/// The sum, maximum or minimum of two tensors whose shapes broadcast.
+///
+/// # Errors
+/// As [`paired`].
+pub fn combined(
+    importer: &mut Importer,
+    node: &Node,
+    [first, second]: [View; 2],
+    combine: Combine,
+) -> Result<View, Error> {
+    let Pair { a, b, .. } = paired(importer, node, first, second, true)?;
+    emit(importer, node, &a, &b, Add { combine, ..Add::SUM })
+}
+
+/// The larger of each two values that are the same tensor's, moved.
+///
+/// # Errors
+/// As [`paired`].
+pub fn largest(importer: &mut Importer, node: &Node, [first, second]: [View; 2]) -> Result<View, Error> {
+    let Pair { a, b, .. } = paired(importer, node, first, second, false)?;
+    emit(importer, node, &a, &b, Add { combine: Combine::Maximum, keeps: true, ..Add::SUM })
 }
 
 /// Reads a Max or Min of tensors, and of constants of one value, which are limits.
@@ -209,8 +253,7 @@ fn import_extremum(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     };
     for &next in tensors.iter().skip(2) {
         let second = importer.view(node, next)?;
-        let Pair { a, b, .. } = super::arrange::paired(importer, node, view, second, true)?;
-        view = emit(importer, node, &a, &b, Add { combine, ..Add::SUM })?;
+        view = combined(importer, node, [view, second], combine)?;
     }
     if let Some(value) = limit {
         let limits = match combine {

@@ -1,23 +1,22 @@
 //! Conv: `y[o] = clamp(bias[o] + sum over taps and channels of w[o, tap, c] * x[tap, c] (+ residual))`. With it every matrix
 //! product: a vector is a map of one pixel.
 
+mod import;
+mod transposed;
+
 use escarp_runtime::{
-    ops::{ConvStep, LinearStep, RATIO_MAX, Step},
+    ops::{ConvStep, Groups, LinearStep, RATIO_MAX, Runs, Step},
     quant::{SHIFT_MIN, SHIFT_MIN_WIDE},
 };
-use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul};
+use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul, s};
 
-use super::{
-    depthwise::Depthwise,
-    window::{Geometry, made, map, pair},
-};
+use super::window::Geometry;
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, ScaleRule},
-    importer::{Hint, Import, Importer},
-    onnx::Node,
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    importer::{Hint, Import},
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
     scale::{Q12, Scale, nearest_i32},
@@ -26,16 +25,21 @@ use crate::{
 };
 
 /// What is read here.
-pub const ONNX: &[(&str, Import)] = &[("Conv", Import::new(import).hint(|_| Hint::ChannelsFirst))];
+pub const ONNX: &[(&str, Import)] = &[
+    ("Conv", Import::new(import::import).hint(|_| Hint::ChannelsFirst)),
+    ("ConvTranspose", Import::new(transposed::import).hint(|_| Hint::ChannelsFirst)),
+];
 
 /// A convolution with its weights.
 #[derive(Debug)]
 pub struct Conv {
     /// Windows.
     pub geometry: Geometry,
-    /// Input channels.
+    /// Input channels that an output channel reads: all, or those of its group.
     pub inputs: usize,
-    /// `[output channel][tap][input channel]`
+    /// Groups of channels, 1 for all.
+    pub groups: usize,
+    /// `[output channel][tap][input channel of the group]`
     pub weight: Vec<f32>,
     /// `[output channel]`
     pub bias: Vec<f32>,
@@ -76,7 +80,8 @@ impl Op for Conv {
         Cost {
             parameters: self.weight.len() + self.bias.len(),
             macs: (h * w * c * self.depth()) as u64,
-            packed: outputs.saturating_mul(inputs).saturating_mul(kh * kw),
+            // A block of a convolution in groups reads a group's channels, and up to 14 more on both sides.
+            packed: outputs.saturating_mul(if self.groups > 1 { inputs + 16 } else { inputs }).saturating_mul(kh * kw),
             gathered: (h * w) as u64 * self.depth() as u64,
         }
     }
@@ -87,22 +92,26 @@ impl Op for Conv {
 
     fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], shape: Shape) {
         let (depth, channels, x) = (self.depth(), shape[2], inputs[0]);
-        let pixels = shape[0] * shape[1];
-        let mut columns = vec![0.0f32; pixels * depth];
-        for (column, tap) in columns.chunks_exact_mut(self.inputs).zip(self.geometry.taps(x.shape, shape)) {
-            if let Some(p) = tap {
-                column.copy_from_slice(&x.values[p * self.inputs..][..self.inputs]);
-            }
-        }
+        let (pixels, made) = (shape[0] * shape[1], channels / self.groups);
         if self.residual {
             out.copy_from_slice(inputs[1].values);
         } else {
             out.fill(0.0);
         }
-        let a = ArrayView2::from_shape((pixels, depth), &columns).expect("im2col is pixels x depth");
-        let b = ArrayView2::from_shape((channels, depth), &self.weight).expect("weights are channels x depth");
-        let mut c = ArrayViewMut2::from_shape((pixels, channels), out).expect("out is pixels x channels");
-        general_mat_mul(1.0, &a, &b.t(), 1.0, &mut c);
+        let weights = ArrayView2::from_shape((channels, depth), &self.weight).expect("weights are channels x depth");
+        let mut y = ArrayViewMut2::from_shape((pixels, channels), &mut *out).expect("out is pixels x channels");
+        for group in 0..self.groups {
+            let mut columns = vec![0.0f32; pixels * depth];
+            for (column, tap) in columns.chunks_exact_mut(self.inputs).zip(self.geometry.taps(x.shape, shape)) {
+                if let Some(p) = tap {
+                    column.copy_from_slice(&x.values[p * x.shape[2] + group * self.inputs..][..self.inputs]);
+                }
+            }
+            let a = ArrayView2::from_shape((pixels, depth), &columns).expect("im2col is pixels x depth");
+            let of_group = group * made..(group + 1) * made;
+            let b = weights.slice(s![of_group.clone(), ..]);
+            general_mat_mul(1.0, &a, &b.t(), 1.0, &mut y.slice_mut(s![.., of_group]));
+        }
         for pixel in out.chunks_exact_mut(channels) {
             for (y, b) in pixel.iter_mut().zip(&self.bias) {
                 *y = self.limits.clamp(*y + b);
@@ -127,7 +136,17 @@ impl Op for Conv {
         let rows = self.rows(site.inputs[0]).quantize(site, unit, smallest_shift)?;
         let limits = site.output.limits(self.limits);
         let residual = self.residual.then(|| nearest_i32(f64::from(site.inputs[1].scale) / output * Q12));
-        Ok(Box::new(QConv { geometry: self.geometry, inputs: self.inputs, rows, limits, residual }))
+        let groups = (self.groups > 1).then(|| {
+            let [inputs, outputs] = [self.inputs, self.bias.len() / self.groups].map(u16::try_from);
+            Ok(Groups {
+                inputs: inputs.map_err(|_| site.wrong("groups of more than 65535 channels"))?,
+                outputs: outputs.map_err(|_| site.wrong("groups of more than 65535 channels"))?,
+            })
+        });
+        let groups = groups.transpose()?;
+        let channels = u16::try_from(self.inputs * self.groups).map_err(|_| site.wrong("more than 65535 channels"))?;
+        let runs = Runs::new(groups, channels);
+        Ok(Box::new(QConv { geometry: self.geometry, inputs: self.inputs, groups, runs, rows, limits, residual }))
     }
 
     fn alone(&self) -> Result<(), &'static str> {
@@ -153,14 +172,21 @@ impl Op for Conv {
         }
         true
     }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        None
+    }
 }
 
 /// A convolution in integers; over a whole map it is a matrix times a vector.
 #[derive(Debug)]
 struct QConv {
     geometry: Geometry,
-    /// Input channels.
+    /// Input channels of an output channel.
     inputs: usize,
+    groups: Option<Groups>,
+    /// Which channels a block of outputs reads.
+    runs: Runs,
     /// One for each output channel.
     rows: Rows,
     limits: (i8, i8),
@@ -171,7 +197,8 @@ struct QConv {
 impl QOp for QConv {
     fn detail(&self) -> String {
         let residual = self.residual.map_or(String::new(), |m| format!(" residual * {m} / 4096"));
-        format!("{} clamp {}..{}{residual}", self.geometry, self.limits.0, self.limits.1)
+        let groups = self.groups.map_or(String::new(), |g| format!(" groups of {} to {}", g.inputs, g.outputs));
+        format!("{}{groups} clamp {}..{}{residual}", self.geometry, self.limits.0, self.limits.1)
     }
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
@@ -188,7 +215,10 @@ impl QOp for QConv {
 
     fn constants(&self) -> Result<Vec<Block>, Error> {
         let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
-        Ok(self.rows.blocks(&self.rows.order(), taps, self.inputs).into())
+        Ok(match self.groups {
+            None => self.rows.blocks(&self.rows.order(), taps, self.inputs).into(),
+            Some(groups) => self.rows.grouped(taps, groups, self.runs).into(),
+        })
     }
 
     fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
@@ -196,7 +226,7 @@ impl QOp for QConv {
         let ([weights, params], (min, max)) = (placed.constants()?, self.limits);
         let [h, w, _] = x.shape;
         let whole = g.kernel == [h, w] && g.pad == [0, 0] && placed.output.shape[..2] == [1, 1];
-        if whole && self.residual.is_none() {
+        if whole && self.residual.is_none() && self.groups.is_none() {
             return Ok(vec![LinearStep { input: x.id, output, weights, params, min, max }.into()]);
         }
         let operand = |m| Ok((placed.input(1)?.scale.zero_point, m));
@@ -212,51 +242,8 @@ impl QOp for QConv {
             min,
             max,
             residual: self.residual.map(operand).transpose()?,
+            groups: self.groups,
         };
         Ok(vec![step.into()])
     }
-}
-
-/// Reads a Conv: NCHW input, weights `[out, in, kh, kw]`.
-fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    node.only(&["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"])?;
-    let (x, spatial) = map(importer, node)?;
-    let input = x.shape;
-    let mut weight = importer.weights(node, 1)?;
-    if spatial == 1 && weight.ndim() == 3 {
-        weight = weight.insert_axis(ndarray::Axis(2));
-    }
-    let &[out, per_group, kh, kw] = weight.shape() else {
-        let form = if spatial == 1 { "[out, in, length]" } else { "[out, in, height, width]" };
-        return Err(node.unsupported("W", format!("{:?}", weight.shape()), form));
-    };
-    let group = node.int("group")?.and_then(|g| usize::try_from(g).ok()).unwrap_or(1);
-    let depthwise = group > 1 && group == input[2] && group == out;
-    if group != 1 && !depthwise {
-        return Err(node.unsupported("group", group, "1"));
-    }
-    if per_group.checked_mul(group) != Some(input[2]) || out == 0 {
-        return Err(node.wrong(format!("weights {:?} do not fit an input of {} channels", weight.shape(), input[2])));
-    }
-    if !(1..=255).contains(&kh)
-        || !(1..=255).contains(&kw)
-        || node.ints("kernel_shape")?.is_some() && pair(node, "kernel_shape", 1, spatial, 1..=255)? != [kh, kw]
-    {
-        return Err(node.unsupported("kernel_shape", format!("[{kh}, {kw}]"), "1..=255, equal to the weights'"));
-    }
-    let bias = importer.bias(node, 2, out)?;
-    let (geometry, [oh, ow]) = Geometry::import(node, [kh, kw], input, spatial)?;
-    let weight = weight.view().permuted_axes(vec![0, 2, 3, 1]).iter().copied().collect();
-    let (inputs, shape, limits) = (vec![x.tensor], [oh, ow, out], Limits::NONE);
-    let id = if depthwise {
-        importer.emit(node, Depthwise { geometry, weight, bias, limits }, inputs, shape)?
-    } else {
-        importer.emit(
-            node,
-            Conv { geometry, inputs: input[2], weight, bias, limits, residual: false },
-            inputs,
-            shape,
-        )?
-    };
-    importer.define(node, 0, made(id, [oh, ow, out], x.steps, spatial))
 }

@@ -1,6 +1,8 @@
 //! Depthwise convolution: `y[c] = clamp(bias[c] + sum over taps of w[c, tap] * x[tap, c])`. With one tap it is a scale and a shift for
 //! each channel, which whatever makes `x` takes up if it can.
 
+use std::sync::Arc;
+
 use escarp_runtime::{
     ops::{DepthwiseStep, Step},
     quant::SHIFT_MIN,
@@ -11,7 +13,7 @@ use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, ScaleRule},
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
     scale::Scale,
@@ -117,6 +119,13 @@ impl Op for Depthwise {
             Epilogue::Scale { .. } | Epilogue::Sum(_) => return false,
         }
         true
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        let (scale, shift, limits) = (*self.weight.first()?, *self.bias.first()?, self.limits);
+        let one = self.geometry == Geometry::whole([1, 1, 1]);
+        let alike = self.weight.iter().all(|w| *w == scale) && self.bias.iter().all(|b| *b == shift);
+        (one && alike).then(|| Arc::new(move |values: &[f32]| limits.clamp(values[0] * scale + shift)) as Pointwise)
     }
 }
 

@@ -1,83 +1,60 @@
-//! Functions of each value by itself: LeakyRelu, Elu, Sigmoid, Tanh, HardSigmoid, HardSwish. They become a table of 256 results.
-//! (SiLU is written as Sigmoid and Mul.) So do limits alone, Relu and Clip, where what makes their input cannot take them.
+//! Functions of each value by itself, from LeakyRelu to Pow by a constant. They become a table of 256 results. So do limits alone,
+//! Relu and Clip, where what makes their input cannot take them.
 
-use escarp_runtime::{
-    format::PARAMS_ALIGN,
-    ops::{LookupStep, Step},
-};
+mod math;
 
-use super::arrange::whole;
+use std::sync::Arc;
+
+use super::{arrange::whole, table::QTable};
 use crate::{
-    blocks::Block,
+    constant::Constant,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Meaning, Op, ScaleRule},
+    graph::{Cost, Map, Meaning, Op, Pointwise, ScaleRule},
     importer::{Hint, Import, Importer},
     onnx::Node,
-    qgraph::{InPlace, Placed, QOp, State},
-    rows::Rows,
+    qgraph::QOp,
     scale::Scale,
     shape::Shape,
     site::Site,
+    substitute::Substitute,
     view::View,
 };
+pub use math::Function;
+
+const FUNCTION: Import = Import::new(import).hint(|_| Hint::Through);
 
 /// What is read here.
 pub const ONNX: &[(&str, Import)] = &[
-    ("LeakyRelu", Import::new(import).hint(|_| Hint::Through)),
-    ("Elu", Import::new(import).hint(|_| Hint::Through)),
-    ("Sigmoid", Import::new(import).hint(|_| Hint::Through)),
-    ("Tanh", Import::new(import).hint(|_| Hint::Through)),
-    ("HardSigmoid", Import::new(import).hint(|_| Hint::Through)),
-    ("HardSwish", Import::new(import).hint(|_| Hint::Through)),
+    ("LeakyRelu", FUNCTION),
+    ("Elu", FUNCTION),
+    ("Sigmoid", FUNCTION),
+    ("Tanh", FUNCTION),
+    ("HardSigmoid", FUNCTION),
+    ("HardSwish", FUNCTION),
+    ("Selu", FUNCTION),
+    ("Celu", FUNCTION),
+    ("ThresholdedRelu", FUNCTION),
+    ("Gelu", FUNCTION),
+    ("Mish", FUNCTION),
+    ("Softplus", FUNCTION),
+    ("Softsign", FUNCTION),
+    ("Exp", FUNCTION),
+    ("Log", FUNCTION),
+    ("Sqrt", FUNCTION),
+    ("Reciprocal", FUNCTION),
+    ("Erf", FUNCTION),
+    ("Abs", FUNCTION),
+    ("Neg", FUNCTION),
+    ("Sign", FUNCTION),
+    ("Floor", FUNCTION),
+    ("Ceil", FUNCTION),
+    ("Round", FUNCTION),
+    ("Pow", Import::new(import_pow).hint(|_| Hint::Through).remark("by a constant")),
 ];
 
-/// As ONNX defines them.
-#[derive(Clone, Copy, Debug)]
-enum Function {
-    /// `x`: limits alone.
-    Identity,
-    /// `1 / x`
-    Reciprocal,
-    /// `x` above 0, `alpha * x` below.
-    LeakyRelu { alpha: f32 },
-    /// `x` above 0, `alpha * (exp(x) - 1)` below.
-    Elu { alpha: f32 },
-    /// `1 / (1 + exp(-x))`
-    Sigmoid,
-    /// `tanh(x)`
-    Tanh,
-    /// `alpha * x + beta`, from 0 to 1.
-    HardSigmoid { alpha: f32, beta: f32 },
-    /// `x` times the hard sigmoid of 1/6 and 1/2.
-    HardSwish,
-}
-
-impl Function {
-    /// By `libm`, so that a table is the same on every machine.
-    fn at(self, x: f32) -> f32 {
-        let hard = |alpha: f32, beta: f32| (alpha * x + beta).clamp(0.0, 1.0);
-        match self {
-            Function::Identity => x,
-            Function::Reciprocal => 1.0 / x,
-            Function::LeakyRelu { alpha } => x * if x < 0.0 { alpha } else { 1.0 },
-            Function::Elu { alpha } => {
-                if x < 0.0 {
-                    alpha * libm::expm1f(x)
-                } else {
-                    x
-                }
-            }
-            Function::Sigmoid => 1.0 / (1.0 + libm::expf(-x)),
-            Function::Tanh => libm::tanhf(x),
-            Function::HardSigmoid { alpha, beta } => hard(alpha, beta),
-            Function::HardSwish => x * hard(1.0 / 6.0, 0.5),
-        }
-    }
-}
-
 /// A function, and what follows it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Elementwise {
     function: Function,
     limits: Limits,
@@ -121,8 +98,7 @@ impl Op for Elementwise {
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
-        let entry = |q: i8| site.output.quantize(self.at(site.inputs[0].dequantize(q)));
-        Ok(Box::new(QElementwise { table: (i8::MIN..=i8::MAX).map(entry).collect() }))
+        Ok(Box::new(QTable::new(site, |x| self.at(x))))
     }
 
     fn alone(&self) -> Result<(), &'static str> {
@@ -138,41 +114,10 @@ impl Op for Elementwise {
         self.limits = self.limits.then(*limits);
         true
     }
-}
 
-/// A function in integers.
-#[derive(Debug)]
-struct QElementwise {
-    /// What -128, -127, ... become.
-    table: Vec<i8>,
-}
-
-impl QOp for QElementwise {
-    fn detail(&self) -> String {
-        let end = |q: Option<&i8>| q.map_or(String::new(), i8::to_string);
-        format!("{} to {} through a table", end(self.table.first()), end(self.table.last()))
-    }
-
-    fn rows(&self) -> Vec<(&'static str, &Rows)> {
-        vec![]
-    }
-
-    fn in_place(&self) -> InPlace {
-        InPlace::IfItDies(0)
-    }
-
-    fn states(&self) -> Vec<State> {
-        vec![]
-    }
-
-    fn constants(&self) -> Result<Vec<Block>, Error> {
-        let bytes = self.table.iter().map(|q| q.cast_unsigned()).collect();
-        Ok(vec![Block { bytes, alignment: PARAMS_ALIGN, weights: None }])
-    }
-
-    fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
-        let [table] = placed.constants()?;
-        Ok(vec![LookupStep { input: placed.input(0)?.id, output: placed.output.id, table }.into()])
+    fn pointwise(&self) -> Option<Pointwise> {
+        let one = *self;
+        Some(Arc::new(move |values| one.at(values[0])))
     }
 }
 
@@ -185,12 +130,40 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let (function, attributes): (_, &[&str]) = match node.operator() {
         "LeakyRelu" => (Function::LeakyRelu { alpha: number("alpha", 0.01)? }, &["alpha"]),
         "Elu" => (Function::Elu { alpha: number("alpha", 1.0)? }, &["alpha"]),
+        "Selu" => {
+            let (alpha, gamma) = (number("alpha", 1.673_263_2)?, number("gamma", 1.050_701)?);
+            (Function::Selu { alpha, gamma }, &["alpha", "gamma"])
+        }
+        "Celu" => match number("alpha", 1.0)? {
+            0.0 => return Err(node.unsupported("alpha", 0, "any number but 0")),
+            alpha => (Function::Celu { alpha }, &["alpha"]),
+        },
+        "ThresholdedRelu" => (Function::ThresholdedRelu { alpha: number("alpha", 1.0)? }, &["alpha"]),
         "HardSigmoid" => {
             (Function::HardSigmoid { alpha: number("alpha", 0.2)?, beta: number("beta", 0.5)? }, &["alpha", "beta"])
         }
+        "Gelu" => match node.text("approximate")?.as_deref() {
+            None | Some("none") => (Function::Gelu, &["approximate"]),
+            Some("tanh") => (Function::GeluTanh, &["approximate"]),
+            Some(other) => return Err(node.unsupported("approximate", other, "none, tanh")),
+        },
         "HardSwish" => (Function::HardSwish, &[]),
         "Tanh" => (Function::Tanh, &[]),
         "Sigmoid" => (Function::Sigmoid, &[]),
+        "Mish" => (Function::Mish, &[]),
+        "Softplus" => (Function::Softplus, &[]),
+        "Softsign" => (Function::Softsign, &[]),
+        "Exp" => (Function::Exp, &[]),
+        "Log" => (Function::Log, &[]),
+        "Sqrt" => (Function::Sqrt, &[]),
+        "Reciprocal" => (Function::Reciprocal, &[]),
+        "Erf" => (Function::Erf, &[]),
+        "Abs" => (Function::Abs, &[]),
+        "Neg" => (Function::Neg, &[]),
+        "Sign" => (Function::Sign, &[]),
+        "Floor" => (Function::Floor, &[]),
+        "Ceil" => (Function::Ceil, &[]),
+        "Round" => (Function::Round, &[]),
         other => return Err(node.wrong(format!("{other} is in the table and has no function"))),
     };
     node.only(attributes)?;
@@ -199,10 +172,36 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let before = x.tensor;
     let y = made(importer, node, x, function, Limits::NONE)?;
     match function {
+        Function::Celu { alpha } if alpha != 1.0 => {
+            // tract leaves `alpha` out in front of the exponential.
+            let mut instead = Substitute::new(node);
+            let alpha = instead.floats(&[], vec![alpha]);
+            let divided = instead.node("Div", &[node.input(0).unwrap_or_default(), &alpha], &[]);
+            let elu = instead.node("Elu", &[&divided], &[]);
+            instead.node("Mul", &[&elu, &alpha], &[]);
+            importer.substitute(instead);
+        }
         Function::Sigmoid => importer.may_end(node, y.tensor, before, Meaning::Sigmoid),
         Function::HardSigmoid { .. } => importer.means(y.tensor, Meaning::Probabilities),
         _ => {}
     }
+    importer.define(node, 0, y)
+}
+
+/// Reads a Pow whose exponent is one constant.
+fn import_pow(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&[])?;
+    let numbers = |constant: &Constant| match constant {
+        Constant::Float(a) => a.iter().copied().collect::<Vec<f32>>(),
+        Constant::Int(a) => a.iter().map(|&v| v as f32).collect(),
+    };
+    let exponents = importer.constant(node, 1)?.filter(|c| c.shape().iter().all(|&d| d == 1)).map(numbers);
+    let exponent = match exponents.as_deref() {
+        Some(&[exponent]) if exponent.is_finite() => exponent,
+        _ => return Err(node.unsupported("exponent", node.input(1).unwrap_or("(absent)"), "one finite constant")),
+    };
+    let x = importer.view(node, 0)?;
+    let y = made(importer, node, x, Function::Pow { exponent }, Limits::NONE)?;
     importer.define(node, 0, y)
 }
 
@@ -211,9 +210,9 @@ pub fn limited(importer: &mut Importer, node: &Node, x: View, limits: Limits) ->
     made(importer, node, x, Function::Identity, limits)
 }
 
-/// `1 / x` of a tensor, for the file that divides.
-pub fn reciprocal(importer: &mut Importer, node: &Node, x: View) -> Result<View, Error> {
-    made(importer, node, x, Function::Reciprocal, Limits::NONE)
+/// A function of a tensor, for the files that read others' parts.
+pub fn applied(importer: &mut Importer, node: &Node, x: View, function: Function) -> Result<View, Error> {
+    made(importer, node, x, function, Limits::NONE)
 }
 
 fn made(importer: &mut Importer, node: &Node, x: View, function: Function, limits: Limits) -> Result<View, Error> {

@@ -19,7 +19,7 @@ use crate::{
     constant::Constant,
     epilogue::Epilogue,
     error::Error,
-    graph::{Cost, Map, Op, ScaleRule},
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -136,6 +136,10 @@ impl Op for Gru {
 
     fn absorb(&mut self, _: &Epilogue) -> bool {
         false
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        None
     }
 }
 

@@ -81,7 +81,8 @@ fn import(
     bias.iter_mut().for_each(|b| *b *= beta);
     let geometry = Geometry { kernel, ..Geometry::whole([1, 1, 1]) };
     let shape = if pixelwise(&x) { [x.shape[0], x.shape[1], outs] } else { [1, 1, outs] };
-    let conv = Conv { geometry, inputs: x.shape[2], weight: ours, bias, limits: Limits::NONE, residual: false };
+    let conv =
+        Conv { geometry, inputs: x.shape[2], groups: 1, weight: ours, bias, limits: Limits::NONE, residual: false };
     let id = importer.emit(node, conv, vec![x.tensor], shape)?;
     let mut view = View { tensor: id, shape, ..x };
     let channels = view.along(&[Axis::Channel]);

@@ -11,7 +11,7 @@ use crate::{
     blocks::Block,
     epilogue::Epilogue,
     error::Error,
-    graph::{Cost, Map, Op, ScaleRule},
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::Scale,
@@ -141,6 +141,10 @@ impl Op for Move {
 
     fn absorb(&mut self, _: &Epilogue) -> bool {
         false
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        None
     }
 }
 

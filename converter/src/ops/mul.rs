@@ -1,5 +1,7 @@
 //! Mul and Div of two tensors: `y = clamp(a * b)`.
 
+use std::sync::Arc;
+
 use escarp_runtime::{
     ops::{MulStep, Step},
     quant::SHIFT_MIN,
@@ -8,13 +10,13 @@ use escarp_runtime::{
 use super::{
     affine::{import_with_constant, scaled},
     arrange::{Pair, pair, paired},
-    function::reciprocal,
+    function::{Function, applied},
 };
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, ScaleRule},
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -87,6 +89,11 @@ impl Op for Mul {
         self.limits = self.limits.then(*limits);
         true
     }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        let limits = self.limits;
+        Some(Arc::new(move |values| limits.clamp(values[0] * values[1])))
+    }
 }
 
 /// A product in integers.
@@ -157,7 +164,7 @@ fn import_div(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         return import_with_constant(importer, node, inverse).map(drop);
     }
     let divisor = importer.view(node, 1)?;
-    let inverse = reciprocal(importer, node, divisor)?;
+    let inverse = applied(importer, node, divisor, Function::Reciprocal)?;
     let made = if divided {
         scaled(importer, node, inverse, 0)?
     } else {

@@ -1,49 +1,55 @@
-//! MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, and ReduceMean over height and width.
+//! MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool: the largest value or the mean of windows, and sums of whole maps.
+
+mod import;
 
 use escarp_runtime::{
+    format::PARAMS_ALIGN,
     ops::{Divisor, PoolStep, Step},
     quant::SHIFT_MIN_WIDE,
 };
 
-use super::{
-    arrange::whole,
-    window::{Geometry, made, map, pair},
-};
+use super::window::Geometry;
 use crate::{
-    axes,
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, ScaleRule},
-    importer::{Import, Importer},
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    importer::Importer,
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::{SMALLEST_FACTOR, Scale, multiplier},
     shape::{Shape, TensorId},
     site::Site,
-    view::{Axis, Dim, View},
+    view::View,
 };
 
-/// What is read here.
-pub const ONNX: &[(&str, Import)] = &[
-    ("MaxPool", Import::new(import)),
-    ("AveragePool", Import::new(import)),
-    ("GlobalAveragePool", Import::new(import)),
-    ("GlobalMaxPool", Import::new(import)),
-    ("ReduceMean", Import::new(import_reduce_mean).remark("over height and width")),
-];
+pub use import::ONNX;
 
 /// Most values in an average: as many differences of at most 255 fit the runtime's i32.
 const MOST_AVERAGED: usize = i32::MAX as usize / 255;
+/// Most values of a window in an average of those inside the map: as many factors has a step of the runtime.
+const MOST_COUNTED: usize = 4096;
 
-/// Windows' maximum or mean, for each channel.
+/// What is made of the values of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The largest inside the map.
+    Maximum,
+    /// The mean of all; those outside the map are zeros.
+    Mean,
+    /// The mean of those inside the map.
+    MeanInside,
+    /// The sum of all.
+    Sum,
+}
+
+/// Windows' maximum, mean or sum, for each channel.
 #[derive(Debug)]
 struct Pool {
-    /// Windows; dilation is 1.
+    /// Windows, each with a pixel inside the map; dilation is 1.
     geometry: Geometry,
-    /// Mean, not maximum. Its windows lie inside the map.
-    average: bool,
+    kind: Kind,
     limits: Limits,
 }
 
@@ -52,11 +58,23 @@ impl Pool {
     fn count(&self) -> usize {
         self.geometry.kernel[0] * self.geometry.kernel[1]
     }
+
+    /// What the sum of a window is divided by, at least and at most.
+    fn divisors(&self) -> [usize; 2] {
+        match self.kind {
+            Kind::Mean => [self.count(); 2],
+            Kind::MeanInside => [1, self.count()],
+            Kind::Maximum | Kind::Sum => [1; 2],
+        }
+    }
 }
 
 impl Op for Pool {
     fn detail(&self) -> String {
-        self.geometry.to_string()
+        match self.kind {
+            Kind::Maximum | Kind::Mean => self.geometry.to_string(),
+            kind => format!("{} {kind:?}", self.geometry),
+        }
     }
 
     fn weights(&self) -> Vec<(&'static str, &[f32])> {
@@ -74,12 +92,22 @@ impl Op for Pool {
     fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], out_shape: Shape) {
         let Map { values: x, shape } = inputs[0];
         let (channels, count) = (shape[2], self.count());
-        out.fill(if self.average { 0.0 } else { f32::NEG_INFINITY });
+        out.fill(if self.kind == Kind::Maximum { f32::NEG_INFINITY } else { 0.0 });
+        let whole = if self.kind == Kind::Mean { count as f32 } else { 1.0 };
+        let mut inside = 0;
         for (i, tap) in self.geometry.taps(shape, out_shape).enumerate() {
-            let Some(p) = tap else { continue };
             let pixel = &mut out[i / count * channels..][..channels];
-            for (y, &x) in pixel.iter_mut().zip(&x[p * channels..][..channels]) {
-                *y = if self.average { *y + x / count as f32 } else { y.max(x) };
+            if let Some(p) = tap {
+                inside += 1;
+                for (y, &x) in pixel.iter_mut().zip(&x[p * channels..][..channels]) {
+                    *y = if self.kind == Kind::Maximum { y.max(x) } else { *y + x / whole };
+                }
+            }
+            if i % count == count - 1 {
+                if self.kind == Kind::MeanInside {
+                    pixel.iter_mut().for_each(|y| *y /= inside as f32);
+                }
+                inside = 0;
             }
         }
         out.iter_mut().for_each(|y| *y = self.limits.clamp(*y));
@@ -87,21 +115,27 @@ impl Op for Pool {
 
     /// A maximum is one of its inputs and keeps their scale.
     fn scale_rule(&self) -> ScaleRule {
-        if self.average { ScaleRule::OfValues } else { ScaleRule::OfInput }
+        if self.kind == Kind::Maximum { ScaleRule::OfInput } else { ScaleRule::OfValues }
     }
 
     /// The epilogue takes factors up to 2^14 from the sum's unit to the output's.
     fn least_unit(&self, inputs: &[Scale]) -> f64 {
-        f64::from(inputs[0].scale) / self.count() as f64 / f64::from(1 << 14)
+        f64::from(inputs[0].scale) / self.divisors()[0] as f64 / f64::from(1 << 14)
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
-        let step = f64::from(site.inputs[0].scale) / self.count() as f64;
-        let factor = || {
+        let factor = |divisor: usize| {
+            let step = f64::from(site.inputs[0].scale) / divisor as f64;
             let factor = (step / f64::from(site.output.scale)).max(SMALLEST_FACTOR);
             multiplier(factor, SHIFT_MIN_WIDE).ok_or_else(|| site.wrong(format!("a factor of {factor}")))
         };
-        let average = self.average.then(factor).transpose()?;
+        let average = match (self.kind, self.divisors()) {
+            (Kind::Maximum, _) => QDivisor::None,
+            (Kind::Mean | Kind::Sum, [_, all]) => QDivisor::All(factor(all)?),
+            (Kind::MeanInside, [least, most]) => {
+                QDivisor::Inside((least..=most).map(factor).collect::<Result<_, _>>()?)
+            }
+        };
         Ok(Box::new(QPool { geometry: self.geometry, average, limits: site.output.limits(self.limits) }))
     }
 
@@ -118,20 +152,39 @@ impl Op for Pool {
         self.limits = self.limits.then(*limits);
         true
     }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        None
+    }
+}
+
+/// What a window's sum is multiplied with: multiplier and shift.
+#[derive(Debug)]
+enum QDivisor {
+    /// It has none: maximum.
+    None,
+    /// One for all.
+    All((i32, u8)),
+    /// For 1, 2 ... values inside the map.
+    Inside(Vec<(i32, u8)>),
 }
 
 /// A pool in integers.
 #[derive(Debug)]
 struct QPool {
     geometry: Geometry,
-    /// Mean: multiplier and shift, 1/count in them. `None`: maximum.
-    average: Option<(i32, u8)>,
+    average: QDivisor,
     limits: (i8, i8),
 }
 
 impl QOp for QPool {
     fn detail(&self) -> String {
-        format!("{} {:?} clamp {}..{}", self.geometry, self.average, self.limits.0, self.limits.1)
+        let average = match &self.average {
+            QDivisor::None => "None".into(),
+            QDivisor::All(factor) => format!("Some({factor:?})"),
+            QDivisor::Inside(factors) => format!("{} factors", factors.len()),
+        };
+        format!("{} {average} clamp {}..{}", self.geometry, self.limits.0, self.limits.1)
     }
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
@@ -147,7 +200,9 @@ impl QOp for QPool {
     }
 
     fn constants(&self) -> Result<Vec<Block>, Error> {
-        Ok(vec![])
+        let QDivisor::Inside(factors) = &self.average else { return Ok(vec![]) };
+        let bytes = factors.iter().flat_map(|&(multiplier, shift)| Divisor::emit(multiplier, shift)).collect();
+        Ok(vec![Block { bytes, alignment: PARAMS_ALIGN, weights: None }])
     }
 
     fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
@@ -161,7 +216,14 @@ impl QOp for QPool {
             kernel: placed.pair("window", kernel)?,
             stride: placed.pair("stride", g.stride)?,
             pad: placed.pair("padding", g.pad)?,
-            average: self.average.map(|(multiplier, shift)| Divisor::All(multiplier, shift)),
+            average: match self.average {
+                QDivisor::None => None,
+                QDivisor::All((multiplier, shift)) => Some(Divisor::All(multiplier, shift)),
+                QDivisor::Inside(_) => {
+                    let [factors] = placed.constants()?;
+                    Some(Divisor::Inside(factors))
+                }
+            },
             min,
             max,
         };
@@ -169,84 +231,28 @@ impl QOp for QPool {
     }
 }
 
-/// Reads a pool over an NCHW map.
-fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    let (x, spatial) = map(importer, node)?;
-    let input = x.shape;
-    let average = node.operator().contains("Average");
-    let (geometry, [oh, ow]) = if node.operator().starts_with("Global") {
-        node.only(&[])?;
-        (Geometry::whole(input), [1, 1])
-    } else {
-        node.only(&[
-            "auto_pad",
-            "ceil_mode",
-            "count_include_pad",
-            "dilations",
-            "kernel_shape",
-            "pads",
-            "storage_order",
-            "strides",
-        ])?;
-        if node.outputs().iter().skip(1).any(|o| !o.is_empty()) {
-            return Err(node.unsupported("outputs", "Indices", "one output"));
-        }
-        if node.ints("kernel_shape")?.is_none() {
-            return Err(node.wrong("kernel_shape is missing"));
-        }
-        let kernel = pair(node, "kernel_shape", 1, spatial, 1..=65535)?;
-        Geometry::import(node, kernel, input, spatial)?
+/// Adds a pool over a whole tensor, of windows that each have a pixel inside the map, their dilation being 1.
+///
+/// # Errors
+/// If it takes the mean of too many values.
+pub fn pooled(
+    importer: &mut Importer,
+    node: &Node,
+    x: &View,
+    (geometry, kind): (Geometry, Kind),
+    [oh, ow]: [usize; 2],
+) -> Result<TensorId, Error> {
+    // The mean or sum of one value is that value.
+    let kind = if geometry.kernel == [1, 1] { Kind::Maximum } else { kind };
+    let pool = Pool { geometry, kind, limits: Limits::NONE };
+    let most = match kind {
+        Kind::Maximum => usize::MAX,
+        Kind::Mean | Kind::Sum => MOST_AVERAGED,
+        Kind::MeanInside => MOST_COUNTED,
     };
-    if geometry.dilation != [1, 1] {
-        return Err(node.unsupported("dilations", format!("{:?}", geometry.dilation), "1"));
-    }
-    if average && geometry.leaves(input, [oh, ow]) {
-        return Err(node.unsupported("pads", "windows outside the map", "none for averages"));
-    }
-    // Padding as wide as the window leaves windows with nothing in them.
-    if geometry.misses(input, [oh, ow]) {
-        return Err(node.unsupported(
-            "pads",
-            "a window with nothing inside the map",
-            "padding smaller than the kernel",
-        ));
-    }
-    // The mean of one value is that value.
-    let average = average && geometry.kernel != [1, 1];
-    emit(importer, node, &x, Pool { geometry, average, limits: Limits::NONE }, [oh, ow])
-        .and_then(|id| importer.define(node, 0, made(id, [oh, ow, input[2]], x.steps, spatial)))
-}
-
-/// ReduceMean over exactly height and width.
-fn import_reduce_mean(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
-    let x = importer.view(node, 0)?;
-    let x = whole(importer, node, x)?;
-    let axes = axes::axes(node, importer.constant(node, 1)?, x.dims.len())?.unwrap_or_default();
-    let over: Vec<Axis> = axes.iter().flat_map(|&a| x.dims[a].runs.iter().map(|r| r.axis)).collect();
-    let wanted: Vec<Axis> = [Axis::Height, Axis::Width].into_iter().filter(|&a| x.length(a) > 1).collect();
-    if axes.is_empty() || over.len() != wanted.len() || !wanted.iter().all(|a| over.contains(a)) {
-        return Err(node.unsupported("axes", format!("{axes:?}"), "height and width"));
-    }
-    let geometry = Geometry::whole(x.shape);
-    let average = geometry.kernel != [1, 1];
-    let id = emit(importer, node, &x, Pool { geometry, average, limits: Limits::NONE }, [1, 1])?;
-    let keep = node.int("keepdims")?.unwrap_or(1) != 0;
-    let mut view = View { tensor: id, shape: [1, 1, x.shape[2]], ..x.clone() };
-    for &axis in axes.iter().rev() {
-        if keep {
-            view.dims[axis] = Dim::ONE;
-        } else {
-            view.dims.remove(axis);
-        }
-    }
-    importer.define(node, 0, view)
-}
-
-fn emit(importer: &mut Importer, node: &Node, x: &View, pool: Pool, [oh, ow]: [usize; 2]) -> Result<TensorId, Error> {
-    if pool.average && pool.count() > MOST_AVERAGED {
-        let [h, w] = pool.geometry.kernel;
-        return Err(node.wrong(format!("an average over {h}x{w} values; allowed: {MOST_AVERAGED}")));
+    if pool.count() > most {
+        let [h, w] = geometry.kernel;
+        return Err(node.wrong(format!("an average over {h}x{w} values; allowed: {most}")));
     }
     importer.emit(node, pool, vec![x.tensor], [oh, ow, x.shape[2]])
 }

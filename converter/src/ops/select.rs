@@ -1,7 +1,7 @@
 //! Parts of a tensor: Slice, Split, Gather by constants. Runs of equally spaced positions are views; what is not is copied.
 
 use super::{
-    arrange::copied,
+    arrange::{copied, resized},
     moves::{Move, Part},
 };
 use crate::{
@@ -143,22 +143,29 @@ fn import_gather(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     };
     axes::fits_rank(node, x.dims.len() - 1 + shape.len())?;
     let places = indices.iter().map(|&i| axes::axis(node, "indices", i, length)).collect::<Result<Vec<_>, _>>()?;
-    let runs = runs(&places);
-    let view = match runs[..] {
-        [] => return Err(node.unsupported("indices", format!("{shape:?}"), "at least one")),
-        [([first, count], step)] => part(importer, node, &x, along, [first, count], step)?,
-        _ if runs.len() > MOST_RUNS => {
-            let what = format!("{} runs of positions", runs.len());
-            return Err(node.unsupported("indices", what, &format!("up to {MOST_RUNS} runs of equally spaced ones")));
-        }
-        _ => joined(importer, node, &x, along, &runs)?,
-    };
-    let mut view = view;
+    let mut view = gathered(importer, node, &x, along, &places)?;
     // The one dimension becomes those of the indices.
     let mut lengths = view.lengths();
     lengths.splice(along..=along, shape);
     view = view.reshape(&lengths).ok_or_else(|| node.wrong(format!("indices of {lengths:?} dimensions")))?;
     importer.define(node, 0, view)
+}
+
+/// These positions of a dimension, in that order.
+///
+/// # Errors
+/// If there are none or too many runs of them, or they are steps of time.
+pub fn gathered(importer: &mut Importer, node: &Node, x: &View, along: usize, places: &[usize]) -> Result<View, Error> {
+    let runs = runs(places);
+    match runs[..] {
+        [] => Err(node.unsupported("indices", "none", "at least one")),
+        [([first, count], step)] => part(importer, node, x, along, [first, count], step),
+        _ if runs.len() > MOST_RUNS => {
+            let what = format!("{} runs of positions", runs.len());
+            Err(node.unsupported("indices", what, &format!("up to {MOST_RUNS} runs of equally spaced ones")))
+        }
+        _ => joined(importer, node, x, along, &runs),
+    }
 }
 
 /// Equally spaced positions, as long as they are: first and count, and how far apart.
@@ -192,7 +199,7 @@ fn joined(
     let x = if x.slice(along, 0, 1, 1).is_some() { x.clone() } else { copied(importer, node, x)? };
     let mut lengths = x.lengths();
     lengths[along] = runs.iter().map(|([_, count], _)| count).sum();
-    let to = View::fresh(&lengths, x.steps);
+    let to = resized(&x, &lengths);
     let (mut parts, mut at) = (vec![], 0);
     for &([first, count], step) in runs {
         let made = x.slice(along, first, step, count).zip(to.slice(along, at, 1, count));

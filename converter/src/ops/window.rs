@@ -71,14 +71,32 @@ impl Geometry {
         [h, w].into_iter().enumerate().any(|(d, size)| before(d) || behind(d, size))
     }
 
-    /// Reads strides, dilations, pads or auto_pad of a Conv or pool over `input`, and the output's height and width. With one
-    /// spatial dimension that is the width.
+    /// Reads strides, dilations, pads or auto_pad of a Conv over `input`, and the output's height and width. With one spatial
+    /// dimension that is the width.
     pub fn import(
         node: &Node,
         kernel: [usize; 2],
         input: Shape,
         spatial: usize,
     ) -> Result<(Geometry, [usize; 2]), Error> {
+        Windows::import(node, kernel, input, spatial).map(|Windows { geometry, out, .. }| (geometry, out))
+    }
+}
+
+/// Windows over a map.
+#[derive(Clone, Copy, Debug)]
+pub struct Windows {
+    /// Where they lie.
+    pub geometry: Geometry,
+    /// How many there are: height, width.
+    pub out: [usize; 2],
+    /// Padding at bottom, right. Windows may reach beyond it where their number is rounded up.
+    pub end: [usize; 2],
+}
+
+impl Windows {
+    /// As [`Geometry::import`], and `ceil_mode`, which pools have.
+    pub fn import(node: &Node, kernel: [usize; 2], input: Shape, spatial: usize) -> Result<Windows, Error> {
         let stride = pair(node, "strides", 1, spatial, 1..=255)?;
         let dilation = pair(node, "dilations", 1, spatial, 1..=255)?;
         let [mut top, mut left, mut bottom, mut right] = match spatial {
@@ -105,21 +123,25 @@ impl Geometry {
             }
             _ => return Err(node.unsupported("auto_pad", auto, "NOTSET, VALID, SAME_UPPER, SAME_LOWER")),
         }
+        // Of what `auto_pad` makes, both roundings give the same.
+        let up = auto == "NOTSET" && node.int("ceil_mode")?.unwrap_or(0) != 0;
         let mut size = [0; 2];
         for (d, pads) in [(0, top + bottom), (1, left + right)] {
             let room = (input[d] + pads).checked_sub(reach(d)).ok_or_else(|| {
                 node.wrong(format!("a kernel that reaches {} over {} with {pads} of padding", reach(d), input[d]))
             })?;
-            size[d] = room / stride[d] + 1;
-            if (size[d] - 1) * stride[d] >= input[d] + [top, left][d] {
+            size[d] = if up { room.div_ceil(stride[d]) } else { room / stride[d] } + 1;
+            let behind = (size[d] - 1) * stride[d] >= input[d] + [top, left][d];
+            if up && behind {
+                // Rounded up there is no window that begins in the padding at the end.
+                size[d] -= 1;
+            } else if behind {
                 let value = format!("{:?}", [top, left, bottom, right]);
                 return Err(node.unsupported("pads", value, "windows that begin in the map or the padding before it"));
             }
-            if node.int("ceil_mode")?.unwrap_or(0) != 0 && room % stride[d] != 0 {
-                return Err(node.unsupported("ceil_mode", 1, "0, or 1 where it changes nothing"));
-            }
         }
-        Ok((Geometry { kernel, stride, dilation, pad: [top, left] }, size))
+        let geometry = Geometry { kernel, stride, dilation, pad: [top, left] };
+        Ok(Windows { geometry, out: size, end: [bottom, right] })
     }
 }
 
@@ -143,9 +165,15 @@ const ROW: [Option<Axis>; 3] = [None, Some(Axis::Channel), Some(Axis::Width)];
 /// Input 0 with its channels first, arranged so if it is not, and how many spatial dimensions it has.
 pub fn map(importer: &mut Importer, node: &Node) -> Result<(View, usize), Error> {
     let x = importer.view(node, 0)?;
+    let spatial = x.dims.len().saturating_sub(2);
+    Ok((as_map(importer, node, &x)?, spatial))
+}
+
+/// The same of a tensor that is there already.
+pub fn as_map(importer: &mut Importer, node: &Node, x: &View) -> Result<View, Error> {
     match x.dims.len() {
-        3 if !x.has_time() => Ok((arranged(importer, node, &x, &ROW)?, 1)),
-        4 => Ok((arranged(importer, node, &x, &MAP)?, 2)),
+        3 if !x.has_time() => arranged(importer, node, x, &ROW),
+        4 => arranged(importer, node, x, &MAP),
         _ => Err(node.unsupported(
             "input",
             format!("{:?}", x.lengths()),

@@ -4,7 +4,7 @@ use maud::{Markup, Render, html};
 
 use super::{Report, decibels, right};
 use crate::{
-    measure::read_off,
+    eval::read_off,
     page::{Page, card, section, thousands, wide},
 };
 

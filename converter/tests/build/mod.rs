@@ -77,6 +77,27 @@ impl Onnx {
         Onnx { graph, opset: 17 }
     }
 
+    /// With an output of any shape.
+    pub fn open(input: &[i64]) -> Self {
+        let mut onnx = Onnx::new(input, &[]);
+        onnx.graph.output.clear();
+        onnx.output("y")
+    }
+
+    /// One input more.
+    pub fn input(mut self, name: &str, dims: &[i64]) -> Self {
+        self.graph.input.push(value(name, dims));
+        self
+    }
+
+    /// One output more, of any shape.
+    pub fn output(mut self, name: &str) -> Self {
+        let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: None };
+        let kind = pb::TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+        self.graph.output.push(pb::ValueInfoProto { name: name.into(), r#type: Some(kind), ..Default::default() });
+        self
+    }
+
     pub fn node(mut self, operator: &str, inputs: &[&str], output: &str, attributes: Vec<pb::AttributeProto>) -> Self {
         self.graph.node.push(pb::NodeProto {
             name: format!("node_{output}"),

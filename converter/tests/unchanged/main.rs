@@ -25,6 +25,7 @@ use escarp_converter::{
     plan::plan,
     quantize::{quantize, ranges},
     read,
+    scale::Scale,
 };
 use escarp_runtime::{Cpu, Model, Session};
 
@@ -48,17 +49,26 @@ fn rounded_ranges(graph: &Graph, samples: &dyn escarp_converter::Samples) -> Res
 }
 
 /// What the portable runtime answers to every step of the samples, one checksum over all.
-fn answers(file: &[u8], graph: &Graph, samples: &[f32], input: escarp_converter::scale::Scale) -> u32 {
+fn answers(file: &[u8], graph: &Graph, samples: &[f32]) -> u32 {
     let model = Model::parse(file).expect("the converter has checked it");
     let mut arena = vec![0; model.buffer_len()];
     let mut session = Session::new(&model, &mut arena, Cpu::PORTABLE).expect("the arena fits");
     let mut all = vec![];
     for sample in samples.chunks_exact(graph.sample_len()) {
         session.reset();
-        for step in sample.chunks_exact(graph.len(graph.input())) {
-            let step: Vec<i8> = step.iter().map(|&v| input.quantize(v)).collect();
-            let answer = session.run(&step).expect("the step fits");
-            all.extend(answer.iter().map(|q| q.cast_unsigned()));
+        for mut step in sample.chunks_exact(graph.step_len()) {
+            for (at, port) in model.inputs().enumerate() {
+                let (values, rest) = step.split_at(port.tensor.elements() as usize);
+                let scale = Scale { scale: port.tensor.scale, zero_point: port.tensor.zero_point };
+                let values: Vec<i8> = values.iter().map(|&v| scale.quantize(v)).collect();
+                session.set_input(at, &values).expect("the step fits");
+                step = rest;
+            }
+            session.infer().expect("all inputs are set");
+            for at in 0..model.outputs().len() {
+                let answer = session.output::<i8>(at).expect("int8 outputs");
+                all.extend(answer.iter().map(|q| q.cast_unsigned()));
+            }
         }
     }
     crc32fast::hash(&all)
@@ -77,7 +87,6 @@ fn converted(onnx: &[u8]) -> Result<String, Error> {
     let ranges = rounded_ranges(&graph, &samples)?;
     let plan = plan(quantize(&graph, &ranges)?)?;
     let file = pack(&plan, &About::default())?;
-    let input = plan.graph.tensors[plan.graph.inputs[0]].scale;
     Ok(format!(
         "{} bytes of constants {:08x}, graph {:08x}, qgraph {:08x}, plan {:08x}, answers {:08x}",
         constants(&file).len(),
@@ -85,7 +94,7 @@ fn converted(onnx: &[u8]) -> Result<String, Error> {
         crc32fast::hash(graph.to_string().as_bytes()),
         crc32fast::hash(plan.graph.to_string().as_bytes()),
         crc32fast::hash(plan.to_string().as_bytes()),
-        answers(&file, &graph, &samples.values, input),
+        answers(&file, &graph, &samples.values),
     ))
 }
 

@@ -38,6 +38,8 @@ const RUNTIME_TESTS: [&str; 17] = [
     "copy",
     "--test",
     "pool",
+    "--test",
+    "channels",
 ];
 
 /// Runs the checks; `quick` leaves out clippy, the documentation and three of the five CPUs.

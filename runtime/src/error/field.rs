@@ -41,6 +41,10 @@ pub enum Field {
     Loops,
     Count,
     Factors,
+    Rows,
+    Columns,
+    GroupInputs,
+    GroupOutputs,
 }
 
 impl fmt::Display for Field {
@@ -80,6 +84,10 @@ impl fmt::Display for Field {
             Field::Loops => "loops",
             Field::Count => "count",
             Field::Factors => "factors",
+            Field::Rows => "rows",
+            Field::Columns => "columns",
+            Field::GroupInputs => "number of channels that a group reads",
+            Field::GroupOutputs => "number of channels that a group makes",
         })
     }
 }

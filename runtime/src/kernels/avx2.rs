@@ -6,6 +6,8 @@
 
 pub(super) mod add;
 pub(super) mod conv;
+pub(super) mod depthwise;
+mod epilogue;
 pub(super) mod gemv;
 pub(super) mod lookup;
 pub(super) mod mul;

@@ -3,6 +3,7 @@
 use super::{
     epilogue::Epilogue,
     layout::{PARAM_BLOCK, WEIGHT_STEP, dot},
+    runs::Runs,
 };
 use crate::error::Error;
 
@@ -14,15 +15,15 @@ pub const PADDING: u32 = u32::MAX;
 pub struct Conv<'a> {
     /// The input map, NHWC, channels padded to 8.
     pub input: &'a [i8],
-    /// `[pixels][taps]`: where in `input` a tap's channel run starts, or [`PADDING`].
+    /// `[pixels][taps]`: where in `input` a tap's channels start, or [`PADDING`].
     pub offsets: &'a [u32],
-    /// `8 * groups` zero points of the input.
+    /// As many zero points of the input as a run has channels.
     pub zeros: &'a [i8],
     /// Kernel height times width.
     pub taps: usize,
-    /// Input channels / 8, padded.
-    pub groups: usize,
-    /// `[blocks][taps][groups][8 ch][8 k]`.
+    /// Which of the input's channels a block of outputs reads.
+    pub runs: Runs,
+    /// `[blocks][taps][channels of a run / 8][8 ch][8 k]`.
     pub weights: &'a [i8],
     /// `[blocks]` x [`PARAM_BLOCK`] bytes.
     pub params: &'a [u8],
@@ -31,11 +32,11 @@ pub struct Conv<'a> {
 }
 
 impl<'a> Conv<'a> {
-    /// A tap's channel run, `[groups]` x 8 bytes. [`PADDING`] lies beyond every input: it gives the row of zero points.
+    /// A tap's run of channels, `start` behind its offset.
     #[inline(always)]
-    pub(super) fn run(&self, offset: u32) -> &'a [[i8; 8]] {
-        let run = self.input.get(offset as usize..).and_then(|input| input.get(..8 * self.groups));
-        run.unwrap_or(self.zeros).as_chunks().0
+    pub(super) fn run(&self, offset: u32, start: usize) -> &'a [[i8; 8]] {
+        let inside = self.input.get((offset as usize).wrapping_add(start)..).filter(|_| offset != PADDING);
+        inside.unwrap_or(self.zeros).get(..self.runs.span()).unwrap_or_default().as_chunks().0
     }
 }
 
@@ -50,18 +51,16 @@ pub(super) type Function = unsafe fn(conv: &Conv, out: &mut [i8]);
 
 /// Every length and every offset, once per strip, so that the kernels may trust them; `out` is `[pixels][8 * blocks]`.
 pub(super) fn check(conv: &Conv, out: &[i8]) -> Result<(), Error> {
-    let run = conv.groups.checked_mul(8).ok_or(Error::Kernel)?;
     let blocks = conv.params.len() / PARAM_BLOCK;
     let pixels = conv.offsets.len().checked_div(conv.taps).ok_or(Error::Kernel)?;
-    let steps = blocks.checked_mul(conv.taps).and_then(|n| n.checked_mul(conv.groups)).ok_or(Error::Kernel)?;
-    let last = conv.input.len().checked_sub(run).ok_or(Error::Kernel)?;
-    let fits = conv.groups != 0
-        && blocks != 0
+    let steps = blocks.checked_mul(conv.taps).and_then(|n| n.checked_mul(conv.runs.span() / 8)).ok_or(Error::Kernel)?;
+    let last = conv.input.len().checked_sub(conv.runs.padded()).ok_or(Error::Kernel)?;
+    let fits = blocks != 0
         && conv.params.len() == blocks * PARAM_BLOCK
         && conv.offsets.len() == pixels * conv.taps
         && Some(conv.weights.len()) == steps.checked_mul(WEIGHT_STEP)
         && Some(out.len()) == pixels.checked_mul(8 * blocks)
-        && conv.zeros.len() >= run
+        && conv.zeros.len() >= conv.runs.span()
         && farthest(conv.offsets) <= last;
     if fits { Ok(()) } else { Err(Error::Kernel) }
 }
@@ -70,17 +69,17 @@ pub(super) fn check(conv: &Conv, out: &[i8]) -> Result<(), Error> {
 pub(super) fn portable(conv: &Conv, out: &mut [i8]) {
     // `max(1)`: what `check` has seen, in a form that leaves the compiler no panic to emit.
     let blocks = (conv.params.len() / PARAM_BLOCK).max(1);
-    let (taps, groups) = (conv.taps.max(1), conv.groups.max(1));
+    let (taps, steps) = (conv.taps.max(1), (conv.runs.span() / 8).max(1));
     let (weights, _) = conv.weights.as_chunks::<WEIGHT_STEP>();
     let (params, _) = conv.params.as_chunks::<PARAM_BLOCK>();
     for (pixel, offsets) in out.chunks_exact_mut(8 * blocks).zip(conv.offsets.chunks_exact(taps)) {
         let (pixel, _) = pixel.as_chunks_mut::<8>();
-        for ((out, params), weights) in
-            pixel.iter_mut().zip(params).zip(weights.chunks_exact(taps.saturating_mul(groups).max(1)))
-        {
+        let weights = weights.chunks_exact(taps.saturating_mul(steps).max(1));
+        for (block, ((out, params), weights)) in pixel.iter_mut().zip(params).zip(weights).enumerate() {
+            let start = conv.runs.start(block);
             let mut acc = [0; 8];
-            for (&offset, weights) in offsets.iter().zip(weights.chunks_exact(groups)) {
-                for (x, w) in conv.run(offset).iter().zip(weights) {
+            for (&offset, weights) in offsets.iter().zip(weights.chunks_exact(steps)) {
+                for (x, w) in conv.run(offset, start).iter().zip(weights) {
                     dot(x, w, &mut acc);
                 }
             }

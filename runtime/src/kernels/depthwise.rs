@@ -22,8 +22,12 @@ pub struct Depthwise<'a> {
     pub weights: &'a [i8],
     /// `[blocks]` x [`PARAM_BLOCK`] bytes.
     pub params: &'a [u8],
-    /// What becomes of the sums.
-    pub epilogue: Epilogue,
+    /// Zero point of the output.
+    pub zero_point: i8,
+    /// Lower clamp.
+    pub min: i8,
+    /// Upper clamp.
+    pub max: i8,
 }
 
 impl<'a> Depthwise<'a> {
@@ -32,6 +36,13 @@ impl<'a> Depthwise<'a> {
     pub(super) fn run(&self, offset: u32) -> &'a [[i8; 8]] {
         let run = if offset == PADDING { self.zeros } else { self.input.get(offset as usize..).unwrap_or_default() };
         run.as_chunks().0
+    }
+
+    /// What becomes of the sums.
+    #[inline(always)]
+    pub(super) fn epilogue(&self) -> Epilogue {
+        let &Depthwise { zero_point, min, max, .. } = self;
+        Epilogue { zero_point, min, max, residual: None }
     }
 }
 
@@ -55,11 +66,12 @@ pub(super) fn check(depthwise: &Depthwise, out: &[i8]) -> Result<(), Error> {
     if fits { Ok(()) } else { Err(Error::Kernel) }
 }
 
-/// `out[p][c] = epilogue(sum over taps of x[c] * w[c])`, see [`Depthwise`] and [`Epilogue`].
+/// `out[p][c] = requantize(sum over taps of x[c] * w[c] + bias, m, s)`, plus the zero point, clamped, see [`Depthwise`].
 pub(super) fn portable(depthwise: &Depthwise, out: &mut [i8]) {
     // `max(1)`: what `check` has seen, in a form that leaves the compiler no panic to emit.
     let blocks = (depthwise.params.len() / PARAM_BLOCK).max(1);
     let taps = depthwise.taps.max(1);
+    let epilogue = depthwise.epilogue();
     let (weights, _) = depthwise.weights.as_chunks::<8>();
     let (params, _) = depthwise.params.as_chunks::<PARAM_BLOCK>();
     for (pixel, offsets) in out.chunks_exact_mut(8 * blocks).zip(depthwise.offsets.chunks_exact(taps)) {
@@ -75,7 +87,7 @@ pub(super) fn portable(depthwise: &Depthwise, out: &mut [i8]) {
                     }
                 }
             }
-            depthwise.epilogue.apply(&acc, params, out);
+            epilogue.apply(&acc, params, out);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Field, StepError},
     format::Tensor,
     id::{ConstOffset, TensorId},
-    kernels::{Conv, Epilogue, PARAM_BLOCK, Residual, WEIGHT_STEP},
+    kernels::{Conv, Epilogue, Groups, PARAM_BLOCK, Residual, Runs, WEIGHT_STEP},
     quant::{SHIFT_MIN, SHIFT_MIN_WIDE},
 };
 
@@ -21,6 +21,8 @@ mod field {
 
     pub const RESIDUAL_ZERO: Slot<i8> = Slot::at(18);
     pub const RESIDUAL: Slot<i32> = Slot::at(28);
+    /// Channels that a group reads and makes.
+    pub const GROUPS: Slot<[u16; 2]> = Slot::at(32);
 }
 
 /// The flag of a residual operand.
@@ -43,7 +45,7 @@ pub struct ConvStep {
     pub dilation: [u8; 2],
     /// Padding at top, left.
     pub pad: [u8; 2],
-    /// `[blocks][taps][groups][8][8]`, 64-byte aligned.
+    /// `[blocks][taps][channels of a run / 8][8][8]`, 64-byte aligned; runs as [`ConvStep::runs`] says.
     pub weights: ConstOffset,
     /// `[blocks]` x 72 bytes, 8-byte aligned.
     pub params: ConstOffset,
@@ -53,6 +55,8 @@ pub struct ConvStep {
     pub max: i8,
     /// `Some((zero_point, multiplier Q12))`: the output tensor's bytes hold the residual operand before the step.
     pub residual: Option<(i8, i32)>,
+    /// `None`: each channel of the output comes from all of the input.
+    pub groups: Option<Groups>,
 }
 
 impl ConvStep {
@@ -61,14 +65,32 @@ impl ConvStep {
         self.windows().taps()
     }
 
+    /// At least two groups, which are all of both tensors' channels.
+    fn check_groups(&self, input: &Tensor, output: &Tensor) -> Result<(), StepError> {
+        let Some(Groups { inputs, outputs }) = self.groups else { return Ok(()) };
+        value(Field::GroupInputs, inputs, 1..=input.channels as i64 / 2)?;
+        let (Some(count), Some(0)) = (input.channels.checked_div(inputs), input.channels.checked_rem(inputs)) else {
+            return Err(StepError::Value { field: Field::GroupInputs, found: inputs.into() });
+        };
+        if outputs as u32 * count as u32 != output.channels as u32 {
+            return Err(StepError::Value { field: Field::GroupOutputs, found: outputs.into() });
+        }
+        Ok(())
+    }
+
     const fn windows(&self) -> Windows {
         let &ConvStep { kernel, stride, dilation, pad, .. } = self;
         Windows { kernel, stride, dilation, pad }
     }
 
+    /// The input channels for which a block of eight output channels has weights.
+    pub const fn runs(&self, input: &Tensor) -> Runs {
+        Runs::new(self.groups, input.channels)
+    }
+
     /// Bytes of packed weights.
     pub const fn weights_len(&self, input: &Tensor, output: &Tensor) -> u64 {
-        (output.groups() * input.groups()) as u64 * (self.taps() * WEIGHT_STEP) as u64
+        (output.groups() * self.runs(input).span()) as u64 * (self.taps() * WEIGHT_STEP / 8) as u64
     }
 
     /// Bytes of parameter blocks.
@@ -95,6 +117,10 @@ impl Operator for ConvStep {
             pad,
             weights: WEIGHTS.read(record),
             params: PARAMS.read(record),
+            groups: match field::GROUPS.read(record) {
+                [0, 0] => None,
+                [inputs, outputs] => Some(Groups { inputs, outputs }),
+            },
             residual: residual.then(|| (field::RESIDUAL_ZERO.read(record), field::RESIDUAL.read(record))),
         }
     }
@@ -112,6 +138,9 @@ impl Operator for ConvStep {
             field::RESIDUAL_ZERO.write(record, zero_point);
             field::RESIDUAL.write(record, multiplier);
         }
+        if let Some(Groups { inputs, outputs }) = self.groups {
+            field::GROUPS.write(record, [inputs, outputs]);
+        }
     }
 
     fn reads(&self) -> Reads {
@@ -123,9 +152,10 @@ impl Operator for ConvStep {
     fn cost(&self, tensors: &dyn Tensors) -> Option<Cost> {
         let (input, output) = (tensors.tensor(self.input)?, tensors.tensor(self.output)?);
         let taps = output.pixels().saturating_mul(self.taps() as u64);
+        let depth = self.groups.map_or(input.channels, |groups| groups.inputs);
         let cost = Cost {
-            macs: output.elements().saturating_mul(self.taps() as u64 * input.channels as u64),
-            work: taps.saturating_mul((input.padded_channels() * output.padded_channels() + 1) as u64),
+            macs: output.elements().saturating_mul(self.taps() as u64 * depth as u64),
+            work: taps.saturating_mul((self.runs(&input).span() * output.padded_channels() + 1) as u64),
             ..Cost::default()
         };
         Some(cost.with_scratch(self.windows().scratch(&input, &output)))
@@ -134,6 +164,7 @@ impl Operator for ConvStep {
     fn check(&self, check: &mut Check) -> Result<(), StepError> {
         let (input, output) = (check.activation(self.input)?, check.activation(self.output)?);
         check.apart(self.input, self.output)?;
+        self.check_groups(&input, &output)?;
         self.windows().check(&input, &output, self.output)?;
         clamps(self.min, self.max)?;
         if let Some((_, multiplier)) = self.residual {
@@ -154,11 +185,11 @@ impl Operator for ConvStep {
             max: self.max,
             residual: self.residual.map(|(zero_point, multiplier)| Residual { zero_point, multiplier }),
         };
-        let (taps, groups) = (self.taps(), input.groups());
+        let (taps, runs) = (self.taps(), self.runs(&input));
         let ([source, target], scratch) = run.memory.tensors([&input, &output])?;
         let (source, kernels) = (&*source, run.kernels);
         self.windows().strips([&input, &output], target, scratch, |Strip { offsets, zeros }, out| {
-            kernels.conv(&Conv { input: source, offsets, zeros, taps, groups, weights, params, epilogue }, out)
+            kernels.conv(&Conv { input: source, offsets, zeros, taps, runs, weights, params, epilogue }, out)
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Field, StepError},
     format::Tensor,
     id::{ConstOffset, TensorId},
-    kernels::{Depthwise, Epilogue, PARAM_BLOCK},
+    kernels::{Depthwise, PARAM_BLOCK},
     quant::SHIFT_MIN,
 };
 
@@ -129,11 +129,12 @@ impl Operator for DepthwiseStep {
         let (input, output) = (run.tensor(self.input)?, run.tensor(self.output)?);
         let weights = as_i8(run.consts(self.weights, self.weights_len(&output))?);
         let params = run.consts(self.params, self.params_len(&output))?;
-        let epilogue = Epilogue { zero_point: output.zero_point, min: self.min, max: self.max, residual: None };
+        let (zero_point, min, max) = (output.zero_point, self.min, self.max);
         let ([source, target], scratch) = run.memory.tensors([&input, &output])?;
         let (taps, source, kernels) = (self.taps(), &*source, run.kernels);
         self.windows().strips([&input, &output], target, scratch, |Strip { offsets, zeros }, out| {
-            kernels.depthwise(&Depthwise { input: source, offsets, zeros, taps, weights, params, epilogue }, out)
+            let depthwise = Depthwise { input: source, offsets, zeros, taps, weights, params, zero_point, min, max };
+            kernels.depthwise(&depthwise, out)
         })
     }
 }

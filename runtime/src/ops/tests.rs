@@ -19,8 +19,10 @@ const CONV: ConvStep = ConvStep {
     min: -21,
     max: 22,
     residual: Some((-23, 0x0018_191a)),
+    groups: Some(Groups { inputs: 0x1b1c, outputs: 0x1d1e }),
 };
-const PLAIN: ConvStep = ConvStep { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], residual: None, ..CONV };
+const PLAIN: ConvStep =
+    ConvStep { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], residual: None, groups: None, ..CONV };
 const LINEAR: LinearStep =
     LinearStep { input: 0x0102, output: 0x0304, weights: 0x0506_0708, params: 9, min: -10, max: 11 };
 const ADD: AddStep =
@@ -73,6 +75,10 @@ const COPY: CopyStep = CopyStep {
     to: 0x1112_1314,
     values: 0x1516_1718,
 };
+const SOFTMAX: SoftmaxStep = SoftmaxStep { input: 0x0102, output: 0x0304, table: 0x0506_0708 };
+const INTERPOLATE: InterpolateStep =
+    InterpolateStep { input: 0x0102, output: 0x0304, rows: 0x0506_0708, columns: 0x090a_0b0c };
+const ARGMAX: ArgmaxStep = ArgmaxStep { input: 0x0102, output: 0x0304 };
 
 fn round_trip<O: Operator + PartialEq>(operator: O) -> Record {
     let step = Step::from(operator);
@@ -88,7 +94,9 @@ fn records_round_trip() {
     let head = [0, 0, 1, 0, 2, 1, 4, 3, 235, 22, 5, 6, 7, 8, 9, 10, 11, 12, 233, 0];
     assert_eq!(conv[..20], head);
     assert_eq!(conv[20..32], [16, 15, 14, 13, 20, 19, 18, 17, 26, 25, 24, 0]);
-    assert_eq!(conv[32..], [0; 32]);
+    assert_eq!(conv[32..36], [28, 27, 30, 29]);
+    assert_eq!(conv[36..], [0; 28]);
+    assert_eq!(round_trip(PLAIN)[32..], [0; 32]);
     let gru = round_trip(GRU);
     assert_eq!(gru[..16], [4, 0, 1, 0, 1, 0, 2, 0, 0, 0, 3, 0, 5, 4, 0, 0]);
     assert_eq!(gru[16..32], [9, 8, 7, 6, 10, 0, 0, 0, 11, 0, 0, 0, 12, 0, 0, 0]);
@@ -104,7 +112,11 @@ fn records_round_trip() {
     assert_eq!(copy[20..32], [16, 15, 14, 13, 20, 19, 18, 17, 24, 23, 22, 21]);
     assert_eq!(round_trip(CopyStep { fill: None, ..COPY })[2..10], [3, 0, 1, 0, 2, 0, 0, 0]);
     round_trip(CopyStep { table: None, loops: 0, loops_at: 0, ..COPY });
-    round_trip(PLAIN);
+    assert_eq!(round_trip(SOFTMAX)[..16], [10, 0, 0, 0, 2, 1, 4, 3, 0, 0, 0, 0, 8, 7, 6, 5]);
+    let interpolate = round_trip(INTERPOLATE);
+    assert_eq!(interpolate[..12], [11, 0, 0, 0, 2, 1, 4, 3, 0, 0, 0, 0]);
+    assert_eq!(interpolate[12..20], [8, 7, 6, 5, 12, 11, 10, 9]);
+    assert_eq!(round_trip(ARGMAX)[..8], [12, 0, 0, 0, 2, 1, 4, 3]);
     round_trip(LINEAR);
     assert_eq!(round_trip(ADD)[2..4], [0, 0]);
     assert_eq!(round_trip(AddStep { combine: Combine::Maximum, ..ADD })[2..4], [1, 0]);
@@ -127,7 +139,8 @@ fn what_a_record_says_is_read_or_refused() {
     let others: [Step; 7] =
         [LINEAR.into(), ADD.into(), GRU.into(), LOOKUP.into(), MUL.into(), RESIZE.into(), DEPTHWISE.into()];
     let moves: [Step; 2] = [COPY.into(), CopyStep { fill: None, table: None, ..COPY }.into()];
-    for step in windows.into_iter().chain(others).chain(moves) {
+    let channels: [Step; 3] = [SOFTMAX.into(), INTERPOLATE.into(), ARGMAX.into()];
+    for step in windows.into_iter().chain(others).chain(moves).chain(channels) {
         for bit in 16..8 * STEP {
             let mut record = step.emit();
             record[bit / 8] ^= 1 << (bit % 8);
@@ -175,7 +188,7 @@ fn any_record_comes_back_or_is_refused() {
             let mut record = [0; STEP];
             record[..2].copy_from_slice(&row.kind().to_le_bytes());
             // The last bytes are free in every record so far, so most of them stay zero.
-            record[2..36].iter_mut().for_each(|byte| *byte = if random() < 200 { 0 } else { random() });
+            record[2..36].iter_mut().for_each(|byte| *byte = if random() < 220 { 0 } else { random() });
             if let Ok(step) = Step::parse(&record) {
                 assert_eq!(step.emit(), record);
                 assert_eq!((step.kind(), step.name()), (row.kind(), row.name()));
@@ -217,6 +230,11 @@ fn costs_by_hand() {
     assert_eq!(cost(first.into()), Cost { macs, work: 1024 * 9 * (8 * 16 + 1), scratch, worker_scratch: scratch });
     assert_eq!(first.weights_len(&tensors[0], &tensors[1]), 9 * 8 * 16);
     assert_eq!(first.params_len(&tensors[1]), 2 * 72);
+    // 16 channels in 4 groups of 4, the output's likewise: a block of 8 reads 8.
+    let grouped = ConvStep { input: 1, output: 1, groups: Some(Groups { inputs: 4, outputs: 4 }), ..PLAIN };
+    let Cost { macs, work, .. } = cost(grouped.into());
+    assert_eq!((macs, work), (1024 * 16 * 9 * 4, 1024 * 9 * (8 * 16 + 1)));
+    assert_eq!(grouped.weights_len(&tensors[1], &tensors[1]), 9 * 8 * 16);
     let depthwise = DepthwiseStep { input: 0, output: 0, kernel: [3, 3], ..DEPTHWISE };
     let work = 8 * 1024 * 9 * 8;
     let expected = Cost { macs: 32 * 32 * 3 * 9, work, scratch, worker_scratch: scratch };
@@ -253,6 +271,12 @@ fn costs_of_functions_and_products_by_hand() {
     assert_eq!(cost(resize.into()), Cost { work: 4 * 9 * 16, ..Cost::default() });
     assert_eq!(Step::from(LOOKUP).cost(&tensors[..]), None, "no tensor 0x102");
     assert_eq!(Step::from(ResizeStep { output: 5, ..resize }).cost(&tensors[..]), None, "no tensor 5");
+    let interpolate = InterpolateStep { input: 0, output: 4, ..INTERPOLATE };
+    assert_eq!(cost(interpolate.into()), Cost { work: 16 * 4 * 9 * 16, ..Cost::default() });
+    let argmax = ArgmaxStep { input: 4, output: 0 };
+    assert_eq!(cost(argmax.into()), Cost { work: 4 * 9 * 16 + stored, ..Cost::default() });
+    let softmax = SoftmaxStep { input: 0, output: 2, ..SOFTMAX };
+    assert_eq!(cost(softmax.into()), Cost { work: 16 * stored, ..Cost::default() });
     let copy = CopyStep { input: 0, output: 2, values: 70, ..COPY };
     assert_eq!(cost(copy.into()), Cost { work: 70 + stored, ..Cost::default() });
     assert_eq!(cost(CopyStep { fill: None, ..copy }.into()), Cost { work: 70, ..Cost::default() });

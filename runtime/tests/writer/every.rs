@@ -1,17 +1,18 @@
 //! A net of everything that a model may be made of.
 
 use escarp_runtime::{
-    Dtype, Meaning, TensorId,
+    Dtype, Meaning, Tensor, TensorId,
     ops::{
-        AddStep, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, GruStep, LinearStep, LookupStep, Loop, MulStep,
-        PoolStep, ResizeStep, Step,
+        AddStep, ArgmaxStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, Groups, GruStep,
+        InterpolateStep, LinearStep, LookupStep, Loop, MulStep, PoolStep, ResizeStep, SOFTMAX_SCALE, SoftmaxStep, Step,
     },
 };
 
 use super::{Matrix, Random, Writer, gru_layer};
 
-/// All kinds of steps, lookup and product in place and apart among them, copies onto others' values and through a table; inputs and outputs of int8, int16 and int32; inputs
-/// that are outputs as they are, a state that is one, and a state that nobody writes.
+/// All kinds of steps: lookup and product in place and apart among them, copies onto others' values and through a table; inputs
+/// and outputs of int8, int16 and int32; inputs that are outputs as they are, a state that is one, and a state that nobody
+/// writes.
 pub fn every_net() -> Vec<u8> {
     let mut random = Random(9);
     let mut net = Writer::default();
@@ -27,6 +28,7 @@ pub fn every_net() -> Vec<u8> {
     let [x, largest, total] = [-9, -9, 5].map(|zero_point| net.tensor([4, 6, 9], 0.25, zero_point));
     let sum = net.alias(largest, 0.25, 1);
     let (offset, shifted) = (net.tensor([1, 1, 9], 0.5, 100), net.alias(total, 0.25, 9));
+    let mixed = net.tensor([4, 6, 9], 0.25, 5);
     let mean = net.tensor([1, 1, 9], 0.25, 1);
     let (state, idle) = (net.state(10), net.state(3));
     let hidden = net.tensor([1, 1, 10], 1.0 / 128.0, 0);
@@ -54,6 +56,7 @@ pub fn every_net() -> Vec<u8> {
         min: -110,
         max: 120,
     }));
+    grouped(&mut net, &mut random, [total, mixed]);
     let (combine, multipliers) = (Combine::Maximum, [-4096, 5000]);
     net.steps.push(Step::from(AddStep {
         combine,
@@ -64,9 +67,13 @@ pub fn every_net() -> Vec<u8> {
         min: -128,
         max: 127,
     }));
-    pool(&mut net, [shifted, mean], 4, Some(Divisor::All(1_908_874_354, 35)));
+    pool(&mut net, [mixed, mean], 4, Some(Divisor::All(1_908_874_354, 35)));
     let smooth = net.tensor([2, 3, 9], 0.25, 5);
     counted(&mut net, [shifted, smooth]);
+    let shares = softmax(&mut net, smooth);
+    let chosen = net.wide([2, 3, 1], Dtype::I32);
+    net.steps.push(Step::from(ArgmaxStep { input: shares, output: chosen }));
+    let between = interpolate(&mut net, smooth);
     let (moved, kept) = (net.tensor([1, 2, 5], 0.25, 1), net.wide([1, 3, 3], Dtype::I32));
     copies(&mut net, &mut random, [sum, moved], [long, kept]);
     let [w, u] = gru_layer(&mut random, 10, 9);
@@ -91,7 +98,14 @@ pub fn every_net() -> Vec<u8> {
     let inputs = [&[plain("image", image)], &vectors[..]].concat();
     let remembered = [("state", state, Meaning::State), ("idle", idle, Meaning::State)];
     let outputs = [plain("scores", scores), plain("sum", sum), plain("long", long), plain("short", short)];
-    let copied = [plain("smooth", smooth), plain("moved", moved), plain("kept", kept)];
+    let copied = [
+        plain("smooth", smooth),
+        plain("shares", shares),
+        plain("chosen", chosen),
+        plain("between", between),
+        plain("moved", moved),
+        plain("kept", kept),
+    ];
     net.finish_with(&inputs, &[&outputs[..], &[plain("gains", gains)], &copied, &remembered].concat(), 3)
 }
 
@@ -102,7 +116,17 @@ fn conv(net: &mut Writer, random: &mut Random, [input, output]: [TensorId; 2], r
     let [weights, params] = net.matrix(&matrix);
     let (kernel, stride, dilation, pad) = ([1, 1], [1, 1], [1, 1], [0, 0]);
     let (min, max) = (-128, 127);
-    let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual };
+    let groups = None;
+    let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual, groups };
+    net.steps.push(Step::from(step));
+}
+
+/// A 1 x 2 convolution of 9 channels in three groups.
+fn grouped(net: &mut Writer, random: &mut Random, [input, output]: [TensorId; 2]) {
+    let [weights, params] = net.grouped(&Matrix::random(random, 9, 2, 3, 39), 3);
+    let (kernel, stride, dilation, pad) = ([1, 2], [1, 1], [1, 1], [0, 1]);
+    let (min, max, residual, groups) = (-128, 127, None, Some(Groups { inputs: 3, outputs: 3 }));
+    let step = ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual, groups };
     net.steps.push(Step::from(step));
 }
 
@@ -129,6 +153,24 @@ fn counted(net: &mut Writer, [input, output]: [TensorId; 2]) {
         Some(Divisor::Inside(net.factors(&[1, 2, 3, 4, 5, 6, 7, 8, 9].map(|n| (i32::MAX / n * (n / 2 + 1), 31)))));
     let (kernel, stride, pad, min, max) = ([3, 3], [2, 2], [1, 1], -128, 127);
     net.steps.push(Step::from(PoolStep { input, output, kernel, stride, pad, average, min, max }));
+}
+
+/// A map of 2 x 3 on 3 x 2.
+fn interpolate(net: &mut Writer, input: TensorId) -> TensorId {
+    let Tensor { channels, scale, zero_point, .. } = net.tensors[input as usize];
+    let output = net.tensor([3, 2, channels], scale, zero_point);
+    let rows = net.axis(&[0, 700, 2048].map(|weight| Between { low: 0, high: 1, weight }));
+    let columns = net.axis(&[0, 1].map(|low| Between { low, high: low + 1, weight: 1300 }));
+    net.steps.push(Step::from(InterpolateStep { input, output, rows, columns }));
+    output
+}
+
+/// The softmax of a map, apart from it.
+fn softmax(net: &mut Writer, input: TensorId) -> TensorId {
+    let output = net.tensor(net.tensors[input as usize].shape(), SOFTMAX_SCALE, -128);
+    let table = net.exponentials(std::array::from_fn(|d| 30_000 >> (d / 4).min(20)));
+    net.steps.push(Step::from(SoftmaxStep { input, output, table }));
+    output
 }
 
 /// Some of a map's values backwards and through a table, then others onto them; the pixels of an int32 vector turned round.

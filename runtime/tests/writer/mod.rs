@@ -9,7 +9,7 @@ use escarp_runtime::{
     Dtype, Meaning, Tensor, TensorId,
     format::{ARENA_ALIGN, HEADER, Header, PARAMS_ALIGN, PORT, PortRecord, SECTION_ALIGN, STEP, TENSOR, seal},
     meta::{Tag, emit_entry, emit_label},
-    ops::{AddStep, Combine, ConvStep, CopyStep, Divisor, GruStep, LinearStep, Loop, PoolStep, Step, Totals},
+    ops::{AddStep, Between, Combine, ConvStep, CopyStep, Divisor, GruStep, LinearStep, Loop, PoolStep, Step, Totals},
 };
 
 /// Numbers that are the same on every machine.
@@ -172,26 +172,41 @@ impl Writer {
 
     /// Appends packed weights and parameter blocks; returns where they start.
     pub fn matrix(&mut self, matrix: &Matrix) -> [u32; 2] {
-        self.consts.resize(self.consts.len().next_multiple_of(SECTION_ALIGN), 0);
-        let weights = self.consts.len() as u32;
-        self.consts.extend(matrix.packed().iter().map(|w| w.cast_unsigned()));
-        [weights, self.params(&matrix.scaling)]
+        self.weights(&matrix.packed(), &matrix.scaling)
     }
 
     /// The same for a depthwise convolution, whose rows have one input: `[blocks][taps][8]`.
     pub fn depthwise(&mut self, matrix: &Matrix) -> [u32; 2] {
-        self.consts.resize(self.consts.len().next_multiple_of(SECTION_ALIGN), 0);
-        let weights = self.consts.len();
-        self.consts.resize(weights + matrix.rows.next_multiple_of(8) * matrix.taps, 0);
+        let mut packed = vec![0; matrix.rows.next_multiple_of(8) * matrix.taps];
         for (row, tap) in (0..matrix.rows).flat_map(|row| (0..matrix.taps).map(move |tap| (row, tap))) {
-            let at = (row / 8 * matrix.taps + tap) * 8 + row % 8;
-            self.consts[weights + at] = matrix.at(row, tap, 0).cast_unsigned();
+            packed[(row / 8 * matrix.taps + tap) * 8 + row % 8] = matrix.at(row, tap, 0);
         }
-        [weights as u32, self.params(&matrix.scaling)]
+        self.weights(&packed, &matrix.scaling)
     }
 
-    /// Appends parameter blocks; returns where they start.
-    fn params(&mut self, scaling: &[Row]) -> u32 {
+    /// The same for a convolution in groups, whose rows have the inputs of their group, by the definition of the format.
+    pub fn grouped(&mut self, matrix: &Matrix, count: usize) -> [u32; 2] {
+        let &Matrix { rows, taps, inputs, .. } = matrix;
+        let (made, channels, blocks) = (rows / count, inputs * count, rows.div_ceil(8));
+        let from = |block: usize| inputs * (8 * block / made) / 8 * 8;
+        let to = |block: usize| (inputs * ((8 * block + 7).min(rows - 1) / made + 1)).next_multiple_of(8);
+        let span = (0..blocks).map(|block| to(block) - from(block)).max().unwrap();
+        let mut packed = vec![0; blocks * taps * span * 8];
+        for (row, tap) in (0..rows).flat_map(|row| (0..taps).map(move |tap| (row, tap))) {
+            let start = from(row / 8).min(channels.next_multiple_of(8) - span);
+            for input in 0..inputs {
+                let k = row / made * inputs + input - start;
+                let step = (row / 8 * taps + tap) * (span / 8) + k / 8;
+                packed[step * 64 + row % 8 * 8 + k % 8] = matrix.at(row, tap, input);
+            }
+        }
+        self.weights(&packed, &matrix.scaling)
+    }
+
+    fn weights(&mut self, packed: &[i8], scaling: &[Row]) -> [u32; 2] {
+        self.consts.resize(self.consts.len().next_multiple_of(SECTION_ALIGN), 0);
+        let weights = self.consts.len() as u32;
+        self.consts.extend(packed.iter().map(|w| w.cast_unsigned()));
         self.consts.resize(self.consts.len().next_multiple_of(PARAMS_ALIGN), 0);
         let params = self.consts.len() as u32;
         for block in scaling.chunks(8) {
@@ -200,7 +215,7 @@ impl Writer {
             (0..8).for_each(|i| self.consts.extend(lane(i).multiplier.to_le_bytes()));
             (0..8).for_each(|i| self.consts.push(lane(i).shift));
         }
-        params
+        [weights, params]
     }
 
     /// Appends other constants; returns where they start.
@@ -214,6 +229,16 @@ impl Writer {
     /// Appends a table; returns where it starts.
     pub fn table(&mut self, table: [i8; 256]) -> u32 {
         self.constants(table.map(i8::cast_unsigned))
+    }
+
+    /// Appends exponentials of a softmax.
+    pub fn exponentials(&mut self, table: [u32; 256]) -> u32 {
+        self.constants(table.into_iter().flat_map(u32::to_le_bytes))
+    }
+
+    /// Appends an axis of an interpolation.
+    pub fn axis(&mut self, axis: &[Between]) -> u32 {
+        self.constants(axis.iter().flat_map(Between::emit))
     }
 
     /// Appends factors of an average: multiplier and shift for 1, 2, ... pixels.
@@ -348,6 +373,7 @@ pub fn residual_net() -> Vec<u8> {
         min: -128,
         max: 127,
         residual: None,
+        groups: None,
     };
     conv(&mut net, &Matrix::random(&mut random, 10, 9, 3, 41), same);
     conv(&mut net, &Matrix::random(&mut random, 10, 9, 10, 42), ConvStep { input: x, output: y, min: -100, ..same });

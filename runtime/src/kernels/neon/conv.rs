@@ -7,8 +7,9 @@
 use core::arch::{aarch64::*, asm};
 
 use super::{
-    super::{Conv, Epilogue, MULTIPLIERS_AT, PADDING, PARAM_BLOCK, Residual, SHIFTS_AT, WEIGHT_STEP},
-    load, narrow, requantize, requantize_wide, sums,
+    super::{Conv, PADDING, PARAM_BLOCK, WEIGHT_STEP},
+    epilogue::{finish, params},
+    load, sums,
 };
 
 /// Running sums of 2 pixels x 8 channels.
@@ -104,38 +105,43 @@ fn one_step(tile: &mut Tile, line: &[i8; WEIGHT_STEP], first: &[i8; 8], second: 
     }
 }
 
-/// Where a tap's channel run starts.
-#[inline(always)]
-fn run(conv: &Conv, offset: u32) -> *const [i8; 8] {
-    let start = conv.input.as_ptr().wrapping_add(offset as usize);
-    if offset == PADDING { conv.zeros.as_ptr() } else { start }.cast()
-}
-
-/// Sums over all taps and groups for two pixels, whose tap offsets are given. `lines`: `[taps][groups]`.
+/// Sums over all taps and depth steps for two pixels, whose tap offsets are given; the block's runs start behind `input`.
+/// `lines`: `[taps][steps]`.
 #[inline]
 #[target_feature(enable = "neon")]
-fn accumulate(conv: &Conv, lines: &[[i8; WEIGHT_STEP]], first: &[u32], second: &[u32]) -> [[int32x4_t; 8]; 2] {
+fn accumulate(
+    conv: &Conv,
+    input: *const i8,
+    lines: &[[i8; WEIGHT_STEP]],
+    first: &[u32],
+    second: &[u32],
+) -> [[int32x4_t; 8]; 2] {
+    // Where a tap's run starts.
+    let run = |offset: u32| -> *const [i8; 8] {
+        let start = input.wrapping_add(offset as usize);
+        if offset == PADDING { conv.zeros.as_ptr() } else { start }.cast()
+    };
     let mut tile = Tile { lanes: [[vdupq_n_s32(0); 8]; 2], waiting: [vdupq_n_s16(0); 2] };
-    let (mut line, groups) = (lines.as_ptr(), conv.groups);
+    let (mut line, steps) = (lines.as_ptr(), conv.runs.span() / 8);
     let mut taps = first.iter().zip(second);
-    // SAFETY: `lines` holds taps * groups lines and each run `groups` entries, as `Kernels::conv` has checked; every line and
+    // SAFETY: `lines` holds taps * steps lines and each run `steps` entries, as `Kernels::conv` has checked; every line and
     // every entry is taken once, in order.
     unsafe {
-        if groups == 1 {
-            // A first layer, RGB padded to 8 channels: the two depth steps are two taps.
+        if steps == 1 {
+            // A first layer, RGB padded to 8 channels, or narrow groups: the two depth steps are two taps.
             for _ in 0..first.len() / 2 {
                 let (Some((&a, &c)), Some((&b, &d))) = (taps.next(), taps.next()) else { break };
-                two_steps(&mut tile, &*line.cast(), [&*run(conv, a), &*run(conv, b)], [&*run(conv, c), &*run(conv, d)]);
+                two_steps(&mut tile, &*line.cast(), [&*run(a), &*run(b)], [&*run(c), &*run(d)]);
                 line = line.add(2);
             }
         }
         for (&first, &second) in taps {
-            let (mut x, mut y) = (run(conv, first), run(conv, second));
-            for _ in 0..groups / 2 {
+            let (mut x, mut y) = (run(first), run(second));
+            for _ in 0..steps / 2 {
                 two_steps(&mut tile, &*line.cast(), [&*x, &*x.add(1)], [&*y, &*y.add(1)]);
                 (line, x, y) = (line.add(2), x.add(2), y.add(2));
             }
-            if !groups.is_multiple_of(2) {
+            if !steps.is_multiple_of(2) {
                 one_step(&mut tile, &*line, &*x, &*y);
                 line = line.add(1);
             }
@@ -147,65 +153,6 @@ fn accumulate(conv: &Conv, lines: &[[i8; WEIGHT_STEP]], first: &[u32], second: &
     tile.lanes
 }
 
-/// One channel block's parameters in registers.
-struct Params {
-    bias: [int32x4_t; 2],
-    multiplier: [int32x4_t; 2],
-    shift: [int32x4_t; 2],
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
-fn params(block: &[u8; PARAM_BLOCK]) -> Params {
-    let p = block.as_ptr();
-    // SAFETY: five loads of 16, 16, 16, 16 and 8 bytes at 0, 16, 32, 48 and 64 end at byte 72, the block's length; byte
-    // loads, so alignment does not matter.
-    let (bias, multiplier, shift) = unsafe {
-        (
-            [vld1q_u8(p), vld1q_u8(p.add(16))],
-            [vld1q_u8(p.add(MULTIPLIERS_AT)), vld1q_u8(p.add(MULTIPLIERS_AT + 16))],
-            vld1_u8(p.add(SHIFTS_AT)),
-        )
-    };
-    let shift = vreinterpretq_s16_u16(vmovl_u8(shift));
-    Params {
-        bias: bias.map(|v| vreinterpretq_s32_u8(v)),
-        multiplier: multiplier.map(|v| vreinterpretq_s32_u8(v)),
-        shift: [vmovl_s16(vget_low_s16(shift)), vmovl_high_s16(shift)],
-    }
-}
-
-/// `(t + (r - zero_point) * multiplier + 2^11) >> 12`; the limits on t and the multiplier keep the sum inside 32 bits.
-#[inline]
-#[target_feature(enable = "neon")]
-fn add_residual(t: [int32x4_t; 2], r: int8x8_t, residual: &Residual) -> [int32x4_t; 2] {
-    let r = vsubl_s8(r, vdup_n_s8(residual.zero_point));
-    let m = residual.multiplier;
-    [
-        vrshrq_n_s32::<12>(vmlaq_n_s32(t[0], vmovl_s16(vget_low_s16(r)), m)),
-        vrshrq_n_s32::<12>(vmlaq_n_s32(t[1], vmovl_high_s16(r), m)),
-    ]
-}
-
-/// From partial sums to eight output bytes.
-#[inline]
-#[target_feature(enable = "neon")]
-fn finish(lanes: &[int32x4_t; 8], params: &Params, epilogue: &Epilogue, out: &mut [i8; 8]) {
-    let [low, high] = sums(lanes);
-    let acc = [vaddq_s32(low, params.bias[0]), vaddq_s32(high, params.bias[1])];
-    let (m, s) = (&params.multiplier, &params.shift);
-    let y = match &epilogue.residual {
-        None => [requantize(acc[0], m[0], s[0]), requantize(acc[1], m[1], s[1])],
-        Some(residual) => {
-            let t = [requantize_wide(acc[0], m[0], s[0]), requantize_wide(acc[1], m[1], s[1])];
-            add_residual(t, load(out), residual)
-        }
-    };
-    let y = narrow(y, epilogue.zero_point, epilogue.min, epilogue.max);
-    // SAFETY: `out` is eight writable bytes; the store has no alignment requirement.
-    unsafe { vst1_s8(out.as_mut_ptr(), y) };
-}
-
 /// See [`Conv`]. Channel blocks outside, pixels inside: one block's weights stay in the first-level cache for the strip.
 #[target_feature(enable = "neon")]
 pub fn conv(conv: &Conv, out: &mut [i8]) {
@@ -213,16 +160,19 @@ pub fn conv(conv: &Conv, out: &mut [i8]) {
     let (lines, _) = conv.weights.as_chunks::<WEIGHT_STEP>();
     let (out, _) = out.as_chunks_mut::<8>(); // [pixels][blocks]
     // `max(1)`, `get_mut`: what `Kernels::conv` has checked, in a form that leaves the compiler no panic to emit.
-    let (depth, row) = (conv.taps.saturating_mul(conv.groups).max(1), blocks.len().max(1));
+    let (depth, row) = (conv.taps.saturating_mul(conv.runs.span() / 8).max(1), blocks.len().max(1));
     for (b, (block, lines)) in blocks.iter().zip(lines.chunks_exact(depth)).enumerate() {
+        let input = conv.input.as_ptr().wrapping_add(conv.runs.start(b));
         for (out, offsets) in out.chunks_mut(2 * row).zip(conv.offsets.chunks(conv.taps.saturating_mul(2).max(1))) {
             let (first, second) = offsets.split_at_checked(conv.taps).unwrap_or_default();
             // An odd last pixel is computed twice.
-            let tile = accumulate(conv, lines, first, if second.is_empty() { first } else { second });
+            let tile = accumulate(conv, input, lines, first, if second.is_empty() { first } else { second });
             let block = params(block);
             for (lanes, out) in tile.iter().zip(out.chunks_exact_mut(row)) {
                 if let Some(out) = out.get_mut(b) {
-                    finish(lanes, &block, &conv.epilogue, out);
+                    let [low, high] = sums(lanes);
+                    let acc = [vaddq_s32(low, block.bias[0]), vaddq_s32(high, block.bias[1])];
+                    finish(acc, &block, &conv.epilogue, out);
                 }
             }
         }

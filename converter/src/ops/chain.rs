@@ -1,0 +1,112 @@
+//! Functions of one tensor, one after the other or put together: a table of what comes out in the end.
+
+use std::{fmt, sync::Arc};
+
+use super::table::QTable;
+use crate::{
+    epilogue::Epilogue,
+    error::Error,
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    qgraph::QOp,
+    scale::Scale,
+    shape::Shape,
+    site::Site,
+};
+
+/// One function of a chain.
+#[derive(Clone)]
+pub struct Link {
+    /// What a dump calls it.
+    pub name: String,
+    /// Its meaning.
+    pub function: Pointwise,
+    /// What it reads: 0 is what the chain reads, `n` what its link `n` makes, the first being 1.
+    pub inputs: Vec<usize>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{:?}", self.name, self.inputs)
+    }
+}
+
+/// Functions that read one tensor and each other; the last one's result is the chain's.
+#[derive(Clone, Debug)]
+struct Chain {
+    links: Vec<Link>,
+}
+
+/// A chain of at least one link, each of which reads earlier ones.
+pub fn chained(links: Vec<Link>) -> Box<dyn Op> {
+    Box::new(Chain { links })
+}
+
+impl Chain {
+    /// Its value; `values` and `operands` are for what lies between.
+    fn at(&self, x: f32, values: &mut Vec<f32>, operands: &mut Vec<f32>) -> f32 {
+        values.clear();
+        values.push(x);
+        let mut last = x;
+        for link in &self.links {
+            operands.clear();
+            operands.extend(link.inputs.iter().map(|&i| values[i]));
+            last = (link.function)(operands);
+            values.push(last);
+        }
+        last
+    }
+}
+
+impl Op for Chain {
+    fn detail(&self) -> String {
+        self.links.iter().map(|link| format!("{link:?}")).collect::<Vec<_>>().join(" ")
+    }
+
+    fn weights(&self) -> Vec<(&'static str, &[f32])> {
+        vec![]
+    }
+
+    fn cost(&self, _: Shape) -> Cost {
+        Cost::NONE
+    }
+
+    fn state_len(&self) -> usize {
+        0
+    }
+
+    fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], _: Shape) {
+        let (mut values, mut operands) = (vec![], vec![]);
+        for (y, &x) in out.iter_mut().zip(inputs[0].values) {
+            *y = self.at(x, &mut values, &mut operands);
+        }
+    }
+
+    fn scale_rule(&self) -> ScaleRule {
+        ScaleRule::OfValues
+    }
+
+    fn least_unit(&self, _: &[Scale]) -> f64 {
+        0.0
+    }
+
+    fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
+        Ok(Box::new(QTable::new(site, |x| self.at(x, &mut vec![], &mut vec![]))))
+    }
+
+    fn alone(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    fn follows(&self) -> Option<Epilogue<'_>> {
+        None
+    }
+
+    fn absorb(&mut self, _: &Epilogue) -> bool {
+        false
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        let chain = self.clone();
+        Some(Arc::new(move |values| chain.at(values[0], &mut vec![], &mut vec![])))
+    }
+}

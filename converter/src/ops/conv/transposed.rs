@@ -1,0 +1,141 @@
+//! Reads a ConvTranspose: the input's pixels are spread `stride` apart over zeros, and a convolution whose kernel is turned round goes
+//! over them. Output position `p` takes the tap `k` of input position `i` where `i * stride + k * dilation - before = p`: with the first
+//! pixel at `reach - 1 - before` of the spread input that is a plain convolution without padding. It multiplies the zeros too.
+
+use ndarray::ArrayD;
+
+use super::{
+    super::{
+        moves::{Move, Part},
+        window::{Geometry, made, map, pair},
+    },
+    import::{Kernel, emit, groups, weights},
+};
+use crate::{
+    error::Error,
+    importer::Importer,
+    onnx::Node,
+    shape::TensorId,
+    view::{Axis, View},
+};
+
+const MAP: [Axis; 3] = [Axis::Height, Axis::Width, Axis::Channel];
+
+/// Adds the operation.
+pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&[
+        "auto_pad",
+        "dilations",
+        "group",
+        "kernel_shape",
+        "pads",
+        "strides",
+        "output_padding",
+        "output_shape",
+    ])?;
+    let (x, spatial) = map(importer, node)?;
+    let [h, w, channels] = x.shape;
+    let weight = weights(importer, node, spatial)?;
+    let [ins, per_group, kh, kw] = weight.shape().try_into().unwrap_or([0; 4]);
+    let groups = groups(node, channels)?;
+    if ins != channels || per_group == 0 {
+        return Err(node.wrong(format!("weights {:?} do not fit an input of {channels} channels", weight.shape())));
+    }
+    let stride = pair(node, "strides", 1, spatial, 1..=255)?;
+    let dilation = pair(node, "dilations", 1, spatial, 1..=255)?;
+    let extra = pair(node, "output_padding", 0, spatial, 0..=255)?;
+    let extra = if spatial == 1 { [0, extra[1]] } else { extra };
+    let reach = [(kh - 1) * dilation[0] + 1, (kw - 1) * dilation[1] + 1];
+    let whole = [0, 1].map(|d| ([h, w][d] - 1) * stride[d] + reach[d] + extra[d]);
+    let (before, size) = output(node, [h, w], stride, whole, spatial)?;
+    let spread = spread(importer, node, &x, &Spread { stride, reach, before, size })?;
+    let geometry = Geometry { kernel: [kh, kw], stride: [1, 1], dilation, pad: [0, 0] };
+    let out = per_group * groups;
+    let bias = importer.bias(node, 2, out)?;
+    let shape = [size[0], size[1], out];
+    let kernel = Kernel { geometry, groups, weight: turned(&weight, groups), bias };
+    let id = emit(importer, node, spread, kernel, shape)?;
+    importer.define(node, 0, made(id, shape, x.steps, spatial))
+}
+
+/// How much of the whole output is cut off before it, and how much is left, for height and width.
+fn output(
+    node: &Node,
+    input: [usize; 2],
+    stride: [usize; 2],
+    whole: [usize; 2],
+    spatial: usize,
+) -> Result<([usize; 2], [usize; 2]), Error> {
+    let auto = node.text("auto_pad")?.unwrap_or_else(|| "NOTSET".into());
+    let wanted = match auto.as_str() {
+        _ if node.ints("output_shape")?.is_some() => Some(output_shape(node, spatial)?),
+        "SAME_UPPER" | "SAME_LOWER" => Some([0, 1].map(|d| input[d] * stride[d])),
+        "NOTSET" | "VALID" => None,
+        _ => return Err(node.unsupported("auto_pad", auto, "NOTSET, VALID, SAME_UPPER, SAME_LOWER")),
+    };
+    let [mut top, mut left, mut bottom, mut right] = match spatial {
+        1 => node.sizes("pads", [0; 2], 0..=255).map(|[left, right]| [0, left, 0, right])?,
+        _ => node.sizes("pads", [0; 4], 0..=255)?,
+    };
+    if let Some(wanted) = wanted {
+        let total = [0, 1].map(|d| whole[d].saturating_sub(wanted[d]));
+        // ONNX: only SAME_UPPER has the larger half behind.
+        let first = total.map(|t| if auto == "SAME_UPPER" { t / 2 } else { t.div_ceil(2) });
+        [top, left, bottom, right] = [first[0], first[1], total[0] - first[0], total[1] - first[1]];
+    }
+    let size = [whole[0].checked_sub(top + bottom), whole[1].checked_sub(left + right)];
+    match (size, wanted) {
+        ([Some(h @ 1..), Some(w @ 1..)], None) => Ok(([top, left], [h, w])),
+        ([Some(h), Some(w)], Some(wanted)) if [h, w] == wanted && h * w > 0 => Ok(([top, left], [h, w])),
+        _ => Err(node.wrong(format!("pads {:?} and a whole output of {whole:?}", [top, left, bottom, right]))),
+    }
+}
+
+/// The spatial dimensions of `output_shape`, which may tell batch and channels too.
+fn output_shape(node: &Node, spatial: usize) -> Result<[usize; 2], Error> {
+    let given = node.ints("output_shape")?.unwrap_or_default();
+    let sides: Option<Vec<usize>> = given.iter().rev().take(spatial).rev().map(|&n| usize::try_from(n).ok()).collect();
+    match sides.as_deref() {
+        Some(&[one]) if spatial == 1 => Ok([1, one]),
+        Some(&[a, b]) => Ok([a, b]),
+        _ => Err(node.unsupported("output_shape", format!("{given:?}"), "a length for each spatial dimension")),
+    }
+}
+
+struct Spread {
+    stride: [usize; 2],
+    /// From a window's first tap to its last, and one.
+    reach: [usize; 2],
+    before: [usize; 2],
+    size: [usize; 2],
+}
+
+/// The input's pixels among zeros, as far as windows reach.
+fn spread(importer: &mut Importer, node: &Node, x: &View, s: &Spread) -> Result<TensorId, Error> {
+    let wrong = || node.wrong(format!("an output of {:?}; allowed: 65535 each, with some of the input in it", s.size));
+    let sides = [0, 1].map(|d| s.size[d] + s.reach[d] - 1);
+    let shape = [sides[0], sides[1], x.shape[2]];
+    let mut to = View::new(0, shape, x.steps, &MAP.map(Some));
+    let mut from = View::new(x.tensor, x.shape, x.steps, &MAP.map(Some));
+    for d in 0..2 {
+        let at = |i: usize| (i * s.stride[d] + s.reach[d] - 1).checked_sub(s.before[d]).filter(|&at| at < sides[d]);
+        let inside: Vec<usize> = (0..x.shape[d]).filter(|&i| at(i).is_some()).collect();
+        let (first, count) = (inside.first().copied().ok_or_else(wrong)?, inside.len());
+        let step = if count == 1 { 1 } else { s.stride[d].cast_signed() };
+        from = from.slice(d, first, 1, count).ok_or_else(wrong)?;
+        to = at(first).and_then(|at| to.slice(d, at, step, count)).ok_or_else(wrong)?;
+    }
+    let loops = from.loops(&to).ok_or_else(wrong)?;
+    let part = Part { input: 0, shape: x.shape, from: from.start, to: to.start, loops };
+    importer.emit(node, Move { parts: vec![part], fill: 0.0, shape }, vec![x.tensor], shape)
+}
+
+/// Weights `[in, out of a group, kh, kw]` as `[out, in of a group, kh, kw]`, both spatial dimensions backwards.
+fn turned(weight: &ArrayD<f32>, groups: usize) -> ArrayD<f32> {
+    let [ins, per_group, kh, kw] = weight.shape().try_into().unwrap_or([0; 4]);
+    let inputs = ins / groups;
+    ArrayD::from_shape_fn(vec![per_group * groups, inputs, kh, kw], |at| {
+        let (group, o) = (at[0] / per_group, at[0] % per_group);
+        weight[[group * inputs + at[1], o, kh - 1 - at[2], kw - 1 - at[3]]]
+    })
+}

@@ -1,0 +1,137 @@
+//! Rows or columns of a map in another number.
+
+use escarp_runtime::ops::{Between, WEIGHT_ONE};
+
+use crate::{
+    error::Error,
+    onnx::Node,
+    scale::{narrow, nearest_i64},
+};
+
+/// Largest number of times that a step repeats rows or columns.
+const LARGEST: usize = 255;
+
+/// A row or column between two others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    /// The one before.
+    pub low: usize,
+    /// The one behind.
+    pub high: usize,
+    /// Share of the one behind: 0 to 1.
+    pub weight: f32,
+}
+
+impl Place {
+    /// What lies there, between two values.
+    pub fn between(&self, low: f32, high: f32) -> f32 {
+        if self.weight == 0.0 { low } else { low * (1.0 - self.weight) + high * self.weight }
+    }
+
+    /// As the file holds it; `None` for a place beyond 65535.
+    pub fn emit(&self) -> Option<[u8; 8]> {
+        let weight = nearest_i64(f64::from(self.weight) * f64::from(WEIGHT_ONE));
+        let between = Between {
+            low: u16::try_from(self.low).ok()?,
+            high: u16::try_from(self.high).ok()?,
+            weight: u32::try_from(weight).ok()?,
+        };
+        Some(between.emit())
+    }
+}
+
+/// All rows or columns of a map.
+#[derive(Clone, Debug)]
+pub struct Side {
+    places: Vec<Place>,
+    from: usize,
+}
+
+/// How a node finds the places.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Between the two nearest, not at the nearest.
+    pub linear: bool,
+    /// ONNX's `coordinate_transformation_mode`.
+    pub coordinates: String,
+    /// ONNX's `nearest_mode`.
+    pub nearest: String,
+}
+
+impl Side {
+    /// As long as before.
+    pub fn same(length: usize) -> Side {
+        let places = (0..length).map(|at| Place { low: at, high: at, weight: 0.0 }).collect();
+        Side { places, from: length }
+    }
+
+    /// `from` rows or columns as `to`, each `scale` times as large.
+    ///
+    /// # Errors
+    /// For rules that are not known.
+    pub fn new(node: &Node, [from, to]: [usize; 2], scale: f64, rule: &Rule) -> Result<Side, Error> {
+        let (last, from_f, to_f) = (from as f64 - 1.0, from as f64, to as f64);
+        let place = |at: usize| {
+            let at = at as f64;
+            let x = match rule.coordinates.as_str() {
+                "half_pixel" => (at + 0.5) / scale - 0.5,
+                "half_pixel_symmetric" => from_f / 2.0 * (1.0 - to_f / (scale * from_f)) + (at + 0.5) / scale - 0.5,
+                "pytorch_half_pixel" | "align_corners" if to == 1 => 0.0,
+                "pytorch_half_pixel" => (at + 0.5) / scale - 0.5,
+                "align_corners" => at * last / (to_f - 1.0),
+                "tf_half_pixel_for_nn" => (at + 0.5) / scale,
+                "asymmetric" => at / scale,
+                other => {
+                    let known = "half_pixel, half_pixel_symmetric, pytorch_half_pixel, align_corners, asymmetric, tf_half_pixel_for_nn";
+                    return Err(node.unsupported("coordinate_transformation_mode", other, known));
+                }
+            };
+            if rule.linear {
+                let x = x.clamp(0.0, last);
+                let low = index(x.floor(), from);
+                return Ok(Place { low, high: (low + 1).min(from - 1), weight: narrow(x - x.floor()) });
+            }
+            let found = match rule.nearest.as_str() {
+                "round_prefer_floor" => (x - 0.5).ceil(),
+                "round_prefer_ceil" => (x + 0.5).floor(),
+                "floor" => x.floor(),
+                "ceil" => x.ceil(),
+                other => {
+                    let known = "round_prefer_floor, round_prefer_ceil, floor, ceil";
+                    return Err(node.unsupported("nearest_mode", other, known));
+                }
+            };
+            let low = index(found, from);
+            Ok(Place { low, high: low, weight: 0.0 })
+        };
+        Ok(Side { places: (0..to).map(place).collect::<Result<_, _>>()?, from })
+    }
+
+    /// Where each row or column lies.
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// How often each row or column is repeated, if that is all.
+    pub fn factor(&self) -> Option<usize> {
+        let factor = self.places.len() / self.from;
+        let repeats = |(at, place): (usize, &Place)| place.weight == 0.0 && place.low == at / factor;
+        let all = (1..=LARGEST).contains(&factor) && self.places.len() == factor * self.from;
+        (all && self.places.iter().enumerate().all(repeats)).then_some(factor)
+    }
+
+    /// The matrix `[to][from]` that says the same.
+    pub fn matrix(&self) -> Vec<f32> {
+        let mut all = vec![0.0; self.places.len() * self.from];
+        for (row, place) in all.chunks_exact_mut(self.from).zip(&self.places) {
+            row[place.low] += 1.0 - place.weight;
+            row[place.high] += place.weight;
+        }
+        all
+    }
+}
+
+/// The nearest place that there is.
+fn index(x: f64, length: usize) -> usize {
+    usize::try_from(nearest_i64(x)).unwrap_or(0).min(length - 1)
+}
