@@ -99,23 +99,35 @@ pub fn reshape_target(node: &Node, from: &[usize], to: &[i64]) -> Result<Vec<usi
     Ok(shape)
 }
 
-/// First position and number of positions of a slice, as ONNX counts: from the end below 0, clamped to what there is.
+/// [`span`] of at least one position.
 ///
 /// # Errors
 /// For a step of 0, and where nothing is left.
 pub fn slice(node: &Node, length: usize, start: i64, end: i64, step: i64) -> Result<(usize, usize), Error> {
+    match span(node, length, start, end, step)? {
+        (_, 0) => Err(node.wrong(format!("{start}..{end} in steps of {step} of {length} leaves nothing"))),
+        found => Ok(found),
+    }
+}
+
+/// First position and number of positions of a slice, as ONNX counts: from the end below 0, clamped to what there is.
+///
+/// # Errors
+/// For a step of 0.
+pub fn span(node: &Node, length: usize, start: i64, end: i64, step: i64) -> Result<(usize, usize), Error> {
     let n = i64::try_from(length).unwrap_or(i64::MAX);
     let at = |i: i64, low: i64, high: i64| (if i < 0 { i.saturating_add(n) } else { i }).clamp(low, high);
     // Backwards, the end may lie before the first.
     let (first, room) = match step {
         0 => return Err(node.unsupported("steps", 0, "any but 0")),
         1.. => (at(start, 0, n), at(end, 0, n) - at(start, 0, n)),
+        _ if n == 0 => (0, 0),
         _ => (at(start, 0, n - 1), at(start, 0, n - 1) - at(end, -1, n - 1)),
     };
     let count = (room.max(0).unsigned_abs()).div_ceil(step.unsigned_abs());
     match (usize::try_from(first), usize::try_from(count)) {
-        (Ok(first), Ok(count)) if count > 0 => Ok((first, count)),
-        _ => Err(node.wrong(format!("{start}..{end} in steps of {step} of {length} leaves nothing"))),
+        (Ok(first), Ok(count)) => Ok((first, count)),
+        _ => Err(node.wrong(format!("{start}..{end} in steps of {step} of {length}"))),
     }
 }
 

@@ -39,15 +39,28 @@ pub fn evaluators(values: u64) -> usize {
 
 /// The account of one import.
 pub struct Budget {
-    file: u64,
+    file: Cell<u64>,
     left: Cell<u64>,
+    exhausted: Cell<bool>,
 }
 
 impl Budget {
     /// For a file of so many bytes.
     pub fn new(file: usize) -> Budget {
         let file = file as u64;
-        Budget { file, left: Cell::new(BYTES.saturating_add(file.saturating_mul(TIMES))) }
+        let left = Cell::new(BYTES.saturating_add(file.saturating_mul(TIMES)));
+        Budget { file: Cell::new(file), left, exhausted: Cell::new(false) }
+    }
+
+    /// The model has so many bytes more, in another file.
+    pub fn grow(&self, bytes: u64) {
+        self.file.set(self.file.get().saturating_add(bytes));
+        self.left.set(self.left.get().saturating_add(bytes.saturating_mul(TIMES)));
+    }
+
+    /// Was something asked for that was not there?
+    pub fn is_exhausted(&self) -> bool {
+        self.exhausted.get()
     }
 
     /// Takes bytes that are about to be allocated.
@@ -57,10 +70,11 @@ impl Budget {
     pub fn take(&self, bytes: u64) -> Result<(), String> {
         let left = self.left.get().checked_sub(bytes).ok_or_else(|| {
             let left = self.left.get();
+            self.exhausted.set(true);
             format!(
                 "needs {bytes} bytes of memory, {left} are left; allowed for the whole import: {BYTES}, and {TIMES} for each of \
                  the file's {} bytes",
-                self.file
+                self.file.get()
             )
         })?;
         self.left.set(left);

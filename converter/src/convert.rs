@@ -1,5 +1,7 @@
 //! The whole chain in one call.
 
+use std::path::PathBuf;
+
 use escarp_runtime::Cpu;
 
 use crate::{
@@ -9,10 +11,11 @@ use crate::{
     fold::fold,
     front_end,
     graph::{Graph, Meaning},
-    import::import,
+    import::{Request, import},
     measure::{self, Layer},
     metadata::{FrontEnd, Metadata, Scores},
     pack::{About, pack},
+    part::Part,
     plan::{Plan, plan},
     quantize::{self, quantize},
     ranges,
@@ -24,6 +27,15 @@ use crate::{
 pub struct Options {
     /// Steps of a sequence whose length the ONNX file leaves open.
     pub frames: Option<usize>,
+    /// Where the network begins and ends, and shapes of its inputs, other than the ONNX file says.
+    pub part: Part,
+    /// Inputs of any number of dimensions, with a first that is a batch or is none, are taken as they are, and outputs may be
+    /// constants ([`Graph::constants`]). For tests of operators; programs give networks one sample at a time.
+    pub any_batch: bool,
+    /// The folder of the ONNX file, whose external data is read from there; without it such data is an error.
+    pub folder: Option<PathBuf>,
+    /// The network takes the channels of images as blue, green, red; the file will take red, green, blue.
+    pub bgr: bool,
     /// Front end; overrides the one in the ONNX metadata.
     pub front_end: Option<FrontEnd>,
     /// Names of the outputs; override those in the ONNX metadata.
@@ -44,6 +56,10 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             frames: None,
+            part: Part::default(),
+            any_batch: false,
+            folder: None,
+            bgr: false,
             front_end: None,
             labels: None,
             name: String::new(),
@@ -99,7 +115,17 @@ const COMPARED: usize = 64;
 /// [`Error::Onnx`] for bytes that are no model, [`Error::Operator`], [`Error::Attribute`], [`Error::Node`] and [`Error::Model`] for
 /// models outside the supported set, [`Error::Labels`] if there are labels, and not one for each output.
 pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
-    let mut graph = compose(fold(import(onnx, options.frames)?)?);
+    let request = Request {
+        frames: options.frames,
+        part: Some(&options.part).filter(|part| **part != Part::default()),
+        any_batch: options.any_batch,
+        bgr: options.bgr,
+        folder: options.folder.as_deref(),
+    };
+    let mut graph = compose(fold(import(onnx, &request)?)?);
+    if graph.outputs.is_empty() {
+        return Ok(graph);
+    }
     let mut metadata = graph.metadata.take().unwrap_or_default();
     if let Some(front_end) = &options.front_end {
         metadata.front_end = front_end.clone();
@@ -124,6 +150,9 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
 /// Everything in [`Error`]; nothing is written anywhere.
 pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<Converted, Error> {
     let graph = read(onnx, options)?;
+    if graph.inputs.is_empty() || graph.outputs.is_empty() {
+        return Err(Error::Model("all of it is constant".into()));
+    }
     let metadata = graph.metadata.clone().unwrap_or_default();
     let picks = spread(samples, options.limit);
     let seen = calibrate::calibrate(&graph, samples, &picks)?;

@@ -1,6 +1,11 @@
 //! What can be wrong with a model, its samples or its files. Graph errors carry the node.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
+
+use escarp_media::visible;
+
+/// Lines that a list of findings shows.
+const SHOWN: usize = 20;
 
 /// Why a conversion stopped. Nothing has been written when one is returned.
 #[derive(Debug, thiserror::Error)]
@@ -18,12 +23,14 @@ pub enum Error {
     #[error("ONNX: {0}")]
     Onnx(String),
     /// An operator outside the set.
-    #[error("node `{node}`: operator {operator} is not supported; supported: {supported}")]
+    #[error("node `{node}`: operator {operator} is not supported{advice}; supported: {supported}")]
     Operator {
         /// Name of the node, or of its first output where it has none.
         node: String,
         /// ONNX operator type.
         operator: String,
+        /// What avoids it, after a semicolon; empty for nothing.
+        advice: String,
         /// The operators that are.
         supported: String,
     },
@@ -51,6 +58,9 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// Several of these at once.
+    #[error("{0}")]
+    Several(Several),
     /// The model's inputs and outputs are not of a supported form.
     #[error("model: {0}")]
     Model(String),
@@ -82,4 +92,60 @@ pub enum Error {
     /// With `strict`: something that would otherwise be a line in the report.
     #[error("strict: {0}")]
     Strict(String),
+}
+
+/// Everything that stands in a model's way. Shown, each finding is a line of text that a terminal may show.
+#[derive(Debug)]
+pub struct Several {
+    /// Each once, in the order of the nodes.
+    pub all: Vec<Finding>,
+    /// The model's version of the operator set.
+    pub opset: i64,
+    /// The operators that are supported.
+    pub supported: String,
+    /// Tensors at which the graph could be cut before what was found; empty if there is no such place.
+    pub cut: Vec<String>,
+}
+
+/// What was found, at one node or at several that are alike.
+#[derive(Debug)]
+pub struct Finding {
+    /// At the first.
+    pub error: Error,
+    /// Names of some others.
+    pub alike: Vec<String>,
+    /// How many others there are.
+    pub more: usize,
+}
+
+impl fmt::Display for Several {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count: usize = self.all.iter().map(|finding| 1 + finding.more).sum();
+        write!(f, "{count} reasons why it cannot be converted (opset {}):", self.opset)?;
+        for Finding { error, alike, more } in self.all.iter().take(SHOWN) {
+            match error {
+                // The list of what is supported would be in every line.
+                Error::Operator { node, operator, advice, .. } => {
+                    let line = format!("node `{node}`: operator {operator} is not supported{advice}");
+                    write!(f, "\n  {}", visible(line))?;
+                }
+                error => write!(f, "\n  {}", visible(error))?,
+            }
+            if *more > 0 {
+                let names: Vec<String> = alike.iter().map(|name| format!("`{name}`")).collect();
+                let rest = if *more > alike.len() { ", ..." } else { "" };
+                write!(f, " (and {more} more: {}{rest})", visible(names.join(", ")))?;
+            }
+        }
+        if self.all.len() > SHOWN {
+            write!(f, "\n  and {} more", self.all.len() - SHOWN)?;
+        }
+        if self.all.iter().any(|finding| matches!(finding.error, Error::Operator { .. })) {
+            write!(f, "\nsupported operators: {}", self.supported)?;
+        }
+        if !self.cut.is_empty() {
+            write!(f, "\nwhat stands before all of this converts with --outputs \"{}\"", visible(self.cut.join(",")))?;
+        }
+        Ok(())
+    }
 }

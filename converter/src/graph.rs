@@ -1,12 +1,13 @@
 //! The network as we quantize it: small, typed, shaped, in execution order. No ONNX form survives here except names.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use escarp_media::visible;
 
 pub use escarp_runtime::Meaning;
 
 use crate::{
+    constant::Constant,
     metadata::Metadata,
     shape::{Shape, TensorId, show_shape},
     substitute::Substitute,
@@ -74,6 +75,8 @@ pub struct Graph {
     pub inputs: Vec<Input>,
     /// What it gives, in ONNX's order; at least one.
     pub outputs: Vec<Output>,
+    /// Outputs that no sample changes, by name; only where they were asked for ([`crate::Options::any_batch`]).
+    pub constants: Vec<(String, Constant)>,
     /// Time steps of a decision; 1 for a feed-forward network. The nodes are one step.
     pub steps: usize,
     /// What our trainer wrote beside the graph, if it did.
@@ -82,6 +85,8 @@ pub struct Graph {
     pub notes: Vec<String>,
     /// What may have been read wrongly: warnings for the report.
     pub doubts: Vec<String>,
+    /// Where the files lie that belong to the model's own, if that was said.
+    pub folder: Option<PathBuf>,
     /// What the float oracle computes in place of nodes that it does not know as ONNX means them.
     pub substitutes: Vec<Substitute>,
 }

@@ -70,6 +70,8 @@ pub enum Hint {
 enum Value {
     Constant(Constant),
     View(View),
+    /// Made by something that could not be read, or from such.
+    Unknown,
 }
 
 /// A nonlinearity that is taken off if the network ends in it.
@@ -128,6 +130,33 @@ impl<'a> Importer<'a> {
         node.inputs().iter().map(constant).collect()
     }
 
+    /// Does a node read anything that could not be read?
+    pub(crate) fn reads_unknown(&self, node: &Node) -> bool {
+        node.inputs().iter().any(|name| self.is_unknown(name))
+    }
+
+    /// Could a value not be read?
+    pub(crate) fn is_unknown(&self, name: &str) -> bool {
+        matches!(self.values.get(name), Some(Value::Unknown))
+    }
+
+    /// A value that could not be read: nothing that follows from it is judged.
+    pub(crate) fn forget(&mut self, name: &str) {
+        if !name.is_empty() {
+            self.values.insert(name.into(), Value::Unknown);
+        }
+    }
+
+    /// Is that value a tensor that nodes have made?
+    pub(crate) fn is_made(&self, name: &str) -> bool {
+        matches!(self.values.get(name), Some(Value::View(view)) if !self.graph.is_input(view.tensor))
+    }
+
+    /// Is there no room left, so that whatever follows would be refused too?
+    pub(crate) fn is_full(&self) -> bool {
+        self.held > VALUES || self.budget.is_exhausted()
+    }
+
     /// ONNX's dimensions of input `index`, be it a tensor or a constant.
     ///
     /// # Errors
@@ -137,7 +166,7 @@ impl<'a> Importer<'a> {
         match self.values.get(name) {
             Some(Value::Constant(c)) => Ok(c.shape().to_vec()),
             Some(Value::View(v)) => Ok(v.lengths()),
-            None => Err(node.wrong(format!("input `{name}` is made by no earlier node"))),
+            Some(Value::Unknown) | None => Err(node.wrong(format!("input `{name}` is made by no earlier node"))),
         }
     }
 
@@ -150,7 +179,7 @@ impl<'a> Importer<'a> {
         match self.values.get(name) {
             Some(Value::View(v)) => Ok(v.clone()),
             Some(Value::Constant(_)) => Err(node.unsupported(&format!("input {index}"), "a constant", "a tensor")),
-            None => Err(node.wrong(format!("input `{name}` is made by no earlier node"))),
+            Some(Value::Unknown) | None => Err(node.wrong(format!("input `{name}` is made by no earlier node"))),
         }
     }
 
@@ -163,7 +192,7 @@ impl<'a> Importer<'a> {
         match self.values.get(name) {
             Some(Value::Constant(c)) => Ok(Some(c)),
             Some(Value::View(_)) => Ok(None),
-            None => Err(node.wrong(format!("input `{name}` is made by no earlier node"))),
+            Some(Value::Unknown) | None => Err(node.wrong(format!("input `{name}` is made by no earlier node"))),
         }
     }
 
@@ -314,8 +343,15 @@ impl<'a> Importer<'a> {
         match self.values.get(name) {
             Some(Value::View(view)) => Ok(view.clone()),
             Some(Value::Constant(_)) => Err(Error::Model(format!("output `{name}` is a constant"))),
-            None => Err(Error::Model(format!("output `{name}` is made by no node"))),
+            Some(Value::Unknown) | None => Err(Error::Model(format!("output `{name}` is made by no node"))),
         }
+    }
+
+    /// Is that output a constant? Then it is put aside as one.
+    pub(crate) fn is_constant_output(&mut self, name: &str) -> bool {
+        let Some(Value::Constant(constant)) = self.values.get(name) else { return false };
+        self.graph.constants.push((name.into(), constant.clone()));
+        true
     }
 
     /// Is that tensor an input of the network?

@@ -30,6 +30,7 @@
 //! | `blocks`, `site` | the constants section; where something is quantized |
 //! | `axes`, `substitute`, `view` | axes as operators give them; what the float oracle computes in place of a node; how ONNX sees a tensor of ours |
 //! | `onnx` | nodes that answer questions and complain by name |
+//! | `external`, `part` | files beside the model; which part of it is read |
 //! | `constant`, `front_end`, `samples`, `wire` | constants; the front end's settings; where samples come from; what decoding takes |
 //! | `scale` | from real numbers to int8 and fixed-point factors |
 //! | `budget`, `epilogue`, `error`, `metadata`, `output`, `shape` | memory of an import; what follows in the same step; what goes wrong; what the trainer says beside a network; files that are written whole; shapes |
@@ -49,6 +50,7 @@ pub mod doubt;
 mod epilogue;
 mod error;
 pub mod eval;
+mod external;
 pub mod files;
 mod fold;
 pub mod front_end;
@@ -63,6 +65,7 @@ mod oracle;
 pub mod output;
 pub mod pack;
 pub mod page;
+pub mod part;
 pub mod plan;
 pub mod qgraph;
 pub mod quantize;
@@ -77,8 +80,9 @@ mod substitute;
 mod view;
 mod wire;
 
+pub use constant::Constant;
 pub use convert::{Converted, Options, convert, read};
-pub use error::Error;
+pub use error::{Error, Finding, Several};
 pub use ops::names as operators;
 pub use oracle::{FloatRunner, float_runner};
 pub use samples::Samples;

@@ -22,6 +22,7 @@ use escarp_converter::{
     metadata::FrontEnd,
     output::{self, folder},
     pack::About,
+    part::{Part, parse_inputs, parse_outputs},
     read,
     report::Report,
 };
@@ -50,7 +51,8 @@ struct Args {
     /// Classes of an NPY test: an integer for each sample.
     #[arg(long, value_name = "NPY", requires = "test")]
     test_labels: Option<PathBuf>,
-    /// What the network takes for a pixel p: `0..255` p, `0..1` p/255, `mean=R,G,B,std=R,G,B` (p/255 - mean) / std.
+    /// What the network takes for a pixel p: `0..255` p, `0..1` p/255, `mean=R,G,B,std=R,G,B` (p/255 - mean) / std; `bgr:` before it if
+    /// it takes blue, green, red.
     #[arg(long, value_name = "0..255|0..1|mean=R,G,B,std=R,G,B")]
     pixels: Option<String>,
     /// Names of the outputs in order: `cat,dog`, or a file with one name on each line.
@@ -59,6 +61,12 @@ struct Args {
     /// Length of the sequence where the network leaves it open.
     #[arg(long, value_parser = clap::value_parser!(u16).range(2..))]
     frames: Option<u16>,
+    /// Shapes of inputs, and tensors inside the graph at which the network begins: `NAME=1x3x224x224,OTHER=1x10`.
+    #[arg(long, value_name = "NAME=SHAPE,...")]
+    inputs: Option<String>,
+    /// Tensors at which the network ends, such as those before a detector's post-processing: `A,B,C`.
+    #[arg(long, value_name = "NAME,...")]
+    outputs: Option<String>,
     /// Most samples used for calibration, spread evenly over classes and files.
     #[arg(long, default_value_t = 500)]
     limit: usize,
@@ -124,6 +132,10 @@ fn main() -> ExitCode {
                 Error::Io { .. } | Error::Samples(_) | Error::Labels(_) => {
                     eprintln!("escarp-convert: {}", visible(error));
                 }
+                // Several lines, of which each is fit for a terminal.
+                Error::Several(all) => {
+                    eprintln!("escarp-convert: {}: {}", visible(args.model.display()), visible_lines(all));
+                }
                 _ => eprintln!("escarp-convert: {}: {}", visible(args.model.display()), visible(error)),
             }
             ExitCode::from(1)
@@ -140,7 +152,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     let mut options = options(args)?;
     let mut graph = match read(&onnx, &options) {
         // An array of samples tells the length of a sequence that the network leaves open.
-        Err(Error::Model(_)) if options.frames.is_none() && is_npy(&args.samples) => {
+        Err(Error::Model(_) | Error::Several(_)) if options.frames.is_none() && is_npy(&args.samples) => {
             options.frames = files::frames(&args.samples).ok();
             read(&onnx, &options)?
         }
@@ -149,7 +161,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     if let Some(text) = &args.pixels {
         let channels = graph.shape(graph.input())[2];
         let pixels = front_end::parse_pixels(text, channels).map_err(|e| Failure::Usage(format!("--pixels: {e}")))?;
-        options.front_end = Some(pixels);
+        (options.front_end, options.bgr) = (Some(pixels.front_end), pixels.bgr);
         graph = read(&onnx, &options)?;
     }
     if let Some(Stage::Graph) = args.dump {
@@ -290,8 +302,13 @@ fn options(args: &Args) -> Result<Options, Failure> {
         }
         Some(text) => Some(text.split(',').map(|l| l.trim().to_owned()).collect()),
     };
+    let usage = |flag: &'static str| move |e: String| Failure::Usage(format!("{flag} {e}"));
+    let inputs = args.inputs.as_deref().map(parse_inputs).transpose().map_err(usage("--inputs"))?;
+    let outputs = args.outputs.as_deref().map(parse_outputs).transpose().map_err(usage("--outputs"))?;
     Ok(Options {
         frames: args.frames.map(usize::from),
+        part: Part { inputs: inputs.unwrap_or_default(), outputs: outputs.unwrap_or_default() },
+        folder: Some(folder(&args.model).to_owned()),
         labels,
         name: args.model.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned()),
         limit: args.limit,

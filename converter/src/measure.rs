@@ -132,6 +132,24 @@ fn failed(e: escarp_runtime::Error) -> Error {
     Error::Pack(format!("running the file: {e}"))
 }
 
+/// What a file answers to one sample, in real numbers: all outputs, `[height][width][channel]`, after the last step.
+///
+/// # Errors
+/// [`Error::Pack`] if the runtime refuses the file, [`Error::Samples`] if the sample has another length.
+pub fn answer(file: &[u8], sample: &[f32], cpu: Cpu) -> Result<Vec<Vec<f32>>, Error> {
+    let (model, mut arena) = open(file)?;
+    let mut session = Session::new(&model, &mut arena, cpu).map_err(failed)?;
+    let needed = step_len(&model);
+    if sample.is_empty() || !sample.len().is_multiple_of(needed.max(1)) {
+        return Err(Error::Samples(format!("a sample of {} values; needed: steps of {needed}", sample.len())));
+    }
+    for step in sample.chunks_exact(needed) {
+        give(&mut session, step)?;
+        session.infer().map_err(failed)?;
+    }
+    (0..model.outputs().len()).map(|at| taken(&session, at)).collect()
+}
+
 /// Runs float and int8 on every pick, on all cores. `done` is called after each sample.
 ///
 /// # Errors

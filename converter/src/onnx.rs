@@ -1,8 +1,10 @@
 //! ONNX messages as the importer wants them: nodes that answer questions and complain by name.
 
+use std::path::Path;
+
 use escarp_media::fence;
 use tract_onnx::{
-    pb::{self, attribute_proto::AttributeType},
+    pb::{self, attribute_proto::AttributeType, tensor_proto::DataType},
     prelude::Framework,
 };
 
@@ -10,21 +12,26 @@ use crate::{
     budget::Budget,
     constant::Constant,
     error::Error,
+    external,
     metadata::{self, Metadata},
     wire,
 };
 
-/// Parses the protobuf, once it is known what that takes.
+/// Parses the protobuf, once it is known what that takes, and reads what lies in files beside it.
 ///
 /// # Errors
-/// [`Error::Onnx`] if the bytes are no ONNX model, hold no graph, or would take more than the budget has.
-pub fn parse(bytes: &[u8], budget: &Budget) -> Result<pb::ModelProto, Error> {
+/// [`Error::Onnx`] if the bytes are no ONNX model, hold no graph, or would take more than the budget has, or for external data that is
+/// not there.
+pub fn parse(bytes: &[u8], folder: Option<&Path>, budget: &Budget) -> Result<pb::ModelProto, Error> {
     wire::charge(bytes, budget)?;
     let model = fence(|| tract_onnx::onnx().proto_model_for_read(&mut &bytes[..]));
-    let model = model.map_err(Error::Onnx)?.map_err(|e| Error::Onnx(format!("{e:#}")))?;
-    let graph = model.graph.as_ref().ok_or_else(|| Error::Onnx("the model holds no graph".into()))?;
+    let mut model = model.map_err(Error::Onnx)?.map_err(|e| Error::Onnx(format!("{e:#}")))?;
+    let graph = model.graph.as_mut().ok_or_else(|| Error::Onnx("the model holds no graph".into()))?;
     if graph.node.is_empty() {
         return Err(Error::Onnx("the graph holds no node".into()));
+    }
+    if let Some(folder) = folder {
+        external::load(graph, folder, budget)?;
     }
     Ok(model)
 }
@@ -187,6 +194,13 @@ fn clipped(mut value: String) -> String {
         value += "...";
     }
     value
+}
+
+/// The type of an input's or output's elements as the file declares it.
+pub fn declared_type(info: &pb::ValueInfoProto) -> Option<DataType> {
+    use pb::type_proto;
+    let type_proto::Value::TensorType(tensor) = info.r#type.as_ref()?.value.as_ref()?;
+    DataType::try_from(tensor.elem_type).ok()
 }
 
 /// Dimensions of an input or output as the file declares them: `None` is symbolic.

@@ -18,6 +18,7 @@ mod mul;
 mod pool;
 mod prelu;
 mod reduce;
+mod refused;
 mod reshape;
 mod resize;
 mod select;
@@ -27,6 +28,7 @@ mod window;
 
 pub use arrange::copied;
 pub use chain::{Link, chained};
+pub use refused::advice;
 
 use crate::importer::Import;
 

@@ -3,14 +3,19 @@
 use std::{collections::HashSet, sync::Arc};
 
 use escarp_media::fence;
-use tract_onnx::{pb, prelude::*};
+use tract_onnx::{
+    pb::{self, tensor_proto::DataType},
+    prelude::*,
+};
 
 use crate::{
     budget::Budget,
+    constant::Constant,
     error::Error,
     eval::{Evaluator, read_off},
-    graph::{Graph, Meaning},
+    graph::{self, Graph, Meaning},
     onnx,
+    part::{self, Part},
     scale::narrow,
     view::View,
 };
@@ -64,8 +69,11 @@ impl From<&View> for Arrangement {
 /// # Errors
 /// [`Error::Onnx`] if the bytes are no model.
 pub fn float_runner<'g>(bytes: &[u8], graph: &'g Graph) -> Result<FloatRunner<'g>, Error> {
-    let mut model = onnx::parse(bytes, &Budget::new(bytes.len()))?;
+    let budget = Budget::new(bytes.len());
+    let mut model = onnx::parse(bytes, graph.folder.as_deref(), &budget)?;
     if let Some(proto) = &mut model.graph {
+        same_part(proto, graph)?;
+        as_floats(proto, &budget)?;
         graph.substitutes.iter().for_each(|s| s.apply(&mut proto.node, &mut proto.initializer));
         tell_apart(proto);
     }
@@ -113,6 +121,41 @@ fn prepared(model: &pb::ModelProto, graph: &Graph, optimized: bool) -> Result<Ar
             })
             .and_then(|model| model.into_runnable())
     })
+}
+
+/// Cuts the model where the graph was cut.
+fn same_part(proto: &mut pb::GraphProto, graph: &Graph) -> Result<(), Error> {
+    let constants: HashSet<&str> = proto.initializer.iter().map(|t| t.name.as_str()).collect();
+    let given = proto.input.iter().map(|i| i.name.as_str()).filter(|name| !constants.contains(name));
+    let same = given.eq(graph.inputs.iter().map(|i| graph.tensors[i.tensor].name.as_str()))
+        && proto.output.iter().map(|o| &o.name).eq(graph.outputs.iter().map(|o| &o.name));
+    if same {
+        return Ok(());
+    }
+    let named = |i: &graph::Input| (graph.tensors[i.tensor].name.clone(), Some(i.view.lengths()));
+    let outputs = graph.outputs.iter().map(|o| o.name.clone()).collect();
+    part::select(proto, &Part { outputs, inputs: graph.inputs.iter().map(named).collect() })
+}
+
+/// Halves and doubles are f32, as in the graph: tract does not mix them.
+fn as_floats(proto: &mut pb::GraphProto, budget: &Budget) -> Result<(), Error> {
+    let other =
+        |kind: i32| matches!(DataType::try_from(kind), Ok(DataType::Float16 | DataType::Bfloat16 | DataType::Double));
+    // A cast's target.
+    for attribute in proto.node.iter_mut().flat_map(|node| &mut node.attribute).filter(|a| a.name == "to") {
+        if i32::try_from(attribute.i).is_ok_and(other) {
+            attribute.i = DataType::Float as i64;
+        }
+    }
+    let constants = proto.node.iter_mut().flat_map(|node| &mut node.attribute).filter_map(|a| a.t.as_mut());
+    for t in proto.initializer.iter_mut().chain(constants).filter(|t| other(t.data_type)) {
+        if let Constant::Float(values) = Constant::from_proto(t, budget).map_err(Error::Onnx)? {
+            let (name, dims) = (std::mem::take(&mut t.name), std::mem::take(&mut t.dims));
+            let (data_type, float_data) = (DataType::Float as i32, values.iter().copied().collect());
+            *t = pb::TensorProto { name, dims, data_type, float_data, ..Default::default() };
+        }
+    }
+    Ok(())
 }
 
 /// How far tract is from our own evaluation, in words, on a sample of numbers between 0 and 1; `None` if not far.

@@ -42,6 +42,56 @@ fn gru(attributes: Vec<tract_onnx::pb::AttributeProto>) -> Onnx {
         .node("GRU", &["t", "w", "r"], "all,last", attributes)
 }
 
+/// Every reason at once, what is alike together, and where the graph could be cut.
+#[test]
+fn all_reasons_are_told_at_once() {
+    let onnx = || {
+        Onnx::new(&[0, 6, 8, 8], &[0, 6])
+            .floats("w", &[6, 6, 3, 3], vec![0.1; 324])
+            .node("Conv", &["x", "w"], "a", vec![ints("pads", &[1; 4])])
+            .node("Relu", &["a"], "b", vec![])
+            .node("Conv", &["b", "w"], "c", vec![ints("pads", &[1; 4])])
+    };
+    let refused = onnx()
+        .node("LSTM", &["c"], "l", vec![])
+        .node("Conv", &["l", "w"], "unjudged", vec![int("frobnicate", 1)])
+        .node("Conv", &["b", "w"], "d", vec![int("frobnicate", 1)])
+        .node("Conv", &["c", "w"], "e", vec![int("frobnicate", 2)])
+        .node("NonMaxSuppression", &["e", "d"], "y", vec![]);
+    let message = refuse(refused);
+    let lines: Vec<&str> = message.lines().collect();
+    assert_eq!(lines[0], "4 reasons why it cannot be converted (opset 17):");
+    let says = "  node `node_l`: operator LSTM is not supported; of recurrent layers only the GRU is supported";
+    assert_eq!(lines[1], says);
+    assert!(lines[2].starts_with("  node `node_d` (Conv): frobnicate = (present); supported: the attributes ["));
+    assert!(lines[2].ends_with(" (and 1 more: `node_e`)"), "{message}");
+    assert!(lines[3].starts_with("  node `node_y`: operator NonMaxSuppression is not supported; where it is post-"));
+    assert!(lines[3].ends_with("(here --outputs \"c,b\")"), "{message}");
+    assert!(lines[4].starts_with("supported operators: Conv, "), "{message}");
+    assert_eq!(lines[5], "what stands before all of this converts with --outputs \"c,b\"");
+    // One reason is told as such.
+    let message = refuse(onnx().node("NonMaxSuppression", &["c"], "y", vec![]));
+    let says = "node `node_y`: operator NonMaxSuppression is not supported; where it is post-processing, cut the graph before it \
+                with --outputs and compute it on the outputs (here --outputs \"c\"); supported: Conv, ";
+    assert!(message.starts_with(says), "{message}");
+    // An input, and an operator behind another.
+    let mut two = Onnx::new(&[8, 6], &[8, 6]).node("LSTM", &["x"], "l", vec![]).node("Erf", &["l"], "y", vec![]);
+    two.opset = 13;
+    let message = refuse(two);
+    assert!(
+        message.starts_with("3 reasons") && message.contains("\n  model: input `x` [8, 6]: the batch is fixed at 8;")
+    );
+    assert!(message.contains("give --inputs x=1x6\n"), "{message}");
+    // A line each, whatever the names are.
+    let hostile = onnx().node("LSTM", &["c"], "l\n\u{1b}[2J", vec![]).node("RNN", &["c"], "y", vec![]);
+    assert_eq!(refuse(hostile).matches('\n').count(), 4);
+    // Many kinds: the first twenty.
+    let many = (0..30).fold(onnx(), |onnx, i| onnx.node(&format!("Foreign{i}"), &["c"], &format!("f{i}"), vec![]));
+    let message = refuse(many.node("Relu", &["f1"], "y", vec![]));
+    assert_eq!(message.lines().count(), 1 + 20 + 1 + 1 + 1, "{message}");
+    assert!(message.contains("\n  and 10 more\n"), "{message}");
+}
+
 #[test]
 fn recurrent_forms_we_lack() {
     let message = refuse(gru(vec![text("direction", "bidirectional")]));
@@ -102,17 +152,17 @@ fn operator_sets_outside_the_known_ones() {
         onnx.opset = opset;
         onnx
     };
-    assert!(refuse(of(6)).starts_with("model: opset 6; supported: 7 to 22"), "{}", refuse(of(6)));
-    for opset in [7, 22] {
+    assert!(refuse(of(6)).starts_with("model: opset 6; supported: 7 to 23"), "{}", refuse(of(6)));
+    for opset in [7, 23] {
         assert_eq!(read(&of(opset).bytes(), &Options::default()).unwrap().doubts, [""; 0]);
     }
     let samples = Numbers::new(4).samples(40, 6 * 64);
     let labels = Some("abcdef".chars().map(String::from).collect());
     let options = Options { labels, ..Options::default() };
-    let converted = convert(&of(23).bytes(), &samples, &options).unwrap();
-    assert_eq!(converted.warnings, ["opset 23 is newer than 22, the newest that is known here"]);
-    let error = convert(&of(23).bytes(), &samples, &Options { strict: true, ..options }).unwrap_err();
-    assert!(error.to_string().starts_with("strict: opset 23"), "{error}");
+    let converted = convert(&of(24).bytes(), &samples, &options).unwrap();
+    assert_eq!(converted.warnings, ["opset 24 is newer than 23, the newest that is known here"]);
+    let error = convert(&of(24).bytes(), &samples, &Options { strict: true, ..options }).unwrap_err();
+    assert!(error.to_string().starts_with("strict: opset 24"), "{error}");
 }
 
 #[test]

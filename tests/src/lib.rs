@@ -7,12 +7,14 @@
 //!
 //! | room | what stands there |
 //! |---|---|
+//! | [`conformance`] | ONNX's own tests of operators |
 //! | [`finds`] | inputs that once broke something |
 //! | [`fuzz`] | hostile inputs: one function for each kind, and seeds to begin with |
 //! | `programs` | the three programs, here and under QEMU |
 //! | `places`, [`rooms`] | where things are, and what is said if not; the reader of tables like this one |
 #![warn(missing_docs)]
 
+pub mod conformance;
 pub mod finds;
 pub mod fuzz;
 mod places;

@@ -1,0 +1,230 @@
+//! One case.
+
+use escarp_converter::{
+    Constant, Error, Options, calibrate::Method, convert, eval::Evaluator, graph::Graph, measure::answer, read,
+    samples::InMemory,
+};
+use escarp_media::fence;
+use escarp_runtime::{Cpu, Model, frontend::quantize};
+use prost::Message;
+use tract_onnx::pb::{self, tensor_proto::DataType};
+
+use super::{Case, Outcome, STEPS, Verdict};
+
+/// ONNX's own tolerance.
+const RELATIVE: f64 = 1e-3;
+const ABSOLUTE: f64 = 1e-7;
+
+/// Runs a case.
+#[must_use]
+pub fn check(case: &Case) -> Outcome {
+    let run = || -> [Verdict; 2] {
+        let (bytes, graph) = match understood(case) {
+            Ok(found) => found,
+            Err(reason) => {
+                return [Verdict::Unsupported(reason), Verdict::Unsupported("not supported in float".into())];
+            }
+        };
+        match sample(case, &graph) {
+            Ok(sample) => [float(case, &graph, &sample), int8(&bytes, &graph, sample)],
+            Err(reason) => [Verdict::Failed(reason.clone()), Verdict::Unsupported(reason)],
+        }
+    };
+    let [float, int8] = fence(run).unwrap_or_else(|panic| {
+        let failed = Verdict::Failed(format!("panicked: {panic}"));
+        [failed.clone(), failed]
+    });
+    Outcome { case: case.name.clone(), operator: case.operator.clone(), group: case.group.clone(), float, int8 }
+}
+
+fn options() -> Options {
+    Options { any_batch: true, method: Method::MinMax, name: "case".into(), ..Options::default() }
+}
+
+fn is_float(t: &pb::TensorProto) -> bool {
+    let floats = [DataType::Float, DataType::Float16, DataType::Bfloat16, DataType::Double];
+    DataType::try_from(t.data_type).is_ok_and(|kind| floats.contains(&kind))
+}
+
+/// The model as we read it, and its graph: every float input given if that is understood, else one of them and the others as
+/// constants of these values. What is no float is always a constant.
+fn understood(case: &Case) -> Result<(Vec<u8>, Graph), String> {
+    let floats: Vec<usize> = (0..case.inputs.len()).filter(|&i| is_float(&case.inputs[i])).collect();
+    let mut ways = vec![floats.clone()];
+    ways.extend(floats.iter().filter(|_| floats.len() > 1).map(|&i| vec![i]));
+    let mut reasons = vec![];
+    for (way, given) in ways.into_iter().enumerate() {
+        let bytes = with_constants(case, &given)?;
+        match read(&bytes, &options()) {
+            // What is left of an operator whose own input is a constant is nothing.
+            Ok(graph) if way == 0 || !graph.outputs.is_empty() => return Ok((bytes, graph)),
+            Ok(_) => {}
+            Err(error) => reasons.push(reason(&error)),
+        }
+    }
+    // The first input is what an operator is about, the others its weights.
+    Err(reasons.get(1).or(reasons.first()).cloned().unwrap_or_default())
+}
+
+/// An error without the node, of which there is one.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Operator { operator, .. } => format!("operator {operator}"),
+        Error::Attribute { operator, attribute, value, supported, .. } => {
+            format!("{operator}: {attribute} = {value}; supported: {supported}")
+        }
+        Error::Node { operator, reason, .. } => format!("{operator}: {reason}"),
+        Error::Several(all) => all.all.first().map_or_else(String::new, |finding| reason(&finding.error)),
+        other => other.to_string(),
+    }
+}
+
+/// The model with all inputs but these as constants.
+fn with_constants(case: &Case, given: &[usize]) -> Result<Vec<u8>, String> {
+    let mut model = case.model.clone();
+    let graph = model.graph.as_mut().ok_or("the model holds no graph")?;
+    if graph.input.len() < case.inputs.len() {
+        return Err(format!("{} values for {} inputs", case.inputs.len(), graph.input.len()));
+    }
+    for (index, (info, value)) in graph.input.iter().zip(&case.inputs).enumerate() {
+        if !given.contains(&index) {
+            graph.initializer.push(pb::TensorProto { name: info.name.clone(), ..value.clone() });
+        }
+    }
+    Ok(model.encode_to_vec())
+}
+
+/// A tensor's values, integers and truths among them, in ONNX's order.
+fn values(t: &pb::TensorProto) -> Result<(Vec<usize>, Vec<f64>), String> {
+    let constant = Constant::of_tensor(t)?;
+    let values = match &constant {
+        Constant::Float(a) => a.iter().map(|&v| v.into()).collect(),
+        Constant::Int(a) => a.iter().map(|&v| v as f64).collect(),
+    };
+    Ok((constant.shape().to_vec(), values))
+}
+
+/// The inputs as the graph takes them: all of the first step, and so on.
+fn sample(case: &Case, graph: &Graph) -> Result<Vec<f32>, String> {
+    let names: Vec<&str> = case.model.graph.iter().flat_map(|g| &g.input).map(|i| i.name.as_str()).collect();
+    let mut parts = vec![];
+    for input in &graph.inputs {
+        let name = &graph.tensors[input.tensor].name;
+        let at = names.iter().position(|n| n == name).ok_or_else(|| format!("input `{name}` has no value"))?;
+        let (shape, given) = values(&case.inputs[at])?;
+        if shape != input.view.lengths() {
+            return Err(format!("input `{name}` is read as {:?}, its value is {shape:?}", input.view.lengths()));
+        }
+        let order = input.view.order();
+        let mut ours = vec![0.0; given.len()];
+        for (given, ours) in given.chunks(order.len()).zip(ours.chunks_mut(order.len())) {
+            order.iter().zip(given).for_each(|(&place, &value)| ours[place] = narrow(value));
+        }
+        parts.push((ours, order.len()));
+    }
+    let steps = (0..graph.steps).flat_map(|step| parts.iter().map(move |(all, len)| &all[step * len..][..*len]));
+    Ok(steps.flatten().copied().collect())
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "inputs of tests are f32 or less, or become f32 here")]
+fn narrow(v: f64) -> f32 {
+    v as f32
+}
+
+/// Our network's outputs in ONNX's order, with shapes, by name.
+fn evaluated(graph: &Graph, sample: &[f32]) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    let mut evaluator = Evaluator::new(graph);
+    if !graph.outputs.is_empty() {
+        evaluator.run(sample, |_, _| {});
+    }
+    let outputs = graph.outputs.iter().map(|output| {
+        let ours = evaluator.value(output.tensor);
+        (output.name.clone(), output.view.lengths(), output.view.order().iter().map(|&place| ours[place]).collect())
+    });
+    outputs.collect()
+}
+
+fn float(case: &Case, graph: &Graph, sample: &[f32]) -> Verdict {
+    let outputs: Vec<(String, Vec<usize>, Vec<f64>)> = evaluated(graph, sample)
+        .into_iter()
+        .map(|(name, shape, values)| (name, shape, values.into_iter().map(f64::from).collect()))
+        .chain(graph.constants.iter().map(|(name, constant)| {
+            let values = match constant {
+                Constant::Float(a) => a.iter().map(|&v| v.into()).collect(),
+                Constant::Int(a) => a.iter().map(|&v| v as f64).collect(),
+            };
+            (name.clone(), constant.shape().to_vec(), values)
+        }))
+        .collect();
+    let names = case.model.graph.iter().flat_map(|g| &g.output).map(|o| &o.name);
+    for (name, expected) in names.zip(&case.outputs) {
+        let (shape, expected) = match values(expected) {
+            Ok(found) => found,
+            Err(reason) => return Verdict::Unsupported(format!("expected values: {reason}")),
+        };
+        let Some((_, ours_shape, ours)) = outputs.iter().find(|(other, ..)| other == name) else {
+            return Verdict::Failed(format!("there is no output `{name}`"));
+        };
+        if *ours_shape != shape {
+            return Verdict::Failed(format!("output `{name}` is {ours_shape:?}; expected: {shape:?}"));
+        }
+        let near =
+            |a: f64, b: f64| a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= ABSOLUTE + RELATIVE * b.abs();
+        if let Some(at) = (0..ours.len()).find(|&i| !near(ours[i], expected[i])) {
+            let (ours, expected) = (ours[at], expected[at]);
+            return Verdict::Failed(format!("output `{name}`, value {at}: {ours}; expected: {expected}"));
+        }
+    }
+    Verdict::Passed
+}
+
+fn int8(bytes: &[u8], graph: &Graph, sample: Vec<f32>) -> Verdict {
+    if graph.outputs.is_empty() || graph.inputs.is_empty() {
+        return Verdict::Unsupported("constant".into());
+    }
+    let sample_len = sample.len();
+    let samples = InMemory { values: sample, sample_len, labels: vec![], source: "case".into() };
+    let converted = match convert(bytes, &samples, &options()) {
+        Ok(converted) => converted,
+        Err(error) => return Verdict::Unsupported(reason(&error)),
+    };
+    let model = match Model::parse(&converted.file) {
+        Ok(model) => model,
+        Err(error) => return Verdict::Failed(format!("the runtime refuses the file: {error}")),
+    };
+    // What the int8 network is given in truth.
+    let lens: Vec<usize> = graph.inputs.iter().map(|i| graph.len(i.tensor)).collect();
+    let scales: Vec<(f32, i32)> = model.inputs().map(|p| (p.tensor.scale, p.tensor.zero_point.into())).collect();
+    let mut given = samples.values;
+    for step in given.chunks_mut(graph.step_len()) {
+        let mut rest = step;
+        for (&len, &(scale, zero)) in lens.iter().zip(&scales) {
+            let (values, others) = rest.split_at_mut(len);
+            for v in values {
+                let zero_point = i8::try_from(zero).unwrap_or(0);
+                *v = scale * (f32::from(quantize(*v, scale, zero_point)) - f32::from(zero_point));
+            }
+            rest = others;
+        }
+    }
+    let answers = match answer(&converted.file, &given, Cpu::PORTABLE) {
+        Ok(answers) => answers,
+        Err(error) => return Verdict::Failed(error.to_string()),
+    };
+    let mut evaluator = Evaluator::new(&converted.graph);
+    evaluator.run(&given, |_, _| {});
+    for ((output, ours), port) in converted.graph.outputs.iter().zip(&answers).zip(model.outputs()) {
+        let float = evaluator.value(output.tensor);
+        let step = port.tensor.scale;
+        let off = |i: usize| (float[i] - ours[i]).abs() / step;
+        // Beyond the range that calibration saw, int8 ends.
+        if let Some(at) = (0..float.len().min(ours.len())).find(|&i| off(i).is_nan() || off(i) > STEPS) {
+            let (float, ours, off) = (float[at], ours[at], off(at));
+            return Verdict::Failed(format!(
+                "output `{}`, value {at}: {ours}, float {float}, {off:.1} steps",
+                output.name
+            ));
+        }
+    }
+    Verdict::Passed
+}
