@@ -34,6 +34,8 @@ pub struct Options {
     pub any_batch: bool,
     /// The folder of the ONNX file, whose external data is read from there; without it such data is an error.
     pub folder: Option<PathBuf>,
+    /// The network takes the channels of images as blue, green, red; the file will take red, green, blue.
+    pub bgr: bool,
     /// Front end; overrides the one in the ONNX metadata.
     pub front_end: Option<FrontEnd>,
     /// Names of the outputs; override those in the ONNX metadata.
@@ -57,6 +59,7 @@ impl Default for Options {
             part: Part::default(),
             any_batch: false,
             folder: None,
+            bgr: false,
             front_end: None,
             labels: None,
             name: String::new(),
@@ -116,6 +119,7 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
         frames: options.frames,
         part: Some(&options.part).filter(|part| **part != Part::default()),
         any_batch: options.any_batch,
+        bgr: options.bgr,
         folder: options.folder.as_deref(),
     };
     let mut graph = compose(fold(import(onnx, &request)?)?);

@@ -121,7 +121,8 @@ fn other_pixels(
     let told: Vec<(usize, Vec<usize>)> = trials
         .par_iter()
         .map(|&(way, reversed)| {
-            let Ok(FrontEnd::Pixels { mean: m, std: s }) = front_end::parse_pixels(way, channels) else {
+            let Ok(FrontEnd::Pixels { mean: m, std: s }) = front_end::parse_pixels(way, channels).map(|p| p.front_end)
+            else {
                 return Ok((0, vec![]));
             };
             let (mut right, mut told) = (0, vec![0; classes]);

@@ -43,13 +43,37 @@ pub fn range(front_end: &FrontEnd) -> Option<(f32, f32)> {
     Some((low, ends.iter().copied().reduce(f32::max)?))
 }
 
+/// What a network takes for an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pixels {
+    /// For each channel, red first.
+    pub front_end: FrontEnd,
+    /// The network's channels are blue, green, red.
+    pub bgr: bool,
+}
+
 /// `--pixels 0..255`, `0..1` or `mean=R,G,B,std=R,G,B` for a network of that many channels.
 ///
 /// # Errors
 /// What is wrong, and what is allowed.
-pub fn parse_pixels(text: &str, channels: usize) -> Result<FrontEnd, String> {
+pub fn parse_pixels(text: &str, channels: usize) -> Result<Pixels, String> {
+    let (text, bgr) = match text.strip_prefix("bgr:") {
+        Some(_) if channels != 3 => return Err(format!("`{text}`: the network has {channels} channels, not 3")),
+        Some(rest) => (rest, true),
+        None => (text, false),
+    };
+    let mut front_end = parse_rgb(text, channels)?;
+    if let (true, FrontEnd::Pixels { mean, std }) = (bgr, &mut front_end) {
+        mean.reverse();
+        std.reverse();
+    }
+    Ok(Pixels { front_end, bgr })
+}
+
+fn parse_rgb(text: &str, channels: usize) -> Result<FrontEnd, String> {
     let all = |mean: f32, std: f32| FrontEnd::Pixels { mean: vec![mean; channels], std: vec![std; channels] };
-    let allowed = "allowed: 0..255, 0..1, mean=R,G,B,std=R,G,B (in units of 0..1, one number for each channel)";
+    let allowed = "allowed: 0..255, 0..1, mean=R,G,B,std=R,G,B (in units of 0..1, one number for each channel), \
+                   and before any of them bgr: where the network takes blue first (its numbers then in that order too)";
     match text {
         "0..255" => return Ok(all(0.0, 1.0 / 255.0)),
         "0..1" => return Ok(all(0.0, 1.0)),
@@ -78,12 +102,16 @@ mod tests {
 
     #[test]
     fn pixel_settings() {
+        let parse_pixels = |text, channels| super::parse_pixels(text, channels).map(|p| p.front_end);
         let raw = parse_pixels("0..255", 3).unwrap();
         assert_eq!(range(&raw), Some((0.0, 255.0)));
         assert_eq!(range(&parse_pixels("0..1", 1).unwrap()), Some((0.0, 1.0)));
         let torch = parse_pixels("mean=0.485,0.456,0.406,std=0.229,0.224,0.225", 3).unwrap();
         let (low, high) = range(&torch).unwrap();
         assert!((low + 2.1179).abs() < 1e-3 && (high - 2.64).abs() < 1e-3, "{low} {high}");
+        let opencv = super::parse_pixels("bgr:mean=0.1,0.2,0.3,std=1,2,3", 3).unwrap();
+        assert_eq!(opencv.front_end, FrontEnd::Pixels { mean: vec![0.3, 0.2, 0.1], std: vec![3.0, 2.0, 1.0] });
+        assert!(opencv.bgr && super::parse_pixels("bgr:0..1", 1).is_err());
         for bad in ["", "0..2", "mean=1,2,std=1,1,1", "mean=0,0,0,std=0,1,1", "mean=a,0,0,std=1,1,1", "mean=0,0,0"] {
             assert!(parse_pixels(bad, 3).is_err(), "{bad}");
         }

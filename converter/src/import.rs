@@ -47,6 +47,8 @@ pub struct Request<'a> {
     pub part: Option<&'a Part>,
     /// Inputs of any dimensions, and outputs that are constants.
     pub any_batch: bool,
+    /// The first input's channels are blue, green, red: what reads them is given red, green, blue.
+    pub bgr: bool,
     /// Where the file lies, and what belongs to it.
     pub folder: Option<&'a Path>,
 }
@@ -111,6 +113,15 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
             }
         }
     }
+    let mut notes = vec![];
+    if request.bgr {
+        let first = inputs.first_mut().ok_or_else(|| Error::Model("no input for pixels".into()))?;
+        first.view = input::swapped(&first.view)?;
+        notes.push(
+            "the network takes blue, green, red; the file takes red, green, blue as any other: its weights stand so"
+                .into(),
+        );
+    }
     let graph = Graph {
         tensors,
         nodes: vec![],
@@ -119,7 +130,7 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
         constants: vec![],
         steps: steps.unwrap_or(1),
         metadata,
-        notes: vec![],
+        notes,
         doubts,
         substitutes: vec![],
         folder: request.folder.map(Path::to_owned),

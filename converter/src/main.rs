@@ -51,7 +51,8 @@ struct Args {
     /// Classes of an NPY test: an integer for each sample.
     #[arg(long, value_name = "NPY", requires = "test")]
     test_labels: Option<PathBuf>,
-    /// What the network takes for a pixel p: `0..255` p, `0..1` p/255, `mean=R,G,B,std=R,G,B` (p/255 - mean) / std.
+    /// What the network takes for a pixel p: `0..255` p, `0..1` p/255, `mean=R,G,B,std=R,G,B` (p/255 - mean) / std; `bgr:` before it if
+    /// it takes blue, green, red.
     #[arg(long, value_name = "0..255|0..1|mean=R,G,B,std=R,G,B")]
     pixels: Option<String>,
     /// Names of the outputs in order: `cat,dog`, or a file with one name on each line.
@@ -160,7 +161,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     if let Some(text) = &args.pixels {
         let channels = graph.shape(graph.input())[2];
         let pixels = front_end::parse_pixels(text, channels).map_err(|e| Failure::Usage(format!("--pixels: {e}")))?;
-        options.front_end = Some(pixels);
+        (options.front_end, options.bgr) = (Some(pixels.front_end), pixels.bgr);
         graph = read(&onnx, &options)?;
     }
     if let Some(Stage::Graph) = args.dump {

@@ -171,14 +171,24 @@ impl View {
 
     /// Does it see every element of the tensor, each once?
     pub fn covers(&self) -> bool {
-        let whole = |&axis: &Axis| {
-            let along = |r: &&Run| r.axis == axis;
-            let mut runs: Vec<Run> = self.dims.iter().flat_map(|d| &d.runs).filter(along).copied().collect();
-            runs.sort_by_key(|r| r.stride);
-            let end = runs.iter().try_fold(1, |step, r| (r.stride == signed(step)).then(|| step * r.length));
-            end == Some(self.length(axis))
-        };
-        self.start == [0; 3] && MAP.iter().all(whole)
+        MAP.iter().all(|&axis| self.covers_axis(axis, self.dims.iter().flat_map(|d| &d.runs)))
+    }
+
+    /// Do these runs see every position of an axis once, from its first or last one on?
+    fn covers_axis<'r>(&self, axis: Axis, runs: impl Iterator<Item = &'r Run>) -> bool {
+        let mut runs: Vec<Run> = runs.filter(|r| r.axis == axis).copied().collect();
+        runs.sort_by_key(|r| r.stride.unsigned_abs());
+        let end = runs.iter().try_fold(1, |step, r| (r.stride.unsigned_abs() == step).then(|| step * r.length));
+        // Runs that are read backwards begin at their ends.
+        let back: usize = runs.iter().filter(|r| r.stride < 0).map(|r| (r.length - 1) * r.stride.unsigned_abs()).sum();
+        let start = MAP.iter().position(|&a| a == axis).map(|at| self.start[at]);
+        end == Some(self.length(axis)) && start == Some(back)
+    }
+
+    /// The channel of each position of a dimension that consists of all channels, in any order; `None` if it does not.
+    pub fn channels(&self, dim: &Dim) -> Option<Vec<usize>> {
+        let all = dim.runs.iter().all(|r| r.axis == Axis::Channel) && self.covers_axis(Axis::Channel, dim.runs.iter());
+        all.then(|| self.places(dim))
     }
 
     /// Cuts the same elements into other dimensions, as a row-major array is cut; `None` if a cut would go through time, or through
@@ -242,8 +252,8 @@ impl View {
         Some(View { dims: dims.collect::<Option<_>>()?, ..self.clone() })
     }
 
-    /// For each element of a dimension, in ONNX's order, its place in our `[height, width, channel]` order, from the start of the
-    /// view; time counts for nothing. Only of runs that are read forwards.
+    /// For each element of a dimension, in ONNX's order, its place in our `[height, width, channel]` order, of a view that sees its
+    /// whole tensor; time counts for nothing.
     pub fn places(&self, dim: &Dim) -> Vec<usize> {
         let stride = |run: &Run| {
             let one = match run.axis {
@@ -254,8 +264,12 @@ impl View {
             };
             run.stride.unsigned_abs() * one
         };
+        let position = |run: &Run, i: usize| if run.stride < 0 { run.length - 1 - i } else { i };
         dim.runs.iter().fold(vec![0], |places, run| {
-            places.iter().flat_map(|p| (0..run.length).map(move |i| p + i * stride(run))).collect()
+            let of = |p: &usize| {
+                (0..run.length).map(move |i| position(run, i) * stride(run)).map(|at| p + at).collect::<Vec<_>>()
+            };
+            places.iter().flat_map(of).collect()
         })
     }
 
@@ -355,6 +369,16 @@ mod tests {
         assert!(view.covers());
         assert_eq!(view.order(), (0..720).collect::<Vec<_>>());
         assert_eq!(View::fresh(&[1, 1], 1).shape, [1, 1, 1]);
+    }
+
+    #[test]
+    fn channels_in_any_order() {
+        let back = nchw().slice(1, 3, -1, 4).unwrap();
+        assert!(back.covers());
+        assert_eq!(back.channels(&back.dims[1]), Some(vec![3, 2, 1, 0]));
+        assert_eq!(back.order()[..7], [3, 7, 11, 15, 19, 23, 2]);
+        assert_eq!(back.channels(&back.dims[2]), None);
+        assert_eq!(nchw().channels(&nchw().dims[1]), Some(vec![0, 1, 2, 3]));
     }
 
     #[test]

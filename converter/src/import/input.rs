@@ -154,3 +154,11 @@ fn usual(name: &str, dims: &[Option<usize>], nodes: &[Node], told: Hint, frames:
         )),
     }
 }
+
+/// The input of an image with its three channels in the other order.
+pub(super) fn swapped(view: &View) -> Result<View, Error> {
+    let channels = view.along(&[Axis::Channel]);
+    let dim = view.dims.iter().position(|dim| *dim == channels).filter(|_| view.length(Axis::Channel) == 3);
+    let swapped = dim.and_then(|dim| view.slice(dim, 2, -1, 3));
+    swapped.ok_or_else(|| Error::Model(format!("the first input {:?} has no three channels to swap", view.lengths())))
+}

@@ -126,8 +126,11 @@ fn for_channels(x: &View, numbers: &ArrayD<f32>) -> Option<Vec<f32>> {
     let varying: Vec<usize> = (0..numbers.ndim()).filter(|&i| numbers.shape()[i] != 1).collect();
     match varying[..] {
         [] => numbers.iter().next().map(|&v| vec![v; channels]),
-        [i] if numbers.len() == channels && x.dims[i + offset] == x.along(&[Axis::Channel]) => {
-            Some(numbers.iter().copied().collect())
+        [i] if numbers.len() == channels => {
+            let order = x.channels(&x.dims[i + offset])?;
+            let mut values = vec![0.0; channels];
+            order.iter().zip(numbers).for_each(|(&channel, &value)| values[channel] = value);
+            Some(values)
         }
         _ => None,
     }

@@ -182,6 +182,21 @@ pub fn as_map(importer: &mut Importer, node: &Node, x: &View) -> Result<View, Er
     }
 }
 
+/// [`map`], but of one whose channels stand in another order only, nothing is moved: the channel of each position is the third.
+pub fn map_in_any_order(importer: &mut Importer, node: &Node) -> Result<(View, usize, Option<Vec<usize>>), Error> {
+    let given = importer.view(node, 0)?;
+    if let Some(order) = given.dims.get(1).and_then(|dim| given.channels(dim)).filter(|order| !order.is_sorted()) {
+        let mut straight = View { start: [0; 3], ..given };
+        straight.dims[1] = straight.along(&[Axis::Channel]);
+        for (form, spatial) in [(&ROW[..], 1), (&MAP[..], 2)] {
+            if straight.is(form) {
+                return Ok((straight, spatial, Some(order)));
+            }
+        }
+    }
+    map(importer, node).map(|(x, spatial)| (x, spatial, None))
+}
+
 /// What a node makes of a map of [`map`]: of the same form.
 pub fn made(tensor: TensorId, shape: Shape, steps: usize, spatial: usize) -> View {
     View::new(tensor, shape, steps, if spatial == 1 { &ROW } else { &MAP })

@@ -1,11 +1,11 @@
 //! Reads a Conv.
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis};
 
 use super::{
     super::{
         depthwise::Depthwise,
-        window::{Geometry, made, map},
+        window::{Geometry, made, map, map_in_any_order},
     },
     Conv,
 };
@@ -20,8 +20,17 @@ use crate::{
 /// Reads a Conv: NCHW input, weights `[out, in of a group, kh, kw]`, or of one spatial dimension.
 pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"])?;
-    let (x, spatial) = map(importer, node)?;
-    let weight = weights(importer, node, spatial)?;
+    let (x, spatial, order) = match groups_told(node)? {
+        1 => map_in_any_order(importer, node)?,
+        _ => map(importer, node).map(|(x, spatial)| (x, spatial, None))?,
+    };
+    let mut weight = weights(importer, node, spatial)?;
+    if let Some(order) = order.filter(|order| order.len() == weight.shape()[1]) {
+        // Instead of the values, the weights change places.
+        let mut places = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(i, &channel)| places[channel] = i);
+        weight = weight.select(Axis(1), &places);
+    }
     let [out, per_group, kh, kw] = weight.shape().try_into().unwrap_or([0; 4]);
     let groups = groups(node, x.shape[2])?;
     if per_group * groups != x.shape[2] || out == 0 || !out.is_multiple_of(groups) {
@@ -37,9 +46,13 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     importer.define(node, 0, made(id, shape, x.steps, spatial))
 }
 
+fn groups_told(node: &Node) -> Result<i64, Error> {
+    Ok(node.int("group")?.unwrap_or(1))
+}
+
 /// The number of groups of so many input channels.
 pub(super) fn groups(node: &Node, channels: usize) -> Result<usize, Error> {
-    let given = node.int("group")?.unwrap_or(1);
+    let given = groups_told(node)?;
     let groups = usize::try_from(given).ok().filter(|&g| g > 0 && channels.is_multiple_of(g));
     groups.ok_or_else(|| node.unsupported("group", given, &format!("a number that divides {channels} input channels")))
 }
