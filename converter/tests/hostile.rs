@@ -3,7 +3,7 @@
 mod build;
 
 use build::{Numbers, Onnx, int, ints, text};
-use escarp_converter::{Error, Options, Samples, convert, float_runner, read};
+use escarp_converter::{Options, Samples, convert, float_runner, read};
 
 fn refuse(onnx: Onnx) -> String {
     read(&onnx.bytes(), &Options::default()).expect_err("this must be refused").to_string()
@@ -132,10 +132,32 @@ fn folding_never_panics() {
         "Sub",
         "Mul",
         "Div",
+        "Range",
+        "NonZero",
+        "Tile",
+        "Flatten",
+        "Split",
+        "Pad",
+        "ScatterND",
+        "Mod",
+        "Pow",
+        "Min",
+        "Max",
+        "Equal",
+        "And",
+        "Not",
+        "Neg",
+        "Sqrt",
+        "Clip",
+        "Where",
+        "ReduceProd",
+        "ReduceMax",
+        "ReduceMean",
     ];
     let mut refused = 0;
     for operator in operators {
-        for code in 0..1000 {
+        // A third of all, coprime to ten: every constant comes to every place.
+        for code in (0..1000).step_by(3) {
             let inputs = [code % 10, code / 10 % 10, code / 100].map(|i| constants[i]);
             for axis in [0, -1, i64::MIN] {
                 let attributes = vec![int("axis", axis), int("to", axis & 7)];

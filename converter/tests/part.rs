@@ -29,7 +29,7 @@ fn detector() -> Onnx {
         .node("Relu", &["c"], "feature/map", vec![])
         .node("Conv", &["feature/map", "boxes w"], "boxes", vec![])
         .node("Conv", &["feature/map", "scores w"], "scores", vec![]);
-    onnx.node("NonMaxSuppression", &["boxes", "scores"], "kept", vec![]).node("Erf", &["kept"], "y", vec![])
+    onnx.node("NonMaxSuppression", &["boxes", "scores"], "kept", vec![]).node("Hardmax", &["kept"], "y", vec![])
 }
 
 fn options(outputs: &[&str], inputs: &str) -> Options {

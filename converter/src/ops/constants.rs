@@ -89,6 +89,10 @@ const FOLDERS: &[(&str, Folder)] = &[
     ("ReduceMax", arithmetic::reduce),
     ("ReduceMin", arithmetic::reduce),
     ("ReduceMean", arithmetic::reduce),
+    ("ReduceL1", arithmetic::reduce),
+    ("ReduceL2", arithmetic::reduce),
+    ("ReduceSumSquare", arithmetic::reduce),
+    ("ReduceLogSum", arithmetic::reduce),
 ];
 
 /// It alone has several outputs: it is evaluated once for each.

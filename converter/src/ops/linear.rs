@@ -19,12 +19,12 @@ pub const ONNX: &[(&str, Import)] = &[("Gemm", Import::new(import_gemm)), ("MatM
 /// Gemm: `y = alpha * x * B' + beta * c`.
 fn import_gemm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&["alpha", "beta", "transA", "transB"])?;
-    if node.int("transA")?.unwrap_or(0) != 0 {
-        return Err(node.unsupported("transA", 1, "0"));
-    }
-    let x = importer.view(node, 0)?;
+    let mut x = importer.view(node, 0)?;
     if x.dims.len() != 2 {
         return Err(node.wrong(format!("an input of {:?}; Gemm takes 2 dimensions", x.lengths())));
+    }
+    if node.int("transA")?.unwrap_or(0) != 0 {
+        x.dims.swap(0, 1);
     }
     let transposed = node.int("transB")?.unwrap_or(0) != 0;
     let alpha = node.float("alpha")?.unwrap_or(1.0);

@@ -49,9 +49,10 @@ fn options() -> Options {
     Options { any_batch: true, method: Method::MinMax, name: "case".into(), ..Options::default() }
 }
 
+/// What can be given to a network: values, and floats.
 fn is_float(t: &pb::TensorProto) -> bool {
     let floats = [DataType::Float, DataType::Float16, DataType::Bfloat16, DataType::Double];
-    DataType::try_from(t.data_type).is_ok_and(|kind| floats.contains(&kind))
+    DataType::try_from(t.data_type).is_ok_and(|kind| floats.contains(&kind)) && !t.dims.contains(&0)
 }
 
 /// The model as we read it, and its graph: every float input given if that is understood, else one of them and the others as

@@ -196,53 +196,71 @@ pub fn clip(job: &Job) -> Result<Constant, Error> {
     }
 }
 
-/// Reductions along axes: an attribute in old operator sets, an input since 13 or 18.
+/// What a reduction makes of each value before, of its sum after, and of nothing at all.
+fn parts(operator: &str) -> (fn(f32) -> f32, fn(f32) -> f32) {
+    match operator {
+        "ReduceL1" => (f32::abs, |sum| sum),
+        "ReduceL2" => (|v| v * v, f32::sqrt),
+        "ReduceSumSquare" => (|v| v * v, |sum| sum),
+        "ReduceLogSum" => (|v| v, f32::ln),
+        _ => (|v| v, |sum| sum),
+    }
+}
+
+/// Reductions along axes: an attribute in old operator sets, an input since 13 or 18. Of nothing, a sum is 0, a product 1, and the
+/// largest the least there is.
 pub fn reduce(job: &Job) -> Result<Constant, Error> {
     let (node, operator, data) = (job.node, job.node.operator(), job.input(0)?);
     node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
     let rank = data.shape().len();
     let given = axes(node, job.optional(1), rank)?.filter(|axes| !axes.is_empty());
-    job.room(data.shape(), data)?;
     let places = match given {
         Some(places) => places,
-        None if node.int("noop_with_empty_axes")? == Some(1) => return Ok(data.clone()),
+        None if node.int("noop_with_empty_axes")? == Some(1) => Vec::new(),
         None => (0..rank).collect(),
     };
     let keep = node.int("keepdims")?.unwrap_or(1) != 0;
-    if data.shape().contains(&0) {
-        return Err(node.wrong(format!("an input of {:?}, which holds nothing", data.shape())));
-    }
-    let mut made = data.clone();
-    for &along in places.iter().rev() {
-        made = match made {
-            Constant::Float(a) => Constant::Float(a.map_axis(Axis(along), |lane| {
-                let all = lane.iter().copied();
-                match operator {
-                    "ReduceProd" => all.product(),
-                    "ReduceSum" => all.sum(),
-                    "ReduceMax" => all.fold(f32::NEG_INFINITY, f32::max),
-                    "ReduceMin" => all.fold(f32::INFINITY, f32::min),
-                    _ => all.sum::<f32>() / lane.len() as f32,
-                }
-            })),
-            Constant::Int(_) if operator == "ReduceMean" => {
-                return Err(node.unsupported("input", "integers", "floats"));
+    // What the result has may be more than the input, if that is empty.
+    let dims: Vec<usize> = (0..rank).filter(|d| !places.contains(d)).map(|d| data.shape()[d]).collect();
+    job.room(data.shape(), data)?;
+    job.room(&dims, data)?;
+    let mut made = match data {
+        Constant::Float(a) => {
+            let (before, after) = parts(operator);
+            let mut a = a.mapv(before);
+            for &along in places.iter().rev() {
+                a = a.map_axis(Axis(along), |lane| {
+                    let all = lane.iter().copied();
+                    match operator {
+                        "ReduceProd" => all.product(),
+                        "ReduceMax" => all.fold(f32::NEG_INFINITY, f32::max),
+                        "ReduceMin" => all.fold(f32::INFINITY, f32::min),
+                        "ReduceMean" => all.sum::<f32>() / lane.len() as f32,
+                        _ => all.sum(),
+                    }
+                });
             }
-            Constant::Int(a) => {
-                let overflow = || node.wrong("integer overflow");
+            Constant::Float(a.mapv(after))
+        }
+        Constant::Int(a) => {
+            let mut a = a.clone();
+            for &along in places.iter().rev() {
                 let lane = |lane: ndarray::ArrayView1<i64>| match operator {
                     "ReduceProd" => lane.iter().try_fold(1i64, |p, &v| p.checked_mul(v)),
                     "ReduceSum" => lane.iter().try_fold(0i64, |p, &v| p.checked_add(v)),
                     "ReduceMax" => lane.iter().copied().max(),
-                    _ => lane.iter().copied().min(),
+                    "ReduceMin" => lane.iter().copied().min(),
+                    _ => None,
                 };
                 let made = a.map_axis(Axis(along), lane);
                 let dims = made.raw_dim();
                 let all: Option<Vec<i64>> = made.into_iter().collect();
-                Constant::Int(ArrayD::from_shape_vec(dims, all.ok_or_else(overflow)?).map_err(|e| job.misfit(e))?)
+                let all = all.ok_or_else(|| node.wrong("integers that overflow, or have no such reduction"))?;
+                a = ArrayD::from_shape_vec(dims, all).map_err(|e| job.misfit(e))?;
             }
-        };
-    }
+            Constant::Int(a)
+        }
+    };
     if keep {
         made = both!(made, a => places.iter().fold(a, |a, &along| a.insert_axis(Axis(along))));
     }
