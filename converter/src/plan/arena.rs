@@ -39,7 +39,7 @@ pub(super) fn lifetimes(graph: &QGraph) -> Vec<Buffer> {
     let is_output = |id: usize| graph.outputs.iter().any(|o| o.tensor == id);
     let len = |id: usize| {
         let [h, w, c] = graph.tensors[id].shape;
-        align((h * w * c.next_multiple_of(8)) as u64)
+        align((h * w * c.next_multiple_of(8)) as u64 * graph.tensors[id].dtype.size())
     };
     let fresh = |id: usize, first: usize, buffers: &mut Vec<Buffer>, home: &mut Vec<Option<usize>>| {
         home[id] = Some(buffers.len());
