@@ -47,7 +47,8 @@ fn resnet8_on_cifar10() {
     ) else {
         return;
     };
-    let options = Options { front_end: front_end::parse_pixels("0..255", 3).ok().map(|p| p.front_end), ..Options::default() };
+    let options =
+        Options { front_end: front_end::parse_pixels("0..255", 3).ok().map(|p| p.front_end), ..Options::default() };
     let (converted, scores) = run(&model, &samples, &test, None, &options);
     eprintln!("int8 {} float {} agree {} of {}", scores.int8_correct, scores.float_correct, scores.agree, scores.total);
     assert_eq!((scores.total, scores.labelled, converted.picks.len()), (5000, 5000, 500));
