@@ -68,8 +68,8 @@ impl Composing {
         // What is read, by when it is made; inputs of the network first.
         let when = |id: TensorId| (self.maker[id], id);
         let mut read: BTreeSet<_> = node.inputs.iter().map(|&id| when(id)).collect();
-        // A table by itself gains nothing; weights or two operands do.
-        let single = !node.op.weights().is_empty() || node.inputs.len() > 1;
+        // By itself a node becomes a table where that saves products.
+        let single = node.op.cost(self.graph.shape(node.output)).macs > 0;
         let mut found = (read.len() == 1 && single).then(|| (node.inputs[0], group.clone()));
         while group.len() < MOST
             && let Some((Some(made), id)) = read.pop_last()

@@ -165,6 +165,13 @@ fn a_step_with_weights_keeps_what_follows_it() {
     assert_eq!(steps(&converted), ["conv", "lookup", "pool"]);
 }
 
+/// What is no product and stands alone is no better off as a table.
+#[test]
+fn a_tensor_added_to_itself_stays_a_sum() {
+    let converted = check(with(&[("Add", &["c", "c"], "m")]), 4.0);
+    assert_eq!(steps(&converted), ["conv", "add", "pool"]);
+}
+
 /// A chain without end is several tables, and squares of squares take no longer than others.
 #[test]
 fn long_chains() {

@@ -102,22 +102,24 @@ const REDUCTIONS: [&str; 7] =
 fn reductions_over_any_dimensions() {
     for operator in REDUCTIONS {
         for axes in [&[2, 3][..], &[3], &[2], &[1], &[1, 3], &[1, 2, 3], &[0, 2], &[-1, 1]] {
+            // Of small sums of squares a step is much of the root.
+            let most = if operator == "ReduceL2" { 16.0 } else { 6.0 };
             for keep in [0, 1] {
                 let mut onnx = after([7, 6], operator, &["c", "axes"], vec![int("keepdims", keep)]).ints("axes", axes);
                 onnx.opset = 18;
-                check(onnx, if operator == "ReduceL2" { 16.0 } else { 6.0 });
+                check(onnx, most);
             }
         }
         let mut old = after([7, 6], operator, &["c"], vec![int("keepdims", 0)]);
         old.opset = 12;
-        check(old, 6.0);
+        check(old, 16.0);
     }
     let attribute = after([7, 6], "ReduceMean", &["c"], vec![ints("axes", &[2, 3])]);
     assert_eq!(steps(&check(attribute, 2.0)), ["conv", "pool"]);
     let sum = after([7, 6], "ReduceSum", &["c", "axes"], vec![]).ints("axes", &[-1, -2]);
     assert_eq!(steps(&check(sum, 2.0)), ["conv", "pool"]);
     let square = after([7, 6], "ReduceL2", &["c"], vec![ints("axes", &[2])]);
-    assert_eq!(steps(&check(square, 6.0)), ["conv", "lookup", "pool", "lookup"]);
+    assert_eq!(steps(&check(square, 16.0)), ["conv", "lookup", "pool", "lookup"]);
 }
 
 #[test]

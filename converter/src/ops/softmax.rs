@@ -34,9 +34,9 @@ pub const ONNX: &[(&str, Import)] = &[("Softmax", Import::new(import)), ("LogSof
 
 /// Over the channels of each pixel.
 #[derive(Debug)]
-struct Softmax;
+struct ChannelSoftmax;
 
-impl Op for Softmax {
+impl Op for ChannelSoftmax {
     fn detail(&self) -> String {
         String::new()
     }
@@ -150,7 +150,7 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let classes = |dim: usize| over.contains(&dim) || x.dims[dim].length() == 1 && !x.dims[dim].has_time();
     let classifies = (0..rank).all(classes) && x.shape[0] * x.shape[1] == 1;
     let x = if classifies { x } else { as_channels(importer, node, x, &over)? };
-    let id = importer.emit(node, Softmax, vec![x.tensor], x.shape)?;
+    let id = importer.emit(node, ChannelSoftmax, vec![x.tensor], x.shape)?;
     if classifies {
         importer.may_end(node, id, x.tensor, Meaning::Softmax);
     } else {

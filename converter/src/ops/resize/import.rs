@@ -25,7 +25,7 @@ pub const ONNX: &[(&str, Import)] = &[
 struct Change {
     dim: usize,
     to: usize,
-    scale: f64,
+    scale: f32,
 }
 
 fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
@@ -111,9 +111,9 @@ fn changes(importer: &Importer, node: &Node, lengths: &[usize]) -> Result<Vec<Ch
     let (scales, sizes) = match (given(first)?, given(first + 1)?, node.floats("scales")?) {
         (Some(scales), None, None) => {
             let scales = scales.floats().ok_or_else(|| node.wrong("scales are no floats"))?;
-            (Some(scales.iter().map(|&s| f64::from(s)).collect::<Vec<_>>()), None)
+            (Some(scales.iter().copied().collect::<Vec<f32>>()), None)
         }
-        (None, None, Some(scales)) => (Some(scales.iter().map(|&s| f64::from(s)).collect()), None),
+        (None, None, Some(scales)) => (Some(scales.to_vec()), None),
         (None, Some(sizes), None) => (None, Some(axes::list(node, "sizes", sizes)?)),
         (None, None, None) => {
             return Err(node.unsupported("scales", "(absent, or not constant)", "constant scales or sizes"));
@@ -135,10 +135,10 @@ fn changes(importer: &Importer, node: &Node, lengths: &[usize]) -> Result<Vec<Ch
     }
     let mut changes = vec![];
     for (i, &dim) in dims.iter().enumerate() {
-        let from = lengths[dim] as f64;
+        let from = lengths[dim] as f32;
         let (to, scale) = match (&scales, &sizes) {
-            (Some(scales), _) => (nearest_i64((from * scales[i]).floor()), scales[i]),
-            (None, sizes) => sizes.as_ref().map_or((0, 0.0), |sizes| (sizes[i], sizes[i] as f64 / from)),
+            (Some(scales), _) => (nearest_i64((from * scales[i]).floor().into()), scales[i]),
+            (None, sizes) => sizes.as_ref().map_or((0, 0.0), |sizes| (sizes[i], sizes[i] as f32 / from)),
         };
         let to = usize::try_from(to).ok().filter(|to| (1..=usize::from(u16::MAX)).contains(to));
         let to = to.filter(|_| scale.is_finite() && scale > 0.0).ok_or_else(|| {

@@ -2,11 +2,7 @@
 
 use escarp_runtime::ops::{Between, WEIGHT_ONE};
 
-use crate::{
-    error::Error,
-    onnx::Node,
-    scale::{narrow, nearest_i64},
-};
+use crate::{error::Error, onnx::Node, scale::nearest_i64};
 
 /// Largest number of times that a step repeats rows or columns.
 const LARGEST: usize = 255;
@@ -65,14 +61,14 @@ impl Side {
         Side { places, from: length }
     }
 
-    /// `from` rows or columns as `to`, each `scale` times as large.
+    /// `from` rows or columns as `to`, each `scale` times as large. In f32, as others compute it: halves fall where theirs do.
     ///
     /// # Errors
     /// For rules that are not known.
-    pub fn new(node: &Node, [from, to]: [usize; 2], scale: f64, rule: &Rule) -> Result<Side, Error> {
-        let (last, from_f, to_f) = (from as f64 - 1.0, from as f64, to as f64);
+    pub fn new(node: &Node, [from, to]: [usize; 2], scale: f32, rule: &Rule) -> Result<Side, Error> {
+        let (last, from_f, to_f) = (from as f32 - 1.0, from as f32, to as f32);
         let place = |at: usize| {
-            let at = at as f64;
+            let at = at as f32;
             let x = match rule.coordinates.as_str() {
                 "half_pixel" => (at + 0.5) / scale - 0.5,
                 "half_pixel_symmetric" => from_f / 2.0 * (1.0 - to_f / (scale * from_f)) + (at + 0.5) / scale - 0.5,
@@ -89,7 +85,7 @@ impl Side {
             if rule.linear {
                 let x = x.clamp(0.0, last);
                 let low = index(x.floor(), from);
-                return Ok(Place { low, high: (low + 1).min(from - 1), weight: narrow(x - x.floor()) });
+                return Ok(Place { low, high: (low + 1).min(from - 1), weight: x - x.floor() });
             }
             let found = match rule.nearest.as_str() {
                 "round_prefer_floor" => (x - 0.5).ceil(),
@@ -132,6 +128,6 @@ impl Side {
 }
 
 /// The nearest place that there is.
-fn index(x: f64, length: usize) -> usize {
-    usize::try_from(nearest_i64(x)).unwrap_or(0).min(length - 1)
+fn index(x: f32, length: usize) -> usize {
+    usize::try_from(nearest_i64(x.into())).unwrap_or(0).min(length - 1)
 }
