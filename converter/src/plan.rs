@@ -18,6 +18,7 @@ use crate::{
 
 mod arena;
 mod records;
+mod search;
 
 pub use arena::Buffer;
 use arena::{align, alive_at_most, lifetimes, place};

@@ -3,7 +3,7 @@
 mod build;
 
 use build::{Numbers, Onnx, int, ints, text};
-use escarp_converter::{Error, Options, Samples, convert, float_runner, read};
+use escarp_converter::{Options, Samples, convert, float_runner, read};
 
 fn refuse(onnx: Onnx) -> String {
     read(&onnx.bytes(), &Options::default()).expect_err("this must be refused").to_string()

@@ -7,7 +7,7 @@
 //! | room | what stands there |
 //! |---|---|
 //! | `test` | all that CI runs |
-//! | `bare`, `demo`, `deploy`, `fuzz`, `guide`, `rules`, `setup` | a task each |
+//! | `bare`, `conformance`, `demo`, `deploy`, `fuzz`, `guide`, `rules`, `setup` | a task each |
 //! | `agree` | whether machines agree to the bit |
 //! | `build`, `qemu` | programs for the boards: built, and run on this machine |
 //! | `board`, `toolchain` | what a board is; which compiler builds for it |
@@ -25,6 +25,7 @@ mod agree;
 mod bare;
 mod board;
 mod build;
+mod conformance;
 mod demo;
 mod deploy;
 mod error;
@@ -113,6 +114,20 @@ enum Task {
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_080))]
         minutes: u32,
     },
+    /// Run ONNX's own tests of its operators on what the converter makes of them; exit code 1 if one gives other values.
+    Conformance {
+        /// A folder or a tar of `CASE/model.onnx` and `CASE/test_data_set_0/*.pb`; an index may stand beside it as .tsv.
+        cases: PathBuf,
+        /// Only cases whose name holds this.
+        #[arg(long)]
+        only: Option<String>,
+        /// A line for each case, as tab-separated values.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// The page of the documents to write.
+        #[arg(long, value_name = "FILE", conflicts_with = "only")]
+        document: Option<PathBuf>,
+    },
     /// Copy escarp-run and a model to a board over ssh and run it there.
     Deploy {
         /// A profile under cross/boards.
@@ -190,6 +205,12 @@ fn run(cli: &Cli) -> Result<(), Error> {
             setup::packages(&mut jobs, &setup::FUZZING, cli.install)?;
             fuzz::fuzz(&mut jobs, &root, &target, name.as_deref(), *minutes)?;
             println!("nothing found in {}", jobs.elapsed());
+        }
+        Task::Conformance { cases, only, output, document } => {
+            let mut jobs = Jobs::new(&target, "conformance")?;
+            let program = conformance::build(&mut jobs, &root, &target)?;
+            let files = [("--output", output), ("--document", document)];
+            conformance::run(&mut jobs, &program, cases, only.as_deref(), files)?;
         }
         Task::Deploy { board, model } => {
             let board = Board::read(&boards, board)?;

@@ -16,7 +16,7 @@ pub const CPUS: [&str; 5] = ["cortex-a57", "cortex-a72", "cortex-a53", "cortex-a
 
 /// What the runtime's tests run on every CPU: all but those on hostile bytes, which test the parser and take minutes under
 /// QEMU for each CPU.
-const RUNTIME_TESTS: [&str; 17] = [
+const RUNTIME_TESTS: [&str; 23] = [
     "--lib",
     "--test",
     "kernels",
