@@ -89,6 +89,9 @@ pub enum Error {
     /// The file cannot hold the model.
     #[error("pack: {0}")]
     Pack(String),
+    /// The model needs more memory than it may.
+    #[error("{0}")]
+    Budget(String),
     /// With `strict`: something that would otherwise be a line in the report.
     #[error("strict: {0}")]
     Strict(String),

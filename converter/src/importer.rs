@@ -8,7 +8,7 @@ use crate::{
     budget::{Budget, VALUES},
     constant::Constant,
     error::Error,
-    graph::{self, Cost, Graph, Input, Meaning, Op, Output},
+    graph::{self, Cost, Graph, Input, Meaning, Op, Output, ScaleRule},
     onnx::Node,
     shape::{Shape, TensorId},
     substitute::Substitute,
@@ -255,6 +255,12 @@ impl<'a> Importer<'a> {
             return Err(
                 node.wrong(format!("an output of {shape:?} (height, width, channels); allowed: 1..=65535 each"))
             );
+        }
+        // Each node makes one tensor; those before are inputs.
+        let maker = |id: &TensorId| self.graph.nodes.get(id.checked_sub(self.graph.inputs.len())?);
+        if let Some(numbers) = inputs.iter().filter_map(maker).find(|n| n.op.scale_rule() == ScaleRule::Number) {
+            let what = format!("whole numbers that `{}` makes", numbers.name);
+            return Err(node.unsupported("input", what, "values; the numbers of classes are an output (--outputs)"));
         }
         self.held = self.held.saturating_add(size(shape, self.graph.steps));
         if self.held > VALUES {

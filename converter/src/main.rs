@@ -85,6 +85,12 @@ struct Args {
     /// Print a stage of the conversion.
     #[arg(long, value_enum)]
     dump: Option<Stage>,
+    /// Fail if the model needs more memory for states, activations and scratch.
+    #[arg(long, value_name = "BYTES|K|M", value_parser = bytes)]
+    max_ram: Option<u64>,
+    /// Fail if the model file is larger.
+    #[arg(long, value_name = "BYTES|K|M", value_parser = bytes)]
+    max_flash: Option<u64>,
     /// Treat warnings as errors.
     #[arg(long)]
     strict: bool,
@@ -178,6 +184,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Some(Stage::Plan) => say(&converted.plan)?,
         Some(Stage::Graph) | None => {}
     }
+    check_budgets(args, &converted)?;
     let Some(output) = &args.output else { return Ok(()) };
     let test = open_test(args, &converted)?;
     converted.notes.extend(test.as_ref().and_then(|test| test.note("--test")));
@@ -223,6 +230,42 @@ fn run(args: &Args) -> Result<(), Failure> {
     files.extend(args.json.as_ref().map(|path| (path, report.json().into_bytes())));
     write_all(&files)?;
     say(report.terminal())
+}
+
+/// A number of bytes: `300000`, `256K` (1,024 each), `2M`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" => Some(1),
+        "K" | "k" | "KiB" => Some(1 << 10),
+        "M" | "m" | "MiB" => Some(1 << 20),
+        _ => None,
+    };
+    let bytes = digits.parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+    bytes
+        .ok_or_else(|| "allowed: a whole number of bytes, or with K or M behind it of 1024 or 1024 * 1024 bytes".into())
+}
+
+/// The model fits the memories that it is meant for.
+fn check_budgets(args: &Args, converted: &Converted) -> Result<(), Failure> {
+    let plan = &converted.plan;
+    let ram = format!(
+        "states {}, activations {} of which at least {} live together, scratch {}",
+        plan.state_len,
+        plan.arena_len - plan.state_len - plan.totals.scratch,
+        plan.lower_bound,
+        plan.totals.scratch
+    );
+    let needs = [
+        ("--max-ram", args.max_ram, plan.arena_len, ram),
+        ("--max-flash", args.max_flash, converted.file.len() as u64, "the model file".into()),
+    ];
+    for (flag, most, needed, what) in needs {
+        if let Some(most) = most.filter(|&most| needed > most) {
+            return Err(Error::Budget(format!("{flag} {most}: the model needs {needed} bytes ({what})")).into());
+        }
+    }
+    Ok(())
 }
 
 /// Prints a text of several lines. Whoever has read enough of it (`| head`) still gets the files.

@@ -4,6 +4,7 @@
 mod activation;
 mod add;
 mod affine;
+mod argmax;
 mod arrange;
 mod chain;
 pub mod constants;
@@ -46,6 +47,7 @@ const TABLES: &[&[(&str, Import)]] = &[
     prelu::ONNX,
     pool::ONNX,
     reduce::ONNX,
+    argmax::ONNX,
     resize::ONNX,
     reshape::ONNX,
     select::ONNX,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use escarp_media::visible;
 use escarp_runtime::{
-    Dtype, Tensor, TensorId,
+    Tensor, TensorId,
     format::ARENA_MAX,
     ops::{Step, Totals},
 };
@@ -18,6 +18,7 @@ use crate::{
 
 mod arena;
 mod records;
+mod search;
 
 pub use arena::Buffer;
 use arena::{align, alive_at_most, lifetimes, place};
@@ -79,7 +80,7 @@ pub fn plan(graph: QGraph) -> Result<Plan, Error> {
     for buffer in &buffers {
         for &id in &buffer.tensors {
             let t = &graph.tensors[id];
-            let kind = Kind { scale: t.scale, dtype: Dtype::I8, state: false };
+            let kind = Kind { scale: t.scale, dtype: t.dtype, state: false };
             let record = records.add(&t.name, t.shape, state_len + buffer.offset, &kind)?;
             operands[id] = Some(Operand { id: record, shape: t.shape, scale: t.scale });
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use escarp_media::visible;
-use escarp_runtime::Meaning;
+use escarp_runtime::{Dtype, Meaning};
 
 use crate::{
     scale::Scale,
@@ -15,7 +15,7 @@ mod op;
 pub use crate::rows::Rows;
 pub use op::{InPlace, Operand, Placed, QOp, State};
 
-/// An int8 tensor.
+/// A tensor of integers.
 #[derive(Clone, Debug)]
 pub struct QTensor {
     /// The ONNX name.
@@ -24,6 +24,8 @@ pub struct QTensor {
     pub shape: Shape,
     /// What its numbers mean.
     pub scale: Scale,
+    /// How wide they are.
+    pub dtype: Dtype,
 }
 
 /// A node.

@@ -1,5 +1,7 @@
 //! Graph -> [`QGraph`]: scales from calibrated ranges; what is made with them, each operator knows.
 
+use escarp_runtime::Dtype;
+
 use crate::{
     calibrate::{Histogram, Method},
     error::Error,
@@ -32,8 +34,12 @@ pub fn ranges(graph: &Graph, seen: &[Histogram], input_range: Option<(f32, f32)>
 /// If there is not one range for each tensor.
 pub fn quantize(graph: &Graph, ranges: &[(f32, f32)]) -> Result<QGraph, Error> {
     assert_eq!(ranges.len(), graph.tensors.len(), "one range for each tensor");
-    let tensor =
-        |id: usize, scale: Scale| QTensor { name: graph.tensors[id].name.clone(), shape: graph.shape(id), scale };
+    let tensor = |id: usize, scale: Scale| QTensor {
+        name: graph.tensors[id].name.clone(),
+        shape: graph.shape(id),
+        scale,
+        dtype: Dtype::I8,
+    };
     let scale_of = |id: usize, smallest: f64| Scale::of_range(ranges[id].0, ranges[id].1, smallest);
     let mut tensors: Vec<QTensor> = (0..graph.tensors.len()).map(|id| tensor(id, scale_of(id, 0.0))).collect();
     let output = |o: &Output| QOutput { tensor: o.tensor, name: o.name.clone(), meaning: o.meaning };
@@ -43,6 +49,10 @@ pub fn quantize(graph: &Graph, ranges: &[(f32, f32)]) -> Result<QGraph, Error> {
         let scale = match node.op.scale_rule() {
             ScaleRule::Fixed(scale) => scale,
             ScaleRule::OfInput => inputs[0],
+            ScaleRule::Number => {
+                tensors[node.output].dtype = Dtype::I32;
+                Scale { scale: 1.0, zero_point: 0 }
+            }
             ScaleRule::OfValues => scale_of(node.output, node.op.least_unit(&inputs)),
         };
         let site = Site { node: &node.name, operator: &node.operator, inputs: &inputs, output: scale };

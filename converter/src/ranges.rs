@@ -49,7 +49,7 @@ pub fn outliers(channels: &[(f32, f32)]) -> Vec<Outlier> {
 /// What to say of `trained`, and of what the calibration samples showed beside it. Tensors of which one of the two is
 /// unknown are passed over, and those whose scale is fixed.
 pub fn warnings(graph: &Graph, trained: &[Activation], seen: &[Histogram]) -> Vec<String> {
-    let free = graph.nodes.iter().filter(|n| !matches!(n.op.scale_rule(), ScaleRule::Fixed(_)));
+    let free = graph.nodes.iter().filter(|n| !matches!(n.op.scale_rule(), ScaleRule::Fixed(_) | ScaleRule::Number));
     let inputs = graph.inputs.iter().map(|i| (i.tensor, graph.tensors[i.tensor].name.as_str()));
     let layers = inputs.chain(free.map(|n| (n.output, n.name.as_str())));
     let by_name = by_name(trained);

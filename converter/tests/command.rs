@@ -369,3 +369,55 @@ fn control_characters_are_shown() {
         assert!(!said.contains(['\u{1b}', '\u{7}', '\u{202e}']) && !said.contains("\nforged"), "{said:?}");
     }
 }
+
+/// Memory that a board lacks fails the command before anything is written.
+#[test]
+fn budgets_of_memory() {
+    let shop = Workshop::new();
+    let base = ["net.onnx", "--samples", "images", "--pixels", "0..1", "-o", "net.escarp"];
+    let with = |more: &[&str]| [&base[..], more].concat().iter().map(|a| (*a).to_owned()).collect::<Vec<_>>();
+    let run = |more: &[&str]| shop.convert(&with(more).iter().map(String::as_str).collect::<Vec<_>>());
+    for (flag, says) in [("--max-ram", "activations"), ("--max-flash", "the model file")] {
+        shop.fails(
+            &with(&[flag, "100"]).iter().map(String::as_str).collect::<Vec<_>>(),
+            1,
+            &[&format!("{flag} 100: the model needs "), says],
+        );
+        assert!(run(&[flag, "1M"]).status.success());
+        fs::remove_file(shop.path("net.escarp")).unwrap();
+        shop.fails(
+            &with(&[flag, "12Q"]).iter().map(String::as_str).collect::<Vec<_>>(),
+            2,
+            &["12Q", "a whole number of bytes"],
+        );
+    }
+}
+
+/// A network that takes blue first, and the same with its weights turned round: the same file but for its notes.
+#[test]
+fn blue_first_is_red_first_with_other_weights() {
+    let shop = Workshop::new();
+    let net = |turned: bool| {
+        let weights = Numbers::new(5).take(108);
+        let place = |i: usize| i / 27 * 27 + (2 - i / 9 % 3) * 9 + i % 9;
+        let weights = (0..108).map(|i| weights[if turned { place(i) } else { i }]).collect();
+        Onnx::new(&[0, 3, 8, 8], &[0, 2])
+            .floats("w", &[4, 3, 3, 3], weights)
+            .floats("fc", &[4, 2], Numbers::new(6).take(8))
+            .node("Conv", &["x", "w"], "c", vec![ints("pads", &[1, 1, 1, 1])])
+            .node("GlobalAveragePool", &["c"], "p", vec![])
+            .node("Flatten", &["p"], "f", vec![])
+            .node("MatMul", &["f", "fc"], "y", vec![])
+            .bytes()
+    };
+    let made = |turned: bool, pixels: &str| {
+        fs::write(shop.path("net.onnx"), net(turned)).unwrap();
+        let output = shop.convert(&["net.onnx", "--samples", "images", "--pixels", pixels, "-o", "net.escarp"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        (fs::read(shop.path("net.escarp")).unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (red, _) = made(true, "mean=0.1,0.2,0.3,std=1,2,3");
+    let (blue, said) = made(false, "bgr:mean=0.3,0.2,0.1,std=3,2,1");
+    assert!(said.contains("the network takes blue, green, red"), "{said}");
+    assert_eq!(red, blue);
+}

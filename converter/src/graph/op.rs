@@ -91,4 +91,6 @@ pub enum ScaleRule {
     OfInput,
     /// It is this one, whatever the values.
     Fixed(Scale),
+    /// The values are whole numbers, and stored as such: int32.
+    Number,
 }

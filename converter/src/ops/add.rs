@@ -32,6 +32,7 @@ use crate::{
 pub const ONNX: &[(&str, Import)] = &[
     ("Add", Import::new(import).hint(|_| Hint::Through)),
     ("Sub", Import::new(import).hint(|_| Hint::Through)),
+    ("Sum", Import::new(import_sum).hint(|_| Hint::Through)),
     ("Max", Import::new(import_extremum).hint(|_| Hint::Through)),
     ("Min", Import::new(import_extremum).hint(|_| Hint::Through)),
 ];
@@ -179,6 +180,17 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         false => combined(importer, node, operands, Combine::Sum)?,
     };
     importer.define(node, 0, made)
+}
+
+/// Reads a Sum of tensors.
+fn import_sum(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&[])?;
+    let mut sum = importer.view(node, 0)?;
+    for index in 1..node.inputs().len() {
+        let next = importer.view(node, index)?;
+        sum = combined(importer, node, [sum, next], Combine::Sum)?;
+    }
+    importer.define(node, 0, sum)
 }
 
 /// The difference of two tensors whose shapes broadcast.

@@ -7,7 +7,6 @@ const ADVICE: &[(&[&str], &str)] = &[
             "NonMaxSuppression",
             "TopK",
             "NonZero",
-            "ArgMin",
             "Unique",
             "GatherND",
             "GatherElements",

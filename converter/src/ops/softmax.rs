@@ -160,7 +160,7 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 }
 
 /// Those dimensions as the channels of a map, moved there if they are not.
-fn as_channels(importer: &mut Importer, node: &Node, x: View, over: &[usize]) -> Result<View, Error> {
+pub fn as_channels(importer: &mut Importer, node: &Node, x: View, over: &[usize]) -> Result<View, Error> {
     let runs = |dim: &usize| x.dims[*dim].runs.iter().map(|r| r.axis);
     let channels: usize = over.iter().map(|&dim| x.dims[dim].length()).product();
     if over.iter().flat_map(runs).all(|axis| axis == Axis::Channel) && channels == x.shape[2] {

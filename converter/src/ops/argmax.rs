@@ -1,0 +1,139 @@
+//! ArgMax and ArgMin: which of a dimension is the largest or smallest, the first where several are. An output: nothing computes with
+//! it.
+
+use escarp_runtime::ops::{ArgmaxStep, Step};
+
+use super::{
+    arrange::whole,
+    function::{Function, applied},
+    softmax::as_channels,
+};
+use crate::{
+    axes,
+    blocks::Block,
+    epilogue::Epilogue,
+    error::Error,
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    importer::{Import, Importer},
+    onnx::Node,
+    qgraph::{InPlace, Placed, QOp, State},
+    rows::Rows,
+    scale::Scale,
+    shape::Shape,
+    site::Site,
+    view::{Dim, View},
+};
+
+/// What is read here.
+pub const ONNX: &[(&str, Import)] =
+    &[("ArgMax", Import::new(import).remark("as an output")), ("ArgMin", Import::new(import).remark("as an output"))];
+
+/// Over the channels of each pixel.
+#[derive(Clone, Copy, Debug)]
+struct Argmax;
+
+impl Op for Argmax {
+    fn detail(&self) -> String {
+        String::new()
+    }
+
+    fn weights(&self) -> Vec<(&'static str, &[f32])> {
+        vec![]
+    }
+
+    fn cost(&self, _: Shape) -> Cost {
+        Cost::NONE
+    }
+
+    fn state_len(&self) -> usize {
+        0
+    }
+
+    fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], _: Shape) {
+        let Map { values, shape: [_, _, channels] } = inputs[0];
+        for (y, pixel) in out.iter_mut().zip(values.chunks_exact(channels)) {
+            let largest = (0..channels).reduce(|best, c| if pixel[c] > pixel[best] { c } else { best });
+            *y = largest.unwrap_or(0) as f32;
+        }
+    }
+
+    fn scale_rule(&self) -> ScaleRule {
+        ScaleRule::Number
+    }
+
+    fn least_unit(&self, _: &[Scale]) -> f64 {
+        0.0
+    }
+
+    fn quantize(&self, _: &Site) -> Result<Box<dyn QOp>, Error> {
+        Ok(Box::new(*self))
+    }
+
+    fn alone(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    fn follows(&self) -> Option<Epilogue<'_>> {
+        None
+    }
+
+    fn absorb(&mut self, _: &Epilogue) -> bool {
+        false
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        None
+    }
+}
+
+/// The same in integers.
+impl QOp for Argmax {
+    fn detail(&self) -> String {
+        String::new()
+    }
+
+    fn rows(&self) -> Vec<(&'static str, &Rows)> {
+        vec![]
+    }
+
+    fn in_place(&self) -> InPlace {
+        InPlace::No
+    }
+
+    fn states(&self) -> Vec<State> {
+        vec![]
+    }
+
+    fn constants(&self) -> Result<Vec<Block>, Error> {
+        Ok(vec![])
+    }
+
+    fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
+        Ok(vec![ArgmaxStep { input: placed.input(0)?.id, output: placed.output.id }.into()])
+    }
+}
+
+fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&["axis", "keepdims", "select_last_index"])?;
+    if node.int("select_last_index")?.unwrap_or(0) != 0 {
+        return Err(node.unsupported("select_last_index", 1, "0"));
+    }
+    let x = importer.view(node, 0)?;
+    let axis = axes::axis(node, "axis", node.int("axis")?.unwrap_or(0), x.dims.len())?;
+    if x.dims[axis].has_time() {
+        return Err(node.unsupported("axis", axis, "dimensions of one time step"));
+    }
+    let x = match node.operator() {
+        "ArgMin" => applied(importer, node, x, Function::Neg)?,
+        _ => whole(importer, node, x)?,
+    };
+    let x = as_channels(importer, node, x, &[axis])?;
+    let shape = [x.shape[0], x.shape[1], 1];
+    let tensor = importer.emit(node, Argmax, vec![x.tensor], shape)?;
+    let mut made = View { tensor, shape, ..x };
+    match node.int("keepdims")?.unwrap_or(1) {
+        0 => drop(made.dims.remove(axis)),
+        _ => made.dims[axis] = Dim::ONE,
+    }
+    importer.define(node, 0, made)
+}
