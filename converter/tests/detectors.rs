@@ -172,8 +172,8 @@ const DETECTORS: &[Detector] = &[
         pixels: "bgr:0..1",
         outputs: &["onnx::Concat_744", "onnx::Concat_960", "onnx::Concat_757"],
         decode: fastestdet_cut,
-        again: 970,
-        invented: 0,
+        again: 900,
+        invented: 1,
         limit: 0.45,
     },
     Detector {
