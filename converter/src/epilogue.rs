@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::scale::Scale;
+
 /// Limits of a value; infinite for none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -45,6 +47,8 @@ pub enum Epilogue<'a> {
     },
     /// `clamp(y)`
     Limits(Limits),
+    /// `y` rounded to a scale that the file gives it.
+    Grid(Scale),
     /// `clamp(y + z)`: a second tensor of the same shape is added. Whoever takes it up reads `z` as one input more, its last,
     /// and writes over it.
     Sum(Limits),

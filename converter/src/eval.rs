@@ -44,7 +44,8 @@ impl<'g> Evaluator<'g> {
             for Input { tensor, .. } in &graph.inputs {
                 let (values, rest) = step.split_at(graph.len(*tensor));
                 self.values[*tensor].copy_from_slice(values);
-                observe(*tensor, values);
+                graph.tensors[*tensor].round(&mut self.values[*tensor]);
+                observe(*tensor, &self.values[*tensor]);
                 step = rest;
             }
             for (node, state) in graph.nodes.iter().zip(&mut self.states) {
@@ -52,6 +53,7 @@ impl<'g> Evaluator<'g> {
                 let input = |&id: &TensorId| Map { values: &self.values[id], shape: graph.shape(id) };
                 let inputs: Vec<Map> = node.inputs.iter().map(input).collect();
                 node.op.eval(&inputs, state, &mut out, graph.shape(node.output));
+                graph.tensors[node.output].round(&mut out);
                 observe(node.output, &out);
                 self.values[node.output] = out;
             }

@@ -7,7 +7,8 @@
 use crate::{
     epilogue::Epilogue,
     error::Error,
-    graph::{Graph, Node},
+    graph::{Graph, Node, ScaleRule, Tensor},
+    scale::Scale,
     shape::TensorId,
 };
 
@@ -79,6 +80,11 @@ impl Folding {
     /// Gives the work of a node to what makes its input, where that can take it up.
     fn joins_producer(&mut self, at: usize) -> Result<(), Error> {
         let Some(node) = self.nodes.get_mut(at).and_then(Option::take) else { return Ok(()) };
+        if let Some(Epilogue::Grid(grid)) = node.op.follows()
+            && self.takes_grid(&node, grid)
+        {
+            return Ok(());
+        }
         let into = match (node.op.follows(), &node.inputs[..]) {
             (Some(sum @ Epilogue::Sum(_)), &[a, b]) => self.sum(at, &sum, [a, b]),
             (Some(next), &[x]) => self.sole_producer(x).filter(|&producer| self.absorbs(producer, &next)),
@@ -100,8 +106,41 @@ impl Folding {
         Ok(())
     }
 
+    /// What is rounded already stays as it is.
     fn absorbs(&mut self, producer: usize, next: &Epilogue) -> bool {
-        self.nodes[producer].as_mut().is_some_and(|node| node.op.absorb(next))
+        let (nodes, tensors) = (&mut self.nodes, &self.graph.tensors);
+        nodes[producer].as_mut().is_some_and(|node| tensors[node.output].grid.is_none() && node.op.absorb(next))
+    }
+
+    /// Gives a scale to the tensor that is rounded to it, where nobody else reads that; says whether it has.
+    fn takes_grid(&mut self, node: &Node, grid: Scale) -> bool {
+        let (input, at) = (node.inputs[0], node.output);
+        let free = |tensor: &Tensor| tensor.grid.is_none_or(|before| before == grid);
+        let alone = self.readers[input].len() == 1 && !self.graph.is_output(input) && free(&self.graph.tensors[input]);
+        let producer = self.maker[input];
+        let ruled =
+            producer.and_then(|p| self.nodes[p].as_ref()).is_some_and(|n| n.op.scale_rule() != ScaleRule::OfValues);
+        if !alone || ruled || producer.is_none() && self.graph.is_output(at) {
+            return false;
+        }
+        match producer {
+            Some(producer) => {
+                self.graph.tensors[at].grid = Some(grid);
+                self.merge(producer, usize::MAX, node);
+            }
+            None => {
+                // An input is rounded itself, and read by whoever read the result.
+                self.graph.tensors[input].grid = Some(grid);
+                let readers = std::mem::take(&mut self.readers[at]);
+                for &reader in &readers {
+                    if let Some(reader) = &mut self.nodes[reader] {
+                        reader.inputs.iter_mut().filter(|i| **i == at).for_each(|i| *i = input);
+                    }
+                }
+                self.readers[input] = readers;
+            }
+        }
+        true
     }
 
     /// The node at `from` is now done by the one at `into`.

@@ -9,6 +9,7 @@ pub use escarp_runtime::Meaning;
 use crate::{
     constant::Constant,
     metadata::Metadata,
+    scale::Scale,
     shape::{Shape, TensorId, show_shape},
     substitute::Substitute,
     view::View,
@@ -25,6 +26,17 @@ pub struct Tensor {
     pub name: String,
     /// `[height, width, channels]`.
     pub shape: Shape,
+    /// The scale that the file itself gives its values: they are rounded to it in the float network too.
+    pub grid: Option<Scale>,
+}
+
+impl Tensor {
+    /// Rounds values to the scale that the file gives them, if it does.
+    pub fn round(&self, values: &mut [f32]) {
+        if let Some(grid) = self.grid {
+            values.iter_mut().for_each(|v| *v = grid.dequantize(grid.quantize(*v)));
+        }
+    }
 }
 
 /// One operation.

@@ -3,7 +3,11 @@
 //! A value is either a constant (then the node is folded) or a [`View`] of one of our tensors (then the operator's own
 //! file reads the node). What we do not know is an error that names it; nothing is skipped.
 
-use std::{collections::HashMap, ops::RangeInclusive, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::RangeInclusive,
+    path::Path,
+};
 
 use tract_onnx::pb;
 
@@ -100,7 +104,7 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
             // Of several inputs each is seen in every step, so all have as many.
             Ok(view) if view.steps == *steps.get_or_insert(view.steps) => {
                 let view = View { tensor: tensors.len(), ..view };
-                tensors.push(graph::Tensor { name: input.name.clone(), shape: view.shape });
+                tensors.push(graph::Tensor { name: input.name.clone(), shape: view.shape, grid: None });
                 inputs.push(Input { tensor: view.tensor, view });
             }
             read => {
@@ -136,8 +140,9 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
         folder: request.folder.map(Path::to_owned),
     };
     let mut importer = Importer::new(graph, constants, &budget)?;
+    importer.tell_unsigned(unsigned(proto));
     unread.into_iter().for_each(|name| importer.forget(name));
-    read_all(&mut importer, proto, &nodes, &mut findings, &budget);
+    read_all(&mut importer, proto, &nodes, &mut findings);
     let names: Vec<&str> = proto.output.iter().map(|o| o.name.as_str()).collect();
     if !findings.is_empty() {
         return Err(findings.error(opset, &cut(&importer, &nodes, &names)));
@@ -162,15 +167,23 @@ fn constants_of(proto: &pb::GraphProto, budget: &Budget) -> Result<HashMap<Strin
     Ok(constants)
 }
 
+/// The constants of the file whose numbers are uint8: no other holder of them says so.
+fn unsigned(proto: &pb::GraphProto) -> HashSet<String> {
+    let is = |t: &pb::TensorProto| t.data_type == pb::tensor_proto::DataType::Uint8 as i32;
+    let initializers = proto.initializer.iter().filter(|t| is(t)).map(|t| t.name.clone());
+    let made = proto.node.iter().filter(|n| n.attribute.iter().filter_map(|a| a.t.as_ref()).any(is));
+    initializers.chain(made.flat_map(|n| n.output.iter().cloned())).collect()
+}
+
 /// Reads every node that can be judged. What follows from one that could not be read is not; that its operator is foreign is said all
 /// the same.
-fn read_all(importer: &mut Importer, proto: &pb::GraphProto, nodes: &[Node], findings: &mut Findings, budget: &Budget) {
+fn read_all(importer: &mut Importer, proto: &pb::GraphProto, nodes: &[Node], findings: &mut Findings) {
     for (node, proto) in nodes.iter().zip(&proto.node) {
         let foreign = foreign(node, &proto.domain);
         let read = match foreign {
             Some(error) => Err(Some(error)),
             None if importer.reads_unknown(node) => Err(None),
-            None => read(importer, node, budget).map_err(Some),
+            None => ops::read(importer, node).map_err(Some),
         };
         if let Err(error) = read {
             node.outputs().iter().for_each(|name| importer.forget(name));
@@ -258,21 +271,4 @@ fn outputs(importer: &mut Importer, proto: &pb::GraphProto, any_batch: bool, ops
 
 fn known(operator: &str) -> bool {
     constants::folds(operator) || ops::find(operator).is_some()
-}
-
-fn read(importer: &mut Importer, node: &Node, budget: &Budget) -> Result<(), Error> {
-    if constants::folds(node.operator())
-        && let Some(inputs) = importer.all_constant(node)
-    {
-        let folded = constants::fold(node, &inputs, budget)?;
-        return folded.into_iter().try_for_each(|(index, constant)| importer.define_constant(node, index, constant));
-    }
-    match ops::find(node.operator()) {
-        Some(import) => (import.read)(importer, node),
-        None => {
-            let advice = ops::advice(node.operator()).map_or(String::new(), |advice| format!("; {advice}"));
-            let supported = format!("constants and shapes{advice}");
-            Err(node.unsupported("inputs", "data that depend on the sample", &supported))
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! What operators read their nodes with: the values so far, and the graph that grows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ndarray::ArrayD;
 
@@ -87,6 +87,7 @@ pub struct Importer<'a> {
     values: HashMap<String, Value>,
     endings: HashMap<TensorId, Ending>,
     meanings: HashMap<TensorId, Meaning>,
+    unsigned: HashSet<String>,
     /// Values of all tensors so far, as [`VALUES`] counts them.
     held: u64,
     budget: &'a Budget,
@@ -117,7 +118,7 @@ impl<'a> Importer<'a> {
             values.insert(name, Value::View(view.clone()));
         }
         let (endings, meanings) = (HashMap::new(), HashMap::new());
-        Ok(Importer { graph, values, endings, meanings, held, budget })
+        Ok(Importer { graph, values, endings, meanings, unsigned: HashSet::new(), held, budget })
     }
 
     /// The inputs of a node if all are constants; one that is left out keeps its place, empty.
@@ -275,7 +276,7 @@ impl<'a> Importer<'a> {
         }
         self.take(node, "its weights, packed,", packed)?;
         let output = self.graph.tensors.len();
-        self.graph.tensors.push(graph::Tensor { name: node.output(0).unwrap_or_default().into(), shape });
+        self.graph.tensors.push(graph::Tensor { name: node.output(0).unwrap_or_default().into(), shape, grid: None });
         self.graph.nodes.push(graph::Node {
             name: node.name().into(),
             operator: node.operator().into(),
@@ -339,6 +340,21 @@ impl<'a> Importer<'a> {
     /// The float oracle computes that in place of the node.
     pub fn substitute(&mut self, substitute: Substitute) {
         self.graph.substitutes.push(substitute);
+    }
+
+    /// The account of the import.
+    pub(crate) fn budget(&self) -> &'a Budget {
+        self.budget
+    }
+
+    /// Names of constants whose numbers are uint8.
+    pub(crate) fn tell_unsigned(&mut self, names: HashSet<String>) {
+        self.unsigned = names;
+    }
+
+    /// Is input `index` of a node a constant of uint8?
+    pub fn is_unsigned(&self, node: &Node, index: usize) -> bool {
+        node.input(index).is_some_and(|name| self.unsigned.contains(name))
     }
 
     /// What the network's output of that name is, as far as nodes have been read.

@@ -96,6 +96,11 @@ impl<'a> Node<'a> {
         &self.proto.output
     }
 
+    /// All attributes.
+    pub fn attributes(&self) -> &'a [pb::AttributeProto] {
+        &self.proto.attribute
+    }
+
     /// "this node is wrong because".
     pub fn wrong(&self, reason: impl Into<String>) -> Error {
         Error::Node { node: self.name().into(), operator: self.operator().into(), reason: reason.into() }

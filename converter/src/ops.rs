@@ -18,6 +18,7 @@ mod moves;
 mod mul;
 mod pool;
 mod prelu;
+mod quantized;
 mod reduce;
 mod refused;
 mod reshape;
@@ -31,7 +32,11 @@ pub use arrange::copied;
 pub use chain::{Link, chained};
 pub use refused::advice;
 
-use crate::importer::Import;
+use crate::{
+    error::Error,
+    importer::{Import, Importer},
+    onnx::Node,
+};
 
 /// What each file reads, in the order in which errors list it.
 const TABLES: &[&[(&str, Import)]] = &[
@@ -52,6 +57,7 @@ const TABLES: &[&[(&str, Import)]] = &[
     reshape::ONNX,
     select::ONNX,
     join::ONNX,
+    quantized::ONNX,
 ];
 
 fn rows() -> impl Iterator<Item = &'static (&'static str, Import)> {
@@ -61,6 +67,27 @@ fn rows() -> impl Iterator<Item = &'static (&'static str, Import)> {
 /// How nodes of an ONNX operator are read, if they are.
 pub fn find(operator: &str) -> Option<&'static Import> {
     rows().find(|(name, _)| *name == operator).map(|(_, import)| import)
+}
+
+/// Reads a node: folds it if all its inputs are constants, else adds what it does to the graph.
+///
+/// # Errors
+/// What its operator says of it.
+pub fn read(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    if constants::folds(node.operator())
+        && let Some(inputs) = importer.all_constant(node)
+    {
+        let folded = constants::fold(node, &inputs, importer.budget())?;
+        return folded.into_iter().try_for_each(|(index, constant)| importer.define_constant(node, index, constant));
+    }
+    match find(node.operator()) {
+        Some(import) => (import.read)(importer, node),
+        None => {
+            let advice = advice(node.operator()).map_or(String::new(), |advice| format!("; {advice}"));
+            let supported = format!("constants and shapes{advice}");
+            Err(node.unsupported("inputs", "data that depend on the sample", &supported))
+        }
+    }
 }
 
 /// The ONNX operators that may stand in a model, those that are evaluated on constants alone last.

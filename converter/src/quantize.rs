@@ -40,7 +40,9 @@ pub fn quantize(graph: &Graph, ranges: &[(f32, f32)]) -> Result<QGraph, Error> {
         scale,
         dtype: Dtype::I8,
     };
-    let scale_of = |id: usize, smallest: f64| Scale::of_range(ranges[id].0, ranges[id].1, smallest);
+    let of_range = |id: usize, smallest: f64| Scale::of_range(ranges[id].0, ranges[id].1, smallest);
+    // What a file has quantized keeps its scale.
+    let scale_of = |id: usize, smallest: f64| graph.tensors[id].grid.unwrap_or_else(|| of_range(id, smallest));
     let mut tensors: Vec<QTensor> = (0..graph.tensors.len()).map(|id| tensor(id, scale_of(id, 0.0))).collect();
     let output = |o: &Output| QOutput { tensor: o.tensor, name: o.name.clone(), meaning: o.meaning };
     let mut nodes = Vec::with_capacity(graph.nodes.len());

@@ -54,8 +54,9 @@ impl FloatRows<'_> {
             .map(|(row, bias)| {
                 let largest = f64::from(row.iter().fold(0.0f32, |m, w| m.max(w.abs())));
                 // The bias is counted in the same units and must leave half of i32 to the products.
+                let largest = on_grid(row, largest);
                 let for_bias = f64::from(bias.abs()) / f64::from(self.input.scale) / 2f64.powi(30);
-                (largest / 127.0).max(for_bias).max(1e-30)
+                largest.max(for_bias).max(1e-30)
             })
             .collect()
     }
@@ -99,6 +100,20 @@ impl FloatRows<'_> {
         }
         Ok(rows)
     }
+}
+
+/// The unit of a row whose largest weight is `largest`: 1/127 of that, unless all weights are multiples of a larger part, as those of
+/// a file that was quantized before are: then that keeps them exactly.
+fn on_grid(row: &[f32], largest: f64) -> f64 {
+    let fits = |steps: i32| {
+        let unit = largest / f64::from(steps);
+        row.iter().all(|&w| {
+            let steps = f64::from(w) / unit;
+            (steps - steps.round()).abs() <= 1e-4
+        })
+    };
+    let steps = if largest > 0.0 { (1..=127).rev().find(|&steps| fits(steps)) } else { None };
+    largest / f64::from(steps.unwrap_or(127))
 }
 
 impl Rows {

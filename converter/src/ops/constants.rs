@@ -21,6 +21,7 @@ macro_rules! both {
 }
 
 mod arithmetic;
+mod grid;
 mod made;
 mod moved;
 
@@ -44,6 +45,8 @@ const FOLDERS: &[(&str, Folder)] = &[
     ("Cast", made::cast),
     ("Range", made::range),
     ("NonZero", made::non_zero),
+    ("QuantizeLinear", grid::quantize),
+    ("DequantizeLinear", grid::dequantize),
     ("Gather", moved::gather),
     ("Unsqueeze", moved::unsqueeze),
     ("Squeeze", moved::squeeze),

@@ -168,7 +168,7 @@ impl Op for Conv {
             }
             Epilogue::Sum(limits) if self.open() => (self.residual, self.limits) = (true, limits),
             Epilogue::Limits(limits) => self.limits = self.limits.then(limits),
-            Epilogue::Scale { .. } | Epilogue::Sum(_) => return false,
+            Epilogue::Scale { .. } | Epilogue::Sum(_) | Epilogue::Grid(_) => return false,
         }
         true
     }

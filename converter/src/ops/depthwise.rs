@@ -116,7 +116,7 @@ impl Op for Depthwise {
                 }
             }
             Epilogue::Limits(limits) => self.limits = self.limits.then(limits),
-            Epilogue::Scale { .. } | Epilogue::Sum(_) => return false,
+            Epilogue::Scale { .. } | Epilogue::Sum(_) | Epilogue::Grid(_) => return false,
         }
         true
     }

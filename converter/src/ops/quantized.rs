@@ -1,0 +1,237 @@
+//! Networks that were quantized before: QuantizeLinear and DequantizeLinear around float operators, and operators on integers. What they
+//! hold is read as the real numbers it means, rounded to the scales that the file gives: those are kept, for activations and weights.
+
+use tract_onnx::pb;
+
+use super::table::QTable;
+use crate::{
+    constant::Constant,
+    epilogue::Epilogue,
+    error::Error,
+    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    importer::{Hint, Import, Importer},
+    onnx::Node,
+    qgraph::QOp,
+    scale::Scale,
+    shape::Shape,
+    site::Site,
+};
+
+/// What is read here.
+pub const ONNX: &[(&str, Import)] = &[
+    ("QuantizeLinear", Import::new(import_quantize).hint(|_| Hint::Through)),
+    ("DequantizeLinear", Import::new(import_dequantize).hint(|_| Hint::Through)),
+    ("DynamicQuantizeLinear", Import::new(import_dynamic).hint(|_| Hint::Through)),
+    ("QLinearConv", Import::new(import_conv)),
+    ("QLinearMatMul", Import::new(import_matmul)),
+    ("ConvInteger", Import::new(import_integer)),
+    ("MatMulInteger", Import::new(import_integer)),
+];
+
+/// Values rounded to a scale.
+#[derive(Debug)]
+struct Grid {
+    scale: Scale,
+}
+
+impl Op for Grid {
+    fn detail(&self) -> String {
+        format!("scale {} zero {}", self.scale.scale, self.scale.zero_point)
+    }
+
+    fn weights(&self) -> Vec<(&'static str, &[f32])> {
+        vec![]
+    }
+
+    fn cost(&self, _: Shape) -> Cost {
+        Cost::NONE
+    }
+
+    fn state_len(&self) -> usize {
+        0
+    }
+
+    fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], _: Shape) {
+        for (y, &x) in out.iter_mut().zip(inputs[0].values) {
+            *y = self.scale.dequantize(self.scale.quantize(x));
+        }
+    }
+
+    fn scale_rule(&self) -> ScaleRule {
+        ScaleRule::Fixed(self.scale)
+    }
+
+    fn least_unit(&self, _: &[Scale]) -> f64 {
+        0.0
+    }
+
+    fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
+        Ok(Box::new(QTable::new(site, |x| x)))
+    }
+
+    fn alone(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    fn follows(&self) -> Option<Epilogue<'_>> {
+        Some(Epilogue::Grid(self.scale))
+    }
+
+    fn absorb(&mut self, _: &Epilogue) -> bool {
+        false
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        None
+    }
+}
+
+/// The scale at two inputs of a node, scale and zero point; `None` if they are more than one number.
+fn scale(importer: &Importer, node: &Node, [scale, zero]: [usize; 2]) -> Result<Option<Scale>, Error> {
+    let unsupported = |index: usize, what: &str| node.unsupported(&format!("input {index}"), what, "constant numbers");
+    let values = importer.constant(node, scale)?.and_then(Constant::floats);
+    let values = values.ok_or_else(|| unsupported(scale, "a scale that is not constant"))?;
+    let unsigned = importer.is_unsigned(node, zero);
+    let zeros: Vec<i64> = match (node.input(zero), importer.constant(node, zero)?) {
+        (None, _) => vec![],
+        (_, Some(Constant::Int(zeros))) => zeros.iter().copied().collect(),
+        _ => return Err(unsupported(zero, "a zero point that is not constant")),
+    };
+    let (&[scale], [] | [_]) = (&values.iter().copied().collect::<Vec<f32>>()[..], &zeros[..]) else { return Ok(None) };
+    // uint8 numbers are 128 above ours; without a zero point they are uint8 (ONNX, QuantizeLinear).
+    let zero_point = zeros.first().copied().unwrap_or(0) - if unsigned || zeros.is_empty() { 128 } else { 0 };
+    let zero_point = i8::try_from(zero_point);
+    match zero_point {
+        Ok(zero_point) if scale.is_finite() && scale > 0.0 => Ok(Some(Scale { scale, zero_point })),
+        _ => {
+            Err(node
+                .wrong(format!("a scale of {scale} with the zero point {zeros:?}; allowed: above 0, of int8 or uint8")))
+        }
+    }
+}
+
+/// QuantizeLinear: `saturate(round(x / scale) + zero point)`, read as the real number that it means.
+fn import_quantize(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&["axis", "saturate", "output_dtype", "block_size"])?;
+    let scale = scale(importer, node, [1, 2])?;
+    let scale =
+        scale.ok_or_else(|| node.unsupported("y_scale", "several numbers", "one scale for a whole activation"))?;
+    let x = importer.view(node, 0)?;
+    let x = super::arrange::whole(importer, node, x)?;
+    let tensor = importer.emit(node, Grid { scale }, vec![x.tensor], x.shape)?;
+    importer.define(node, 0, x.on(tensor))
+}
+
+/// DequantizeLinear of what was quantized with that scale: it is read as real numbers already.
+fn import_dequantize(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&["axis", "block_size"])?;
+    let scale = scale(importer, node, [1, 2])?;
+    scale.ok_or_else(|| node.unsupported("x_scale", "several numbers", "one scale for a whole activation"))?;
+    let x = importer.view(node, 0)?;
+    importer.define(node, 0, x)
+}
+
+/// DynamicQuantizeLinear: a scale for each sample would round less than ours, which is the same for all; its numbers are read as the
+/// reals they stand for, of scale 1 and zero point 0.
+fn import_dynamic(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&[])?;
+    let x = importer.view(node, 0)?;
+    importer.define(node, 0, x)?;
+    importer.define_constant(node, 1, Constant::Float(ndarray::arr0(1.0).into_dyn()))?;
+    importer.define_constant(node, 2, Constant::Int(ndarray::arr0(0).into_dyn()))
+}
+
+/// A node that is read in the place of another.
+struct Written<'a> {
+    node: &'a Node<'a>,
+    count: usize,
+}
+
+impl Written<'_> {
+    /// Reads a node of that operator; gives the name of what it makes.
+    fn run(
+        &mut self,
+        importer: &mut Importer,
+        operator: &str,
+        inputs: &[&str],
+        attribute: Vec<pb::AttributeProto>,
+        last: bool,
+    ) -> Result<String, Error> {
+        let name = self.node.output(0).unwrap_or_default();
+        // No name of the file has a control character in front that people would see.
+        let output = if last { name.to_owned() } else { format!("\u{1}{name} {}", self.count) };
+        self.count += 1;
+        let proto = pb::NodeProto {
+            name: self.node.name().into(),
+            op_type: operator.into(),
+            input: inputs.iter().map(|&i| i.to_owned()).collect(),
+            output: vec![output.clone()],
+            attribute,
+            ..Default::default()
+        };
+        // Scales along an axis are of operator set 13.
+        super::read(importer, &Node::new(&proto, self.node.opset.max(13)))?;
+        Ok(output)
+    }
+}
+
+fn axis(axis: i64) -> Vec<pb::AttributeProto> {
+    vec![pb::AttributeProto {
+        name: "axis".into(),
+        r#type: pb::attribute_proto::AttributeType::Int as i32,
+        i: axis,
+        ..Default::default()
+    }]
+}
+
+/// QLinearConv: what it means between DequantizeLinear and QuantizeLinear.
+fn import_conv(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    let name = |index: usize| node.input(index).unwrap_or_default();
+    let mut written = Written { node, count: 0 };
+    let x = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let w = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(0), false)?;
+    let mut inputs = vec![x, w];
+    if node.input(8).is_some() {
+        // int32 in units of both scales.
+        let unit = written.run(importer, "Mul", &[name(1), name(4)], vec![], false)?;
+        inputs.push(written.run(importer, "DequantizeLinear", &[name(8), &unit], axis(0), false)?);
+    }
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let y = written.run(importer, "Conv", &inputs, node.attributes().to_vec(), false)?;
+    written.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
+}
+
+/// QLinearMatMul, likewise.
+fn import_matmul(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    node.only(&[])?;
+    let name = |index: usize| node.input(index).unwrap_or_default();
+    let mut written = Written { node, count: 0 };
+    let a = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let b = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(1), false)?;
+    let y = written.run(importer, "MatMul", &[&a, &b], vec![], false)?;
+    written.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
+}
+
+/// ConvInteger and MatMulInteger of what DynamicQuantizeLinear made: sums of products of its numbers and those of the weights, whose scales
+/// follow as constants.
+fn import_integer(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    let name = |index: usize| node.input(index).unwrap_or_default();
+    let (operator, along) = if node.operator() == "ConvInteger" { ("Conv", 0) } else { ("MatMul", 1) };
+    if importer.constant(node, 2)?.is_none_or(|zero| *zero != Constant::Int(ndarray::arr0(0).into_dyn())) {
+        return Err(node.unsupported(
+            "x",
+            "not of DynamicQuantizeLinear",
+            "QLinearConv, QLinearMatMul, or QuantizeLinear and DequantizeLinear",
+        ));
+    }
+    let mut written = Written { node, count: 0 };
+    let value = pb::AttributeProto {
+        name: "value_float".into(),
+        r#type: pb::attribute_proto::AttributeType::Float as i32,
+        f: 1.0,
+        ..Default::default()
+    };
+    let one = written.run(importer, "Constant", &[], vec![value], false)?;
+    let w = written.run(importer, "DequantizeLinear", &[name(1), &one, name(3)], axis(along), false)?;
+    written.run(importer, operator, &[name(0), &w], node.attributes().to_vec(), true).map(drop)
+}
