@@ -199,7 +199,8 @@ fn read_all(importer: &mut Importer, proto: &pb::GraphProto, nodes: &[Node], fin
 
 /// That an operator is not supported.
 fn foreign(node: &Node, domain: &str) -> Option<Error> {
-    if known(node.operator()) && matches!(domain, "" | "ai.onnx") {
+    let of_onnxruntime = domain == "com.microsoft" && ops::is_of_onnxruntime(node.operator());
+    if known(node.operator()) && (matches!(domain, "" | "ai.onnx") || of_onnxruntime) {
         return None;
     }
     let domain = if matches!(domain, "" | "ai.onnx") { "" } else { &format!("{domain}:") };

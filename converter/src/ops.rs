@@ -30,6 +30,7 @@ mod window;
 
 pub use arrange::copied;
 pub use chain::{Link, chained};
+pub use quantized::is_of_onnxruntime;
 pub use refused::advice;
 
 use crate::{

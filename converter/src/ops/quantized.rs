@@ -26,7 +26,20 @@ pub const ONNX: &[(&str, Import)] = &[
     ("QLinearMatMul", Import::new(import_matmul)),
     ("ConvInteger", Import::new(import_integer)),
     ("MatMulInteger", Import::new(import_integer)),
+    ("QLinearAdd", Import::new(import_of_two).remark("com.microsoft")),
+    ("QLinearMul", Import::new(import_of_two).remark("com.microsoft")),
+    ("QLinearConcat", Import::new(import_concat).remark("com.microsoft")),
+    ("QLinearAveragePool", Import::new(import_of_one).remark("com.microsoft")),
+    ("QLinearGlobalAveragePool", Import::new(import_of_one).remark("com.microsoft")),
+    ("QLinearSoftmax", Import::new(import_of_one).remark("com.microsoft")),
+    ("QLinearSigmoid", Import::new(import_of_one).remark("com.microsoft")),
+    ("QLinearLeakyRelu", Import::new(import_of_one).remark("com.microsoft")),
 ];
+
+/// Is this an operator that onnxruntime's quantization puts beside ONNX's own?
+pub fn is_of_onnxruntime(operator: &str) -> bool {
+    ONNX.iter().any(|(name, import)| *name == operator && !import.remark.is_empty())
+}
 
 /// Values rounded to a scale.
 #[derive(Debug)]
@@ -210,6 +223,52 @@ fn import_matmul(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let b = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(1), false)?;
     let y = written.run(importer, "MatMul", &[&a, &b], vec![], false)?;
     written.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
+}
+
+/// What an operator of onnxruntime does in float: the one without "QLinear", and its attributes but for those that only that has.
+fn float_form(node: &Node) -> Result<(String, Vec<pb::AttributeProto>), Error> {
+    if node.int("channels_last")?.unwrap_or(0) != 0 {
+        return Err(node.unsupported("channels_last", 1, "0"));
+    }
+    let operator = node.operator().strip_prefix("QLinear").unwrap_or_default().to_owned();
+    let own = |a: &&pb::AttributeProto| !matches!(a.name.as_str(), "channels_last" | "opset");
+    Ok((operator, node.attributes().iter().filter(own).cloned().collect()))
+}
+
+/// An operator of one tensor: `x, scale, zero point, scale, zero point of the output`.
+fn import_of_one(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    let name = |index: usize| node.input(index).unwrap_or_default();
+    let (operator, attributes) = float_form(node)?;
+    let mut written = Written { node, count: 0 };
+    let x = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let y = written.run(importer, &operator, &[&x], attributes, false)?;
+    written.run(importer, "QuantizeLinear", &[&y, name(3), name(4)], vec![], true).map(drop)
+}
+
+/// An operator of two tensors, each with its scale and zero point.
+fn import_of_two(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    let name = |index: usize| node.input(index).unwrap_or_default();
+    let (operator, attributes) = float_form(node)?;
+    let mut written = Written { node, count: 0 };
+    let a = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let b = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], vec![], false)?;
+    let y = written.run(importer, &operator, &[&a, &b], attributes, false)?;
+    written.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
+}
+
+/// QLinearConcat: scale and zero point of the output, then those of each tensor behind it.
+fn import_concat(importer: &mut Importer, node: &Node) -> Result<(), Error> {
+    let name = |index: usize| node.input(index).unwrap_or_default();
+    let (operator, attributes) = float_form(node)?;
+    let mut written = Written { node, count: 0 };
+    let mut parts = vec![];
+    for first in (2..node.inputs().len()).step_by(3) {
+        let inputs = [name(first), name(first + 1), name(first + 2)];
+        parts.push(written.run(importer, "DequantizeLinear", &inputs, vec![], false)?);
+    }
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let y = written.run(importer, &operator, &parts, attributes, false)?;
+    written.run(importer, "QuantizeLinear", &[&y, name(0), name(1)], vec![], true).map(drop)
 }
 
 /// ConvInteger and MatMulInteger of what DynamicQuantizeLinear made: sums of products of its numbers and those of the weights, whose scales

@@ -128,6 +128,18 @@ impl Onnx {
         self
     }
 
+    /// int8 numbers.
+    pub fn bytes_int8(mut self, name: &str, dims: &[i64], values: &[i8]) -> Self {
+        self.graph.initializer.push(pb::TensorProto {
+            name: name.into(),
+            dims: dims.to_vec(),
+            data_type: DataType::Int8 as i32,
+            raw_data: values.iter().map(|v| v.cast_unsigned()).collect(),
+            ..Default::default()
+        });
+        self
+    }
+
     pub fn ints(mut self, name: &str, values: &[i64]) -> Self {
         self.graph.initializer.push(pb::TensorProto {
             name: name.into(),
