@@ -21,8 +21,9 @@ mod records;
 mod search;
 
 pub use arena::Buffer;
-use arena::{align, alive_at_most, lifetimes, place};
+use arena::{align, alive_at_most, lifetimes};
 use records::{Kind, Records};
+use search::place;
 
 /// Everything that a file holds, but what it says besides the network.
 #[derive(Debug)]

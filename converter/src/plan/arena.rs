@@ -6,11 +6,7 @@
 
 use escarp_runtime::format::ARENA_ALIGN;
 
-use super::search::improve;
 use crate::qgraph::{InPlace, QGraph};
-
-/// Most buffers for which other orders are tried.
-const SEARCHED: usize = 2048;
 
 /// A range of the arena and when it is in use. Tensors written in place of others share one.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,17 +106,6 @@ impl Shelf {
     }
 }
 
-/// Gives every buffer an offset such that those in use at the same time share no byte: as few bytes as [`improve`] finds a way to, if the
-/// greedy one needs more than all that live together.
-pub(super) fn place(buffers: &mut [Buffer]) {
-    let mut order: Vec<usize> = (0..buffers.len()).collect();
-    order.sort_by_key(|&i| (std::cmp::Reverse(buffers[i].len), buffers[i].first));
-    let (arena, bound) = (place_in(buffers, &order), alive_at_most(buffers));
-    if arena > bound && buffers.len() <= SEARCHED {
-        improve(buffers, arena, bound);
-    }
-}
-
 /// Places buffers one after the other, each in the lowest gap; gives the bytes that they take.
 ///
 /// Most networks have few shelves, and each answers by bisection; with as many shelves as buffers (all alive at once, or of as
@@ -152,72 +137,4 @@ pub(super) fn place_in(buffers: &mut [Buffer], order: &[usize]) -> u64 {
         }
     }
     arena
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn buffers_alive_together_never_overlap(
-            spans in prop::collection::vec((1u64..64, 0usize..40, 0usize..12), 1..60)
-        ) {
-            let mut buffers: Vec<Buffer> = spans
-                .iter()
-                .map(|&(len, first, life)| Buffer { tensors: vec![], len: len * 16, first, last: first + life, offset: 0 })
-                .collect();
-            place(&mut buffers);
-            for (i, a) in buffers.iter().enumerate() {
-                prop_assert_eq!(a.offset % 16, 0);
-                for b in &buffers[..i] {
-                    let together = a.first <= b.last && b.first <= a.last;
-                    let apart = a.offset + a.len <= b.offset || b.offset + b.len <= a.offset;
-                    prop_assert!(!together || apart, "{a:?} {b:?}");
-                }
-            }
-            let arena = buffers.iter().map(|b| b.offset + b.len).max().unwrap();
-            prop_assert!(arena >= alive_at_most(&buffers));
-        }
-    }
-
-    /// Largest first puts the two of 3 at 0 and 3, and has no room for the 4 that follows between.
-    #[test]
-    fn where_largest_first_is_not_best_another_order_is_found() {
-        let buffer = |len: u64, first, last| Buffer { tensors: vec![], len: 16 * len, first, last, offset: 0 };
-        let mut worse = 0;
-        // All small problems of six buffers in a deterministic sequence.
-        for seed in 0..400u64 {
-            let at =
-                |i: u64, n: u64| usize::try_from((seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (5 * i)) % n).unwrap();
-            let mut buffers: Vec<Buffer> = (0..6)
-                .map(|i| {
-                    let first = at(i, 5);
-                    buffer(1 + at(i + 3, 7) as u64, first, first + at(i + 5, 4))
-                })
-                .collect();
-            let mut order: Vec<usize> = (0..6).collect();
-            order.sort_by_key(|&i| (std::cmp::Reverse(buffers[i].len), buffers[i].first));
-            let greedy = place_in(&mut buffers, &order);
-            place(&mut buffers);
-            let found = buffers.iter().map(|b| b.offset + b.len).max().unwrap();
-            assert!(found <= greedy);
-            worse += usize::from(found < greedy);
-        }
-        assert!(worse > 3, "{worse}");
-    }
-
-    #[test]
-    fn a_chain_needs_two_neighbours_at_a_time() {
-        let lens = [160, 320, 64, 320];
-        let mut buffers: Vec<Buffer> = lens
-            .iter()
-            .enumerate()
-            .map(|(i, &len)| Buffer { tensors: vec![], len, first: i.saturating_sub(1), last: i, offset: 0 })
-            .collect();
-        place(&mut buffers);
-        let arena = buffers.iter().map(|b| b.offset + b.len).max().unwrap();
-        assert_eq!(arena, alive_at_most(&buffers));
-    }
 }

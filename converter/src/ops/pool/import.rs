@@ -162,7 +162,7 @@ fn dilated_maximum(
     spatial: usize,
 ) -> Result<View, Error> {
     let mut result = x.clone();
-    for d in 2 - spatial..2 {
+    for (d, &count) in out.iter().enumerate().skip(2 - spatial) {
         let place = |at: usize, tap: usize| {
             (at * g.stride[d] + tap * g.dilation[d]).checked_sub(g.pad[d]).filter(|&place| place < x.shape[d])
         };
@@ -172,7 +172,7 @@ fn dilated_maximum(
         let mut most: Option<View> = None;
         for tap in 0..g.kernel[d] {
             let read = |at: usize| place(at, tap).or_else(|| (0..g.kernel[d]).find_map(|tap| place(at, tap)));
-            let places = (0..out[d]).map(read).collect::<Option<Vec<usize>>>();
+            let places = (0..count).map(read).collect::<Option<Vec<usize>>>();
             let places = places.ok_or_else(|| {
                 node.unsupported("pads", "a window with nothing inside the map", "windows that have something")
             })?;
