@@ -12,6 +12,9 @@ const RANK: usize = 8;
 /// Most names that an error shows.
 const SHOWN: usize = 5;
 
+/// Names of tensors, each with a shape or with the one in the file.
+pub type Shapes = Vec<(String, Option<Vec<usize>>)>;
+
 /// Where a network begins and ends other than its file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Part {
@@ -19,7 +22,7 @@ pub struct Part {
     pub outputs: Vec<String>,
     /// Inputs with other shapes than the file gives them, and tensors inside the graph at which it begins; `None` for the shape in
     /// the file.
-    pub inputs: Vec<(String, Option<Vec<usize>>)>,
+    pub inputs: Shapes,
 }
 
 /// `a,b`: names of tensors.
@@ -38,7 +41,7 @@ pub fn parse_outputs(text: &str) -> Result<Vec<String>, String> {
 ///
 /// # Errors
 /// What is wrong, and what is allowed.
-pub fn parse_inputs(text: &str) -> Result<Vec<(String, Option<Vec<usize>>)>, String> {
+pub fn parse_inputs(text: &str) -> Result<Shapes, String> {
     let allowed = "allowed: NAME=1x3x224x224,OTHER=1x10, or NAME alone for the shape in the file";
     let one = |item: &str| {
         let item = item.trim();

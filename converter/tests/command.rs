@@ -421,3 +421,35 @@ fn blue_first_is_red_first_with_other_weights() {
     assert!(said.contains("the network takes blue, green, red"), "{said}");
     assert_eq!(red, blue);
 }
+
+/// A part of a network, by the flags; what is wrong with them is wrong usage, what is wrong with the model is told line by line.
+#[test]
+fn parts_and_shapes_are_given_by_flags() {
+    let shop = Workshop::new();
+    let onnx = Onnx::new(&[4, 3, 8, 8], &[4, 2])
+        .floats("w", &[4, 3, 3, 3], Numbers::new(5).take(108))
+        .node("Conv", &["x", "w"], "c", vec![ints("pads", &[1, 1, 1, 1])])
+        .node("Relu", &["c"], "r", vec![])
+        .node("NonMaxSuppression", &["r", "r"], "n", vec![])
+        .node("Hardmax", &["r"], "y", vec![]);
+    fs::write(shop.path("cut.onnx"), onnx.bytes()).unwrap();
+    let base = ["cut.onnx", "--samples", "images", "--pixels", "0..1"];
+    let with = |more: &[&'static str]| [&base[..], more].concat();
+    shop.fails(
+        &with(&["--dump", "graph"]),
+        1,
+        &["3 reasons", "--inputs x=1x3x8x8", "\n  node `node_n`: ", "\n  node `node_y`"],
+    );
+    let graph = shop.convert(&with(&["--inputs", "x=1x3x8x8", "--outputs", "r", "--dump", "graph"]));
+    let text = String::from_utf8(graph.stdout).unwrap();
+    assert!(graph.status.success() && text.contains("Conv+Relu"), "{text}{}", String::from_utf8_lossy(&graph.stderr));
+    shop.fails(&with(&["--inputs", "x=1x3x0", "-o", "out"]), 2, &["--inputs `x=1x3x0`", "allowed: NAME=1x3x224x224"]);
+    shop.fails(&with(&["--outputs", "r,,y", "-o", "out"]), 2, &["--outputs `r,,y`"]);
+    shop.fails(
+        &with(&["--outputs", "rr", "--inputs", "x=1x3x8x8", "-o", "out"]),
+        1,
+        &["output `rr` is made by no node; similar: `r`"],
+    );
+    let done = shop.convert(&with(&["--inputs", "x=1x3x8x8", "--outputs", "r", "-o", "net.escarp"]));
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}

@@ -63,7 +63,7 @@ pub fn terminal(outcomes: &[Outcome]) -> String {
 }
 
 /// Reasons, each with the cases that end for it.
-fn reasons<'a>(outcomes: &'a [Outcome], of: fn(&Outcome) -> &Verdict) -> BTreeMap<&'a str, Vec<&'a str>> {
+fn reasons(outcomes: &[Outcome], of: fn(&Outcome) -> &Verdict) -> BTreeMap<&str, Vec<&str>> {
     let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for outcome in outcomes {
         if let Verdict::Unsupported(reason) = of(outcome) {

@@ -196,14 +196,14 @@ pub fn clip(job: &Job) -> Result<Constant, Error> {
     }
 }
 
-/// What a reduction makes of each value before, of its sum after, and of nothing at all.
-fn parts(operator: &str) -> (fn(f32) -> f32, fn(f32) -> f32) {
+/// What a reduction makes of each value before, and of their sum after.
+fn parts(operator: &str) -> [fn(f32) -> f32; 2] {
     match operator {
-        "ReduceL1" => (f32::abs, |sum| sum),
-        "ReduceL2" => (|v| v * v, f32::sqrt),
-        "ReduceSumSquare" => (|v| v * v, |sum| sum),
-        "ReduceLogSum" => (|v| v, f32::ln),
-        _ => (|v| v, |sum| sum),
+        "ReduceL1" => [f32::abs, |sum| sum],
+        "ReduceL2" => [|v| v * v, f32::sqrt],
+        "ReduceSumSquare" => [|v| v * v, |sum| sum],
+        "ReduceLogSum" => [|v| v, f32::ln],
+        _ => [|v| v, |sum| sum],
     }
 }
 
@@ -226,7 +226,7 @@ pub fn reduce(job: &Job) -> Result<Constant, Error> {
     job.room(&dims, data)?;
     let mut made = match data {
         Constant::Float(a) => {
-            let (before, after) = parts(operator);
+            let [before, after] = parts(operator);
             let mut a = a.mapv(before);
             for &along in places.iter().rev() {
                 a = a.map_axis(Axis(along), |lane| {
