@@ -88,10 +88,7 @@ fn all_reasons_are_told_at_once() {
     // Many kinds: the first twenty.
     let many = (0..30).fold(onnx(), |onnx, i| onnx.node(&format!("Foreign{i}"), &["c"], &format!("f{i}"), vec![]));
     let message = refuse(many.node("Relu", &["f1"], "y", vec![]));
-<<<<<<< HEAD
-=======
     // Nothing about a cut: next to nothing would be left.
->>>>>>> f4
     assert_eq!(message.lines().count(), 1 + 20 + 1 + 1, "{message}");
     assert!(message.contains("\n  and 10 more\n"), "{message}");
 }
