@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use escarp_media::{Unit, visible, visible_json, visible_lines};
-use escarp_run::{Decision, Given, Error, Limits, Runner, bench, info, limits, read_input, read_model};
+use escarp_run::{Decision, Error, Given, Limits, Runner, bench, info, limits, read_input, read_model};
 use escarp_runtime::{Cpu, Meaning, Model};
 use serde_json::json;
 
