@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use escarp_runtime::{Cpu, Model, Session};
+use escarp_runtime::{Cpu, Dtype, Model, Port, Session};
 
-use crate::{Error, runner};
+use crate::Error;
 
 /// Decisions before the clock counts: caches, page faults, the governor's first steps.
 const WARM_UP: usize = 5;
@@ -30,9 +30,8 @@ pub struct Row {
 /// order of appearance, then each step. Reading the clock after each step is in the whole: tens of nanoseconds a step.
 ///
 /// # Errors
-/// [`Error::Ports`] for a model of several inputs or outputs; an arena that is too small.
+/// An arena that is too small.
 pub fn bench(model: &Model, arena: &mut [i8], cpu: Cpu, decisions: usize) -> Result<Vec<Row>, Error> {
-    runner::simple(model)?;
     let mut session = Session::new(model, arena, cpu)?;
     let steps: Vec<_> = model.steps().collect();
     // Any input takes the same time: no kernel looks at values. Xorshift keeps it from being all alike.
@@ -43,7 +42,8 @@ pub fn bench(model: &Model, arena: &mut [i8], cpu: Cpu, decisions: usize) -> Res
         seed ^= seed << 5;
         seed as i8
     };
-    let input: Vec<i8> = (0..model.input().elements()).map(|_| random()).collect();
+    let mut numbers = |port: &Port| (0..port.tensor.elements()).map(|_| random()).collect::<Vec<i8>>();
+    let inputs: Vec<(Dtype, Vec<i8>)> = model.inputs().map(|port| (port.tensor.dtype, numbers(&port))).collect();
     let mut whole = Vec::with_capacity(decisions);
     let mut each = vec![Vec::with_capacity(decisions); steps.len()];
     for decision in 0..WARM_UP + decisions {
@@ -51,8 +51,15 @@ pub fn bench(model: &Model, arena: &mut [i8], cpu: Cpu, decisions: usize) -> Res
         session.reset();
         let began = Instant::now();
         for _ in 0..model.sequence() {
+            for (at, (dtype, numbers)) in inputs.iter().enumerate() {
+                match dtype {
+                    Dtype::I8 => session.set_input(at, numbers)?,
+                    Dtype::I16 => session.set_input(at, &numbers.iter().map(|&q| q.into()).collect::<Vec<i16>>())?,
+                    Dtype::I32 => session.set_input(at, &numbers.iter().map(|&q| q.into()).collect::<Vec<i32>>())?,
+                }
+            }
             let mut last = Instant::now();
-            session.trace(&input, |index, _, _| {
+            session.infer_traced(|index, _, _| {
                 let now = Instant::now();
                 spent[index] += now - last;
                 last = now;

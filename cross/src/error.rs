@@ -14,10 +14,8 @@ pub enum Error {
         /// What is wrong in it and where.
         source: escarp_runtime::Error,
     },
-    /// The model is for [`escarp_runtime::Session::set_input`]: this program reads files for one input and prints one output.
-    #[error(
-        "a model of {inputs} inputs and {outputs} outputs ({names}); this program runs models of one int8 input and one int8 output"
-    )]
+    /// The model is for [`escarp_runtime::Session::set_input`]: this program reads files for one input.
+    #[error("a model of {inputs} inputs and {outputs} outputs ({names}); this program reads files for one int8 input")]
     Ports {
         /// How many inputs.
         inputs: usize,
@@ -38,6 +36,9 @@ pub enum Error {
     /// A run was refused by the runtime.
     #[error(transparent)]
     Runtime(#[from] escarp_runtime::Error),
+    /// An input or output could not be reached.
+    #[error(transparent)]
+    Access(#[from] escarp_runtime::AccessError),
     /// A model that asks for more than the user allows.
     #[error("{file}: {what} {needed}; allowed: {allowed} ({flag} allows more)")]
     Limit {

@@ -24,4 +24,4 @@ mod runner;
 
 pub use error::Error;
 pub use limits::Limits;
-pub use runner::{Decision, Runner, read_input, read_model};
+pub use runner::{Decision, Given, Runner, read_input, read_model};

@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use escarp_media::{Unit, visible, visible_json, visible_lines};
-use escarp_run::{Decision, Error, Limits, Runner, bench, info, limits, read_input, read_model};
+use escarp_run::{Decision, Error, Given, Limits, Runner, bench, info, limits, read_input, read_model};
 use escarp_runtime::{Cpu, Meaning, Model};
 use serde_json::json;
 
@@ -158,9 +158,13 @@ fn label<'l>(labels: &[&'l str], index: usize) -> std::borrow::Cow<'l, str> {
 fn person(file: &str, decision: &Decision, labels: &[&str], model: &Model, top: usize) -> String {
     let plain = matches!(model.meaning(), Meaning::Plain | Meaning::State);
     let score = |s: f32| if plain { format!("{s:.3} (raw)") } else { format!("{:.1} %", s * 100.0) };
-    let best = decision.ranking().into_iter().take(top);
-    let words: Vec<String> =
-        best.map(|i| format!("{} {}", visible(label(labels, i)), score(decision.scores[i]))).collect();
+    let words: Vec<String> = match decision.scores() {
+        Some(scores) => {
+            let best = decision.ranking().into_iter().take(top);
+            best.map(|i| format!("{} {}", visible(label(labels, i)), score(scores[i]))).collect()
+        }
+        None => decision.outputs.iter().map(reach).collect(),
+    };
     let (file, words) = (visible(file), words.join(", "));
     match (decision.count, decision.index, decision.windows) {
         (1, ..) => format!("{file}: {words}"),
@@ -170,8 +174,21 @@ fn person(file: &str, decision: &Decision, labels: &[&str], model: &Model, top: 
     }
 }
 
+/// An output that decides between no classes, in words: what its values are between.
+fn reach(output: &Given) -> String {
+    let low = output.scores.iter().copied().fold(f32::INFINITY, f32::min);
+    let high = output.scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let [h, w, c] = output.shape;
+    format!("{} {h}x{w}x{c} {low:.3} to {high:.3}", visible(&output.name))
+}
+
 fn machine(file: &str, decision: &Decision, labels: &[&str], model: &Model, cpu: Cpu) -> String {
-    let best = decision.ranking().first().copied();
+    let scores = decision.scores();
+    let best = scores.and_then(|_| decision.ranking().first().copied());
+    // What decides has one output, whose numbers stand where they always stood; others have a list.
+    let numbers = scores.and(decision.outputs.first()).map(|output| &output.numbers);
+    let output = |o: &Given| json!({ "name": o.name, "shape": o.shape, "numbers": o.numbers, "values": o.scores });
+    let outputs: Option<Vec<_>> = scores.is_none().then(|| decision.outputs.iter().map(output).collect());
     let Decision { index, count, .. } = *decision;
     let several = count > 1 && decision.windows.is_none();
     let window = decision.windows.map(|windows| {
@@ -190,9 +207,10 @@ fn machine(file: &str, decision: &Decision, labels: &[&str], model: &Model, cpu:
         "window": window,
         "index": best,
         "label": best.map(|i| label(labels, i)),
-        "score": best.map(|i| decision.scores[i]),
-        "scores": decision.scores,
-        "output": decision.output,
+        "score": best.zip(scores).map(|(i, scores)| scores[i]),
+        "scores": scores,
+        "output": numbers,
+        "outputs": outputs,
         "model": format!("{:08x}", model.id()),
         "isa": cpu.isa().name(),
         "arch": std::env::consts::ARCH,

@@ -3,7 +3,7 @@
 use std::{io::Read, path::Path};
 
 use escarp_media::{self as media, InputReader, InputShape, Windows, visible};
-use escarp_runtime::{Cpu, Meaning, Model, Session, Tensor, frontend::FrontEnd, meta::Tag};
+use escarp_runtime::{Cpu, Dtype, Meaning, Model, Port, Session, Tensor, frontend::FrontEnd, meta::Tag};
 
 use crate::Error;
 
@@ -47,17 +47,37 @@ pub struct Decision {
     pub count: usize,
     /// Where the inputs lie in the recording, if the file is one.
     pub windows: Option<Windows>,
-    /// The network's output as it leaves the session; the same on every machine.
-    pub output: Vec<i8>,
-    /// One for each output: probabilities if the model ends in a softmax or sigmoid, else the values themselves.
+    /// What the network gives, in its order.
+    pub outputs: Vec<Given>,
+}
+
+/// An output of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    /// As the model names it.
+    pub name: String,
+    /// `[height, width, channels]`
+    pub shape: [u16; 3],
+    /// Its numbers as they leave the session; the same on every machine.
+    pub numbers: Vec<i32>,
+    /// What they mean: probabilities if the model ends in a softmax or sigmoid there, else the values themselves.
     pub scores: Vec<f32>,
 }
 
 impl Decision {
-    /// The indices of the outputs, best first; of equals the lower index first.
+    /// The scores of the classes, if the network decides between such: its one output is a vector.
+    pub fn scores(&self) -> Option<&[f32]> {
+        match &self.outputs[..] {
+            [Given { shape: [1, 1, _], scores, .. }] => Some(scores),
+            _ => None,
+        }
+    }
+
+    /// The indices of the first output's values, best first; of equals the lower index first.
     pub fn ranking(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.output.len()).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(self.output[i]));
+        let numbers: &[i32] = self.outputs.first().map_or(&[], |output| &output.numbers);
+        let mut order: Vec<usize> = (0..numbers.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(numbers[i]));
         order
     }
 }
@@ -66,22 +86,21 @@ impl Decision {
 pub struct Runner<'m, 'a> {
     session: Session<'m, 'a>,
     reader: InputReader<'m>,
-    meaning: Meaning,
 }
 
 impl<'m, 'a> Runner<'m, 'a> {
     /// Joins a model with its front end and its memory.
     ///
     /// # Errors
-    /// [`Error::Ports`] for a model of several inputs or outputs; [`Error::FrontEnd`] if the model's own settings do not fit
+    /// [`Error::Ports`] for a model of several inputs, or one that is not int8; [`Error::FrontEnd`] if the model's own settings do not fit
     /// its network; an arena that is too small.
     pub fn new(model: &Model<'m>, arena: &'a mut [i8], cpu: Cpu) -> Result<Runner<'m, 'a>, Error> {
-        simple(model)?;
+        of_one_input(model)?;
         let front_end = front_end(model)?;
         let columns: Vec<String> = model.columns().map(String::from).collect();
         let reader = InputReader::new(front_end, input_shape(model)).and_then(|reader| reader.with_columns(&columns));
         let reader = reader.map_err(Error::FrontEnd)?;
-        Ok(Runner { session: Session::new(model, arena, cpu)?, reader, meaning: model.meaning() })
+        Ok(Runner { session: Session::new(model, arena, cpu)?, reader })
     }
 
     /// Decides on one file's content, each input of it from a fresh state: an NPY array may hold several along its first axis,
@@ -101,27 +120,35 @@ impl<'m, 'a> Runner<'m, 'a> {
         let (count, windows) = (content.count(), content.windows().copied());
         for index in 0..count {
             let input = self.reader.quantized(&content, index, scale, zero_point).map_err(|e| e.in_file(name))?;
-            let (output, scores) = self.decide_int8(&input)?;
-            see(Decision { index, count, windows, output, scores })?;
+            let outputs = self.decide_int8(&input)?;
+            see(Decision { index, count, windows, outputs })?;
         }
         Ok(())
     }
 
-    /// Decides on one decision's worth of int8 inputs, `[steps][height][width][channels]`, from a fresh state. Returns output
-    /// and scores as in [`Decision`].
+    /// Decides on one decision's worth of int8 inputs, `[steps][height][width][channels]`, from a fresh state. Returns the outputs.
     ///
     /// # Errors
     /// A wrong length.
-    pub fn decide_int8(&mut self, input: &[i8]) -> Result<(Vec<i8>, Vec<f32>), Error> {
+    pub fn decide_int8(&mut self, input: &[i8]) -> Result<Vec<Given>, Error> {
         self.session.reset();
         let step = self.session.model().input().elements() as usize;
-        let mut output = Vec::new();
         for input in input.chunks(step) {
-            output.clear();
-            output.extend_from_slice(self.session.run(input)?);
+            self.session.set_input(0, input)?;
+            self.session.infer()?;
         }
-        let scores = scores(&output, &self.session.model().output(), self.meaning);
-        Ok((output, scores))
+        let ports = self.session.model().outputs();
+        ports.enumerate().map(|(index, port)| self.given(index, &port)).collect()
+    }
+
+    fn given(&self, index: usize, port: &Port) -> Result<Given, Error> {
+        let numbers: Vec<i32> = match port.tensor.dtype {
+            Dtype::I8 => self.session.output::<i8>(index)?.iter().map(|&q| q.into()).collect(),
+            Dtype::I16 => self.session.output::<i16>(index)?.iter().map(|&q| q.into()).collect(),
+            Dtype::I32 => self.session.output::<i32>(index)?.to_vec(),
+        };
+        let scores = scores(&numbers, &port.tensor, port.meaning);
+        Ok(Given { name: port.name.into(), shape: port.tensor.shape(), numbers, scores })
     }
 }
 
@@ -133,12 +160,12 @@ pub(crate) fn front_end<'m>(model: &Model<'m>) -> Result<FrontEnd<'m>, Error> {
     }
 }
 
-/// A model of one int8 input and one int8 output.
+/// A model of one int8 input: a front end makes no more.
 ///
 /// # Errors
 /// [`Error::Ports`].
-pub(crate) fn simple(model: &Model) -> Result<(), Error> {
-    if model.is_simple() {
+fn of_one_input(model: &Model) -> Result<(), Error> {
+    if model.inputs().len() == 1 && model.input().dtype == Dtype::I8 {
         return Ok(());
     }
     let (inputs, outputs) = (model.inputs().len(), model.outputs().len());
@@ -158,8 +185,8 @@ fn input_shape(model: &Model) -> InputShape {
 
 /// Dequantized outputs, through the function that the converter took off the network's end. `libm`'s exponential, so that
 /// every machine prints the same digits.
-fn scores(output: &[i8], tensor: &Tensor, meaning: Meaning) -> Vec<f32> {
-    let value = |q: &i8| f32::from(i16::from(*q) - i16::from(tensor.zero_point)) * tensor.scale;
+fn scores(output: &[i32], tensor: &Tensor, meaning: Meaning) -> Vec<f32> {
+    let value = |q: &i32| q.wrapping_sub(tensor.zero_point.into()) as f32 * tensor.scale;
     let values = output.iter().map(value);
     match meaning {
         Meaning::Plain | Meaning::Probabilities | Meaning::State => values.collect(),
@@ -175,8 +202,6 @@ fn scores(output: &[i8], tensor: &Tensor, meaning: Meaning) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use escarp_runtime::Dtype;
-
     use super::*;
 
     const OUTPUT: Tensor = Tensor {
@@ -203,8 +228,10 @@ mod tests {
 
     #[test]
     fn of_equals_the_first_wins() {
-        let (output, scores) = (vec![3, 7, -1, 7], vec![0.0; 4]);
-        let decision = Decision { index: 0, count: 1, windows: None, output, scores };
+        let given =
+            Given { name: "y".into(), shape: [1, 1, 4], numbers: vec![3, 7, -1, 7], scores: vec![0.25, 0.5, 0.0, 0.5] };
+        let decision = Decision { index: 0, count: 1, windows: None, outputs: vec![given] };
+        assert_eq!(decision.scores().map(<[f32]>::len), Some(4));
         assert_eq!(decision.ranking(), [1, 3, 0, 2]);
     }
 }

@@ -77,7 +77,7 @@ impl Board {
     }
 }
 
-/// What `escarp-run --json` printed: the outputs of each input, after checking architecture and kernels.
+/// What `escarp-run --json` printed: the numbers of each input's outputs, one output after the other, after checking architecture and kernels.
 ///
 /// # Panics
 /// If the program failed, or if it ran on another architecture or with other kernels than expected.
@@ -88,7 +88,13 @@ pub fn outputs(output: &Output, arch: &str, isa: &str) -> Vec<Vec<i64>> {
     let line = |line: &str| {
         let value: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         assert_eq!((value["arch"].as_str(), value["isa"].as_str()), (Some(arch), Some(isa)), "{line}");
-        value["output"].as_array().expect("output").iter().map(|v| v.as_i64().expect("int8")).collect()
+        let numbers = |list: &Value| -> Vec<i64> {
+            list.as_array().expect("numbers").iter().map(|v| v.as_i64().expect("integers")).collect()
+        };
+        match value["outputs"].as_array() {
+            Some(outputs) => outputs.iter().flat_map(|output| numbers(&output["numbers"])).collect(),
+            None => numbers(&value["output"]),
+        }
     };
     lines.lines().map(line).collect()
 }

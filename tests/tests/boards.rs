@@ -86,3 +86,38 @@ fn gru_h64_on_features() {
     let right = outputs.iter().zip(&labels).filter(|(output, label)| best(output) == **label).count();
     assert!(right >= 245, "{right} of 250 right; float has 249");
 }
+
+/// Networks that people use: depthwise convolutions, joins, resizing, several outputs, arithmetic of maps.
+#[test]
+fn foreign_networks() {
+    let nets = [
+        ("mlperf-tiny/kws-dscnn.onnx", "mlperf-tiny/kws-dscnn.in.npy", &[][..]),
+        ("mlperf-tiny/vww-mobilenetv1.onnx", "mlperf-tiny/vww-mobilenetv1.in.npy", &[]),
+        ("torchvision/mobilenet_v2.onnx", "torchvision/mobilenet_v2.in.npy", &[]),
+        ("real/yunet_n_320.onnx", "real/faces", &["--pixels", "bgr:0..255"]),
+        (
+            "real/rfb320.onnx",
+            "real/faces",
+            &["--pixels", "mean=0.498039,0.498039,0.498039,std=0.501961,0.501961,0.501961"],
+        ),
+        ("real/fastestdet.onnx", "real/photos", &["--pixels", "bgr:0..1"]),
+    ];
+    for (net, samples, more) in nets {
+        let Some((net, samples)) = shared(&format!("models/{net}")).zip(shared(&format!("models/{samples}"))) else {
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let model = convert(&net, &samples, more, folder.path());
+        let files = match samples.is_dir() {
+            false => vec![samples.to_str().unwrap().into()],
+            // Two pictures: under QEMU each takes a second.
+            true => {
+                let all = std::fs::read_dir(&samples).unwrap().map(|entry| entry.unwrap().path());
+                let mut all: Vec<PathBuf> = all.filter(|path| path.extension().is_some_and(|e| e == "jpg")).collect();
+                all.sort();
+                all.iter().take(2).map(|path| path.to_str().unwrap().into()).collect()
+            }
+        };
+        assert!(!same_everywhere(&model, &files).is_empty(), "{}", net.display());
+    }
+}
