@@ -93,7 +93,7 @@ fn foreign_networks() {
     let nets = [
         ("mlperf-tiny/kws-dscnn.onnx", "mlperf-tiny/kws-dscnn.in.npy", &[][..]),
         ("mlperf-tiny/vww-mobilenetv1.onnx", "mlperf-tiny/vww-mobilenetv1.in.npy", &[]),
-        ("torchvision/mobilenet_v2.onnx", "torchvision/mobilenet_v2.in.npy", &[]),
+        ("torchvision/mobilenet_v2.onnx", "torchvision/inputs-224.npy", &[]),
         ("real/yunet_n_320.onnx", "real/faces", &["--pixels", "bgr:0..255"]),
         (
             "real/rfb320.onnx",
