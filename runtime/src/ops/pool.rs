@@ -145,7 +145,7 @@ impl Operator for PoolStep {
             None => None,
         };
         let ([source, target], _) = run.memory.tensors([&input, &output])?;
-        let columns = output.width as usize;
+        let columns = output.width.max(1) as usize;
         for (pixel, out) in target.chunks_exact_mut(output.padded_channels()).enumerate() {
             let rows = self.window(0, pixel / columns, input.height);
             let cells = self.window(1, pixel % columns, input.width);
