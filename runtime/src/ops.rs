@@ -12,6 +12,7 @@ mod cost;
 mod depthwise;
 mod gru;
 mod interpolate;
+mod limits;
 mod linear;
 mod lookup;
 mod mul;

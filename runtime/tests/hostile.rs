@@ -75,7 +75,7 @@ fn widened<T: Copy + Into<i32>>(values: &[T]) -> Vec<i32> {
 }
 
 /// The last clamp of the operators that have one.
-fn clamps(step: &Step) -> Option<(i8, i8)> {
+fn clamps(step: &Step) -> Option<(i16, i16)> {
     let conv = step.get().map(|ConvStep { min, max, .. }| (min, max));
     let depthwise = step.get().map(|DepthwiseStep { min, max, .. }| (min, max));
     let linear = step.get().map(|LinearStep { min, max, .. }| (min, max));

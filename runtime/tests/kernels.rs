@@ -64,8 +64,8 @@ struct Values {
     /// Range of the shifts.
     shifts: [u8; 2],
     residual: Option<Residual>,
-    min: i8,
-    max: i8,
+    min: i16,
+    max: i16,
 }
 
 const PLAIN: Values =
@@ -379,8 +379,8 @@ fn products_equal_their_definition() {
                     multiplier: [1 << 30, i32::MAX, random.within(1 << 30, i32::MAX)][random.within(0, 2) as usize],
                     shift,
                     zero_point: random.within(-128, 127) as i8,
-                    min: random.within(-128, 0) as i8,
-                    max: random.within(0, 127) as i8,
+                    min: random.within(-128, 0) as i16,
+                    max: random.within(0, 127) as i16,
                 };
                 let (a, b) = (random.bytes(pixels * b_len, -128, None), random.bytes(b_len, -128, None));
                 let want: Vec<i8> = a

@@ -87,7 +87,7 @@ impl Op for Add {
 struct QAdd {
     /// Operand scales over the output's, Q12.
     multipliers: [i32; 2],
-    limits: (i8, i8),
+    limits: (i16, i16),
 }
 
 impl QOp for QAdd {

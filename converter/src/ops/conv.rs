@@ -162,7 +162,7 @@ struct QConv {
     inputs: usize,
     /// One for each output channel.
     rows: Rows,
-    limits: (i8, i8),
+    limits: (i16, i16),
     /// The second input lies in the output's bytes: its scale over the output's, Q12.
     residual: Option<i32>,
 }

@@ -123,7 +123,7 @@ struct QPool {
     geometry: Geometry,
     /// Mean: multiplier and shift, 1/count in them. `None`: maximum.
     average: Option<(i32, u8)>,
-    limits: (i8, i8),
+    limits: (i16, i16),
 }
 
 impl QOp for QPool {

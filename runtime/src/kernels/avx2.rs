@@ -65,14 +65,14 @@ fn load_words(x: &[i8; 8]) -> __m256i {
     _mm256_cvtepi8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(x.map(i8::cast_unsigned))))
 }
 
-/// Zero point, clamp, store. Saturating at int16 first is harmless: +-32767 and a zero point still lie beyond every int8
-/// limit.
+/// Zero point, clamp to int8 limits, store. Saturating at int16 first is harmless: +-32767 and a zero point still lie beyond
+/// every one of them.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store(y: __m256i, zero_point: i8, min: i8, max: i8, out: &mut [i8; 8]) {
+fn store(y: __m256i, zero_point: i8, min: i16, max: i16, out: &mut [i8; 8]) {
     let y = _mm_packs_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256::<1>(y));
     let y = _mm_adds_epi16(y, _mm_set1_epi16(zero_point.into()));
-    let y = _mm_min_epi16(_mm_max_epi16(y, _mm_set1_epi16(min.into())), _mm_set1_epi16(max.into()));
+    let y = _mm_min_epi16(_mm_max_epi16(y, _mm_set1_epi16(min)), _mm_set1_epi16(max));
     *out = _mm_cvtsi128_si64(_mm_packs_epi16(y, y)).to_le_bytes().map(u8::cast_signed);
 }
 

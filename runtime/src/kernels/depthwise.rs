@@ -25,9 +25,9 @@ pub struct Depthwise<'a> {
     /// Zero point of the output.
     pub zero_point: i8,
     /// Lower clamp.
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp.
-    pub max: i8,
+    pub max: i16,
 }
 
 impl<'a> Depthwise<'a> {

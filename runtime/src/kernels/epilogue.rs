@@ -1,7 +1,7 @@
 //! What happens to an accumulator.
 
 use super::layout::{MULTIPLIERS_AT, PARAM_BLOCK, SHIFTS_AT};
-use crate::quant::requantize;
+use crate::{element::Value, quant::requantize};
 
 /// What happens to an accumulator: `y = requantize(acc + bias, m, s)`, then [`Epilogue::residual`], zero point, clamp.
 #[derive(Clone, Copy, Debug)]
@@ -9,9 +9,9 @@ pub struct Epilogue {
     /// Zero point of the output.
     pub zero_point: i8,
     /// Lower clamp (ReLU: the zero point).
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp (ReLU6).
-    pub max: i8,
+    pub max: i16,
     /// If set, `out` holds the other operand of a residual add when the kernel starts and the sum when it ends.
     pub residual: Option<Residual>,
 }
@@ -30,7 +30,6 @@ impl Epilogue {
     /// Turns the sums of one channel block into 8 outputs; `params` as [`PARAM_BLOCK`] lays them out.
     ///
     /// With a residual, `|t| <= 2^30`, `|(r - zero_point) * multiplier| < 2^29` and the rounding add stay below 2^31.
-    #[expect(clippy::cast_possible_truncation, reason = "clamped to int8 limits")]
     #[inline(always)]
     pub(crate) fn apply(&self, acc: &[i32; 8], params: &[u8; PARAM_BLOCK], out: &mut [i8; 8]) {
         let (words, shifts) = params.split_at(SHIFTS_AT);
@@ -48,7 +47,8 @@ impl Epilogue {
                 }
             };
             // `max` then `min`, not `clamp`: that one panics on an empty range.
-            *out = y.saturating_add(self.zero_point as i32).max(self.min as i32).min(self.max as i32) as i8;
+            let y = y.saturating_add(self.zero_point as i32);
+            *out = i8::saturated(y.max(self.min as i32).min(self.max as i32));
         }
     }
 }

@@ -52,11 +52,12 @@ fn requantize_wide(acc: int32x4_t, multiplier: int32x4_t, shift: int32x4_t) -> i
     vmaxq_s32(vminq_s32(both, vdupq_n_s32(1 << 30)), vdupq_n_s32(-(1 << 30)))
 }
 
-/// Zero point, clamp. Saturating at int16 first is harmless: +-32767 and a zero point still lie beyond every int8 limit.
+/// Zero point, clamp to int8 limits. Saturating at int16 first is harmless: +-32767 and a zero point still lie beyond every
+/// one of them.
 #[inline]
 #[target_feature(enable = "neon")]
-fn narrow(y: [int32x4_t; 2], zero_point: i8, min: i8, max: i8) -> int8x8_t {
+fn narrow(y: [int32x4_t; 2], zero_point: i8, min: i16, max: i16) -> int8x8_t {
     let y = vqmovn_high_s32(vqmovn_s32(y[0]), y[1]);
-    let y = vqmovn_s16(vqaddq_s16(y, vdupq_n_s16(zero_point.into())));
-    vmin_s8(vmax_s8(y, vdup_n_s8(min)), vdup_n_s8(max))
+    let y = vqaddq_s16(y, vdupq_n_s16(zero_point.into()));
+    vqmovn_s16(vminq_s16(vmaxq_s16(y, vdupq_n_s16(min)), vdupq_n_s16(max)))
 }

@@ -2,8 +2,9 @@
 
 use super::{
     Cost, Operator, RATIO_MAX, Reads, Record, Run, Tensors,
-    check::{Check, clamps, value},
-    field::{FLAGS, INPUT, MAX, MIN, OUTPUT},
+    check::{Check, value},
+    field::{FLAGS, INPUT, OUTPUT},
+    limits,
 };
 use crate::{
     error::{Error, Field, StepError},
@@ -37,9 +38,9 @@ pub struct AddStep {
     /// Scales of `a` and `b` over the output's, Q12, -2^21 to 2^21: a negative one subtracts.
     pub multipliers: [i32; 2],
     /// Lower clamp.
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp.
-    pub max: i8,
+    pub max: i16,
 }
 
 impl Operator for AddStep {
@@ -47,14 +48,15 @@ impl Operator for AddStep {
     const NAME: &'static str = "add";
 
     fn parse(record: &Record) -> AddStep {
+        let [min, max] = limits::read(record);
         AddStep {
             combine: COMBINE.get(FLAGS.read(record) as usize).copied().unwrap_or(Combine::Sum),
             a: INPUT.read(record),
             b: field::B.read(record),
             output: OUTPUT.read(record),
             multipliers: field::MULTIPLIERS.read(record),
-            min: MIN.read(record),
-            max: MAX.read(record),
+            min,
+            max,
         }
     }
 
@@ -62,8 +64,7 @@ impl Operator for AddStep {
         FLAGS.write(record, self.combine as u16);
         INPUT.write(record, self.a);
         OUTPUT.write(record, self.output);
-        MIN.write(record, self.min);
-        MAX.write(record, self.max);
+        limits::write(record, [self.min, self.max]);
         field::B.write(record, self.b);
         field::MULTIPLIERS.write(record, self.multipliers);
     }
@@ -94,7 +95,7 @@ impl Operator for AddStep {
         for multiplier in self.multipliers {
             value(Field::Multiplier, multiplier, -(RATIO_MAX as i64)..=RATIO_MAX as i64)?;
         }
-        clamps(self.min, self.max)
+        limits::check([self.min, self.max], &output)
     }
 
     fn run(&self, run: &mut Run) -> Result<(), Error> {

@@ -159,11 +159,6 @@ pub(super) fn shown(found: i64) -> i32 {
     i32::try_from(found).unwrap_or(if found < 0 { i32::MIN } else { i32::MAX })
 }
 
-/// The clamps leave something.
-pub(super) fn clamps(min: i8, max: i8) -> Result<(), StepError> {
-    value(Field::Maximum, max, min as i64..=i8::MAX as i64)
-}
-
 /// Windows along one axis: the last one starts within the input or the padding before it.
 pub(super) fn windows(input: u16, output: u16, stride: u8, pad: u8, id: TensorId) -> Result<(), StepError> {
     if (output as u32 - 1) * stride as u32 >= input as u32 + pad as u32 { Err(StepError::Shape { id }) } else { Ok(()) }

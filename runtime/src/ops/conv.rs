@@ -2,8 +2,9 @@
 
 use super::{
     Cost, Operator, RATIO_MAX, Reads, Record, Run, Tensors,
-    check::{Check, clamps, value},
-    field::{FLAGS, INPUT, MAX, MIN, OUTPUT, PARAMS, WEIGHTS},
+    check::{Check, value},
+    field::{FLAGS, INPUT, OUTPUT, PARAMS, WEIGHTS},
+    limits,
     windows::{Strip, Windows},
 };
 use crate::{
@@ -50,9 +51,9 @@ pub struct ConvStep {
     /// `[blocks]` x 72 bytes, 8-byte aligned.
     pub params: ConstOffset,
     /// Lower clamp.
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp.
-    pub max: i8,
+    pub max: i16,
     /// `Some((zero_point, multiplier Q12))`: the output tensor's bytes hold the residual operand before the step.
     pub residual: Option<(i8, i32)>,
     /// `None`: each channel of the output comes from all of the input.
@@ -104,13 +105,14 @@ impl Operator for ConvStep {
     const NAME: &'static str = "conv";
 
     fn parse(record: &Record) -> ConvStep {
+        let [min, max] = limits::read(record);
         let residual = FLAGS.read(record) & RESIDUAL != 0;
         let Windows { kernel, stride, dilation, pad } = Windows::read(record);
         ConvStep {
             input: INPUT.read(record),
             output: OUTPUT.read(record),
-            min: MIN.read(record),
-            max: MAX.read(record),
+            min,
+            max,
             kernel,
             stride,
             dilation,
@@ -128,8 +130,7 @@ impl Operator for ConvStep {
     fn emit(&self, record: &mut Record) {
         INPUT.write(record, self.input);
         OUTPUT.write(record, self.output);
-        MIN.write(record, self.min);
-        MAX.write(record, self.max);
+        limits::write(record, [self.min, self.max]);
         self.windows().write(record);
         WEIGHTS.write(record, self.weights);
         PARAMS.write(record, self.params);
@@ -166,7 +167,7 @@ impl Operator for ConvStep {
         check.apart(self.input, self.output)?;
         self.check_groups(&input, &output)?;
         self.windows().check(&input, &output, self.output)?;
-        clamps(self.min, self.max)?;
+        limits::check([self.min, self.max], &output)?;
         if let Some((_, multiplier)) = self.residual {
             value(Field::Multiplier, multiplier, 0..=RATIO_MAX as i64)?;
         }

@@ -2,8 +2,9 @@
 
 use super::{
     Cost, Operator, Reads, Record, Run, Tensors,
-    check::{Check, clamps},
-    field::{INPUT, MAX, MIN, OUTPUT, PARAMS, WEIGHTS},
+    check::Check,
+    field::{INPUT, OUTPUT, PARAMS, WEIGHTS},
+    limits,
     windows::{Strip, Windows},
 };
 use crate::{
@@ -39,9 +40,9 @@ pub struct DepthwiseStep {
     /// `[C padded / 8]` x 72 bytes, 8-byte aligned.
     pub params: ConstOffset,
     /// Lower clamp.
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp.
-    pub max: i8,
+    pub max: i16,
 }
 
 impl DepthwiseStep {
@@ -71,12 +72,13 @@ impl Operator for DepthwiseStep {
     const NAME: &'static str = "depthwise";
 
     fn parse(record: &Record) -> DepthwiseStep {
+        let [min, max] = limits::read(record);
         let Windows { kernel, stride, dilation, pad } = Windows::read(record);
         DepthwiseStep {
             input: INPUT.read(record),
             output: OUTPUT.read(record),
-            min: MIN.read(record),
-            max: MAX.read(record),
+            min,
+            max,
             kernel,
             stride,
             dilation,
@@ -89,8 +91,7 @@ impl Operator for DepthwiseStep {
     fn emit(&self, record: &mut Record) {
         INPUT.write(record, self.input);
         OUTPUT.write(record, self.output);
-        MIN.write(record, self.min);
-        MAX.write(record, self.max);
+        limits::write(record, [self.min, self.max]);
         self.windows().write(record);
         WEIGHTS.write(record, self.weights);
         PARAMS.write(record, self.params);
@@ -120,7 +121,7 @@ impl Operator for DepthwiseStep {
             return Err(StepError::Shape { id: self.output });
         }
         self.windows().check(&input, &output, self.output)?;
-        clamps(self.min, self.max)?;
+        limits::check([self.min, self.max], &output)?;
         check.weights(Field::Weights, self.weights, self.weights_len(&output))?;
         check.params(Field::Parameters, self.params, output.groups() as u64, SHIFT_MIN)
     }

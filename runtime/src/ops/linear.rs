@@ -2,8 +2,9 @@
 
 use super::{
     Cost, Operator, Reads, Record, Run, Tensors,
-    check::{Check, clamps},
-    field::{INPUT, MAX, MIN, OUTPUT},
+    check::Check,
+    field::{INPUT, OUTPUT},
+    limits,
 };
 use crate::{
     bytes::{as_i8, as_i32_mut},
@@ -34,9 +35,9 @@ pub struct LinearStep {
     /// `[blocks]` x 72 bytes, 8-byte aligned.
     pub params: ConstOffset,
     /// Lower clamp.
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp.
-    pub max: i8,
+    pub max: i16,
 }
 
 /// Channel blocks worked on at a time: 2 KB of sums.
@@ -59,11 +60,12 @@ impl Operator for LinearStep {
     const NAME: &'static str = "linear";
 
     fn parse(record: &Record) -> LinearStep {
+        let [min, max] = limits::read(record);
         LinearStep {
             input: INPUT.read(record),
             output: OUTPUT.read(record),
-            min: MIN.read(record),
-            max: MAX.read(record),
+            min,
+            max,
             weights: field::WEIGHTS.read(record),
             params: field::PARAMS.read(record),
         }
@@ -72,8 +74,7 @@ impl Operator for LinearStep {
     fn emit(&self, record: &mut Record) {
         INPUT.write(record, self.input);
         OUTPUT.write(record, self.output);
-        MIN.write(record, self.min);
-        MAX.write(record, self.max);
+        limits::write(record, [self.min, self.max]);
         field::WEIGHTS.write(record, self.weights);
         field::PARAMS.write(record, self.params);
     }
@@ -96,7 +97,7 @@ impl Operator for LinearStep {
         if output.pixels() != 1 {
             return Err(StepError::Shape { id: self.output });
         }
-        clamps(self.min, self.max)?;
+        limits::check([self.min, self.max], &output)?;
         check.weights(Field::Weights, self.weights, self.weights_len(&input, &output))?;
         check.params(Field::Parameters, self.params, output.groups() as u64, SHIFT_MIN)
     }

@@ -2,8 +2,9 @@
 
 use super::{
     Cost, Operator, Reads, Record, Run, Tensors,
-    check::{Check, clamps, value},
-    field::{INPUT, MAX, MIN, OUTPUT},
+    check::{Check, value},
+    field::{INPUT, OUTPUT},
+    limits,
 };
 use crate::{
     error::{Error, Field, StepError},
@@ -35,9 +36,9 @@ pub struct MulStep {
     /// Its shift, 32 to 62.
     pub shift: u8,
     /// Lower clamp.
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp.
-    pub max: i8,
+    pub max: i16,
 }
 
 impl Operator for MulStep {
@@ -45,22 +46,22 @@ impl Operator for MulStep {
     const NAME: &'static str = "mul";
 
     fn parse(record: &Record) -> MulStep {
+        let [min, max] = limits::read(record);
         MulStep {
             a: INPUT.read(record),
             b: field::B.read(record),
             output: OUTPUT.read(record),
             multiplier: field::MULTIPLIER.read(record),
             shift: field::SHIFT.read(record),
-            min: MIN.read(record),
-            max: MAX.read(record),
+            min,
+            max,
         }
     }
 
     fn emit(&self, record: &mut Record) {
         INPUT.write(record, self.a);
         OUTPUT.write(record, self.output);
-        MIN.write(record, self.min);
-        MAX.write(record, self.max);
+        limits::write(record, [self.min, self.max]);
         field::B.write(record, self.b);
         field::MULTIPLIER.write(record, self.multiplier);
         field::SHIFT.write(record, self.shift);
@@ -91,7 +92,7 @@ impl Operator for MulStep {
         check.apart(self.b, self.output)?;
         value(Field::Multiplier, self.multiplier, MULTIPLIER_MIN as i64..=i32::MAX as i64)?;
         value(Field::Shift, self.shift, SHIFT_MIN as i64..=SHIFT_MAX as i64)?;
-        clamps(self.min, self.max)
+        limits::check([self.min, self.max], &output)
     }
 
     fn run(&self, run: &mut Run) -> Result<(), Error> {

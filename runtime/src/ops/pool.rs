@@ -6,10 +6,12 @@ pub use divisor::Divisor;
 
 use super::{
     Cost, Operator, Reads, Record, Run, Tensors,
-    check::{Check, clamps, value, windows},
-    field::{FLAGS, INPUT, MAX, MIN, OUTPUT},
+    check::{Check, value, windows},
+    field::{FLAGS, INPUT, OUTPUT},
+    limits,
 };
 use crate::{
+    element::Value,
     error::{Error, Field, StepError},
     format::Tensor,
     id::TensorId,
@@ -54,9 +56,9 @@ pub struct PoolStep {
     /// `None`: maximum. `Some`: average.
     pub average: Option<Divisor>,
     /// Lower clamp.
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp.
-    pub max: i8,
+    pub max: i16,
 }
 
 impl Operator for PoolStep {
@@ -64,6 +66,7 @@ impl Operator for PoolStep {
     const NAME: &'static str = "pool";
 
     fn parse(record: &Record) -> PoolStep {
+        let [min, max] = limits::read(record);
         let average = match FLAGS.read(record) & (AVERAGE | COUNTED) {
             AVERAGE => Some(Divisor::All(field::MULTIPLIER.read(record), field::SHIFT.read(record))),
             flags if flags & AVERAGE != 0 => Some(Divisor::Inside(field::FACTORS.read(record))),
@@ -72,8 +75,8 @@ impl Operator for PoolStep {
         PoolStep {
             input: INPUT.read(record),
             output: OUTPUT.read(record),
-            min: MIN.read(record),
-            max: MAX.read(record),
+            min,
+            max,
             kernel: field::KERNEL.read(record),
             stride: field::STRIDE.read(record),
             pad: field::PAD.read(record),
@@ -84,8 +87,7 @@ impl Operator for PoolStep {
     fn emit(&self, record: &mut Record) {
         INPUT.write(record, self.input);
         OUTPUT.write(record, self.output);
-        MIN.write(record, self.min);
-        MAX.write(record, self.max);
+        limits::write(record, [self.min, self.max]);
         field::KERNEL.write(record, self.kernel);
         field::STRIDE.write(record, self.stride);
         field::PAD.write(record, self.pad);
@@ -130,7 +132,7 @@ impl Operator for PoolStep {
             value(Field::Padding, pad, 0..=kernel as i64 - 1)?;
             windows(from, to, stride, pad, self.output)?;
         }
-        clamps(self.min, self.max)?;
+        limits::check([self.min, self.max], &output)?;
         let Some(divisor) = self.average else {
             let kept = output.zero_point == input.zero_point && output.scale == input.scale;
             return if kept { Ok(()) } else { Err(StepError::Quantization { id: self.output }) };
@@ -185,14 +187,13 @@ impl PoolStep {
                 *max = value.max(*max);
             }
         });
-        max.map(|y| y.max(self.min).min(self.max))
+        max.map(|y| i8::saturated((y as i32).max(self.min as i32).min(self.max as i32)))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "clamped to int8 limits")]
     fn average(&self, sums: [i32; 8], (multiplier, shift): (i32, u8), zero_point: i8) -> [i8; 8] {
         sums.map(|sum| {
             let y = requantize(sum, multiplier, shift).saturating_add(zero_point as i32);
-            y.max(self.min as i32).min(self.max as i32) as i8
+            i8::saturated(y.max(self.min as i32).min(self.max as i32))
         })
     }
 }

@@ -151,12 +151,40 @@ fn what_a_record_says_is_read_or_refused() {
                 }
             }
         }
-        // All bytes from 36 on are free in every record so far.
+        // All bytes from 36 on are free in every record so far, but for wide limits.
         assert_eq!(step.emit()[36..], [0; STEP - 36], "{}", step.name());
     }
 }
 
-/// Where a flipped bit is refused: its own byte; a flag that takes others' meaning away, where the first of those stands.
+/// Limits that int8 does not hold stand at the end of the record, and nowhere else; each pair has one form.
+#[test]
+fn limits_have_one_form() {
+    let limits = |min, max| {
+        let record = Step::from(LinearStep { min, max, ..LINEAR }).emit();
+        ([record[8], record[9]], [record[60], record[61], record[62], record[63]])
+    };
+    assert_eq!(limits(-128, 127), ([128, 127], [0; 4]));
+    assert_eq!(limits(0, 0), ([0; 2], [0; 4]));
+    assert_eq!(limits(0, 128), ([0; 2], [0, 0, 128, 0]));
+    assert_eq!(limits(-32768, 32767), ([0; 2], [0, 128, 255, 127]));
+    for (min, max) in [(-32768, 32767), (-129, 0), (0, 300), (5, 400), (-128, 127)] {
+        round_trip(LinearStep { min, max, ..LINEAR });
+        round_trip(ConvStep { min, max, ..CONV });
+        round_trip(DepthwiseStep { min, max, ..DEPTHWISE });
+        round_trip(AddStep { min, max, ..ADD });
+        round_trip(MulStep { min, max, ..MUL });
+        round_trip(PoolStep { min, max, ..MEAN });
+    }
+    let linear = |min, max| Step::from(LinearStep { min, max, ..LINEAR });
+    let mut record = linear(0, 300).emit();
+    record[9] = 1;
+    assert_eq!(Step::parse(&record), Err(StepError::Reserved { at: 9 }), "in both places");
+    record = linear(0, 0).emit();
+    record[60] = 1;
+    assert_eq!(Step::parse(&record), Err(StepError::Reserved { at: 8 }), "1 and 0 belong there");
+}
+
+/// Where a flipped bit is refused: its own byte; wide limits beside others, where those stand; a flag that takes others' meaning away, where the first of those stands.
 fn at(step: &Step, bit: usize) -> u8 {
     match step.get() {
         Some(CopyStep { fill: Some(_), .. }) if bit == 16 => return 8,
@@ -164,6 +192,9 @@ fn at(step: &Step, bit: usize) -> u8 {
         // Fewer loops, or none: 8 has one bit.
         Some(CopyStep { .. }) if bit == 8 * 10 + 3 => return 16,
         _ => {}
+    }
+    if bit >= 8 * 60 && matches!(step.name(), "conv" | "depthwise" | "linear" | "add" | "mul" | "pool") {
+        return 8;
     }
     match (step.get::<ConvStep>(), step.get::<PoolStep>()) {
         (Some(ConvStep { residual: Some(_), .. }), _) if bit == 16 => 18,
