@@ -7,7 +7,8 @@ use escarp_runtime::{
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR},
     ops::{
         AddStep, ArgmaxStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, Groups, GruStep,
-        InterpolateStep, LinearStep, LookupStep, Loop, MulStep, OPERATORS, PoolStep, ResizeStep, SoftmaxStep, Step,
+        InterpolateStep, LinearStep, LookupStep, Loop, MulStep, OPERATORS, PoolStep, ResizeStep, ScaleStep,
+        SoftmaxStep, Step,
     },
 };
 use proptest::prelude::*;
@@ -81,7 +82,8 @@ fn clamps(step: &Step) -> Option<(i16, i16)> {
     let linear = step.get().map(|LinearStep { min, max, .. }| (min, max));
     let add = step.get().map(|AddStep { min, max, .. }| (min, max));
     let mul = step.get().map(|MulStep { min, max, .. }| (min, max));
-    conv.or(depthwise).or(linear).or(add).or(mul).or(step.get().map(|PoolStep { min, max, .. }| (min, max)))
+    let scale = step.get().map(|ScaleStep { min, max, .. }| (min, max));
+    conv.or(depthwise).or(linear).or(add).or(mul).or(scale).or(step.get().map(|PoolStep { min, max, .. }| (min, max)))
 }
 
 #[test]
@@ -179,8 +181,12 @@ fn random_tensors(random: &mut Random, hidden: u16) -> Vec<Tensor> {
         state: false,
     };
     let mut tensors: Vec<Tensor> = (0..5).map(|_| activation(random)).chain([state]).collect();
+    let wide = random.below(4) == 0;
+    for tensor in tensors.iter_mut().take(5).filter(|_| wide && random.below(2) == 0) {
+        (tensor.dtype, tensor.zero_point) = (Dtype::I16, 0);
+    }
     // As a softmax and an argmax of the first one want theirs.
-    tensors.push(Tensor { scale: 1.0 / 256.0, zero_point: -128, ..tensors[0] });
+    tensors.push(Tensor { scale: 1.0 / 256.0, zero_point: -128, dtype: Dtype::I8, ..tensors[0] });
     tensors[6].offset = [tensors[0].offset, 32 + 16 * random.below(60)][random.below(2) as usize];
     tensors.push(Tensor { dtype: Dtype::I32, channels: 1, zero_point: 0, scale: 1.0, ..tensors[0] });
     tensors[7].offset = 32 + 16 * random.below(60);
@@ -193,8 +199,9 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
     let (kernel, stride) = (two_of(&[1, 1, 1, 2, 3, 0, 255]), two_of(&[1, 1, 1, 2, 0]));
     let (dilation, pad) = (two_of(&[1, 1, 1, 2, 0]), two_of(&[0, 0, 0, 1, 2]));
     let (weights, params) = (64 * random.below(40), PARAMS + 72 * random.below(99) + random.below(9) / 8);
-    let (min, max) = (-100, if random.below(20) == 0 { -101 } else { 100 });
-    match random.below(14) {
+    let max = [-101, 200][random.below(2) as usize];
+    let (min, max) = (-100, if random.below(20) == 0 { max } else { 100 });
+    match random.below(15) {
         6 => Step::from(LookupStep { input, output, table: PARAMS + 8 * random.below(99) + random.below(9) / 8 }),
         7 => {
             let (multiplier, shift) = (1 << 30, if random.below(9) == 0 { 31 } else { 33 });
@@ -204,6 +211,10 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
         9 => {
             let step = DepthwiseStep { input, output, kernel, stride, dilation, pad, weights, params, min, max };
             Step::from(step)
+        }
+        14 => {
+            let (multiplier, shift) = (1 << 30, [33, 33, 31, 15][random.below(4) as usize]);
+            Step::from(ScaleStep { input, output, multiplier, shift, min, max })
         }
         13 => Step::from(ArgmaxStep { input: random.below(2) as u16, output: 7 }),
         12 => {
@@ -225,7 +236,7 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
             Step::from(CopyStep { input, output, fill, table, loops, loops_at, from, to, values })
         }
         0 => {
-            let residual = (random.below(2) == 0).then_some((5, 5000));
+            let residual = (random.below(2) == 0).then_some(([5, 5, 0][random.below(3) as usize], 5000));
             let channels = [(); 2].map(|()| random.below(5) as u16);
             let groups = (random.below(3) == 0).then_some(Groups { inputs: channels[0], outputs: channels[1] });
             Step::from(ConvStep {

@@ -78,6 +78,8 @@ const COPY: CopyStep = CopyStep {
 const SOFTMAX: SoftmaxStep = SoftmaxStep { input: 0x0102, output: 0x0304, table: 0x0506_0708 };
 const INTERPOLATE: InterpolateStep =
     InterpolateStep { input: 0x0102, output: 0x0304, rows: 0x0506_0708, columns: 0x090a_0b0c };
+const SCALE: ScaleStep =
+    ScaleStep { input: 0x0102, output: 0x0304, multiplier: 0x0506_0708, shift: 9, min: -10, max: 11 };
 const ARGMAX: ArgmaxStep = ArgmaxStep { input: 0x0102, output: 0x0304 };
 
 fn round_trip<O: Operator + PartialEq>(operator: O) -> Record {
@@ -117,6 +119,7 @@ fn records_round_trip() {
     assert_eq!(interpolate[..12], [11, 0, 0, 0, 2, 1, 4, 3, 0, 0, 0, 0]);
     assert_eq!(interpolate[12..20], [8, 7, 6, 5, 12, 11, 10, 9]);
     assert_eq!(round_trip(ARGMAX)[..8], [12, 0, 0, 0, 2, 1, 4, 3]);
+    assert_eq!(round_trip(SCALE)[..17], [13, 0, 0, 0, 2, 1, 4, 3, 246, 11, 0, 0, 8, 7, 6, 5, 9]);
     round_trip(LINEAR);
     assert_eq!(round_trip(ADD)[2..4], [0, 0]);
     assert_eq!(round_trip(AddStep { combine: Combine::Maximum, ..ADD })[2..4], [1, 0]);
@@ -139,7 +142,7 @@ fn what_a_record_says_is_read_or_refused() {
     let others: [Step; 7] =
         [LINEAR.into(), ADD.into(), GRU.into(), LOOKUP.into(), MUL.into(), RESIZE.into(), DEPTHWISE.into()];
     let moves: [Step; 2] = [COPY.into(), CopyStep { fill: None, table: None, ..COPY }.into()];
-    let channels: [Step; 3] = [SOFTMAX.into(), INTERPOLATE.into(), ARGMAX.into()];
+    let channels: [Step; 4] = [SOFTMAX.into(), INTERPOLATE.into(), ARGMAX.into(), SCALE.into()];
     for step in windows.into_iter().chain(others).chain(moves).chain(channels) {
         for bit in 16..8 * STEP {
             let mut record = step.emit();
@@ -174,6 +177,7 @@ fn limits_have_one_form() {
         round_trip(AddStep { min, max, ..ADD });
         round_trip(MulStep { min, max, ..MUL });
         round_trip(PoolStep { min, max, ..MEAN });
+        round_trip(ScaleStep { min, max, ..SCALE });
     }
     let linear = |min, max| Step::from(LinearStep { min, max, ..LINEAR });
     let mut record = linear(0, 300).emit();
@@ -193,7 +197,7 @@ fn at(step: &Step, bit: usize) -> u8 {
         Some(CopyStep { .. }) if bit == 8 * 10 + 3 => return 16,
         _ => {}
     }
-    if bit >= 8 * 60 && matches!(step.name(), "conv" | "depthwise" | "linear" | "add" | "mul" | "pool") {
+    if bit >= 8 * 60 && matches!(step.name(), "conv" | "depthwise" | "linear" | "add" | "mul" | "pool" | "scale") {
         return 8;
     }
     match (step.get::<ConvStep>(), step.get::<PoolStep>()) {
@@ -311,4 +315,29 @@ fn costs_of_functions_and_products_by_hand() {
     let copy = CopyStep { input: 0, output: 2, values: 70, ..COPY };
     assert_eq!(cost(copy.into()), Cost { work: 70 + stored, ..Cost::default() });
     assert_eq!(cost(CopyStep { fill: None, ..copy }.into()), Cost { work: 70, ..Cost::default() });
+}
+
+#[test]
+fn costs_of_int16_by_hand() {
+    let wide = Tensor { dtype: Dtype::I16, ..shape(2, 3, 9) };
+    let tensors = [shape(2, 3, 9), wide, wide];
+    let work = |step: Step| step.cost(&tensors[..]).unwrap().work;
+    let stored = 2 * 3 * 16;
+    for [a, b, output] in [[1, 1, 2], [0, 1, 2], [0, 0, 2], [1, 1, 0], [0, 1, 0]] {
+        assert_eq!(work(AddStep { a, b, output, ..ADD }.into()), 8 * stored);
+        assert_eq!(work(MulStep { a, b, output, ..MUL }.into()), 8 * stored);
+    }
+    assert_eq!(work(ScaleStep { input: 0, output: 1, ..SCALE }.into()), 8 * stored);
+    for (input, output) in [(0, 1), (1, 0), (1, 2)] {
+        assert_eq!(work(LookupStep { input, output, ..LOOKUP }.into()), 16 * stored);
+    }
+    assert_eq!(work(LookupStep { input: 0, output: 0, ..LOOKUP }.into()), stored);
+    for (input, output) in [(0, 1), (1, 0), (1, 2)] {
+        assert_eq!(work(ConvStep { input, output, ..PLAIN }.into()), 3 * 6 * 9 * (16 * 16 + 1));
+        assert_eq!(work(LinearStep { input, output, ..LINEAR }.into()), 3 * stored * 16);
+        assert_eq!(work(DepthwiseStep { input, output, kernel: [3, 3], ..DEPTHWISE }.into()), 3 * 8 * 9 * stored);
+    }
+    // One pixel of padding, of 2 bytes a channel, behind the offsets of 6 pixels of 9 taps.
+    let scratch = |input| Step::from(ConvStep { input, output: 0, ..PLAIN }).cost(&tensors[..]).unwrap().scratch;
+    assert_eq!([0, 1].map(scratch), [6 * 36 + 16, 6 * 36 + 32].map(|bytes: u64| bytes.next_multiple_of(16)));
 }
