@@ -64,12 +64,18 @@ const NEON: Kernels = Kernels {
     int8: Readers {
         gemv: neon::gemv::gemv,
         to_int8: Windows { conv: neon::conv::conv, depthwise: neon::depthwise::depthwise },
-        ..Readers::PORTABLE
+        to_int16: Windows { conv: neon::conv::conv, depthwise: neon::depthwise::depthwise },
+    },
+    int16: Readers {
+        gemv: neon::gemv::gemv_wide,
+        to_int8: Windows { conv: neon::conv::conv, depthwise: neon::depthwise::depthwise },
+        to_int16: Windows { conv: neon::conv::conv, depthwise: neon::depthwise::depthwise },
     },
     add: neon::add::add,
     mul: neon::mul::mul,
+    add_wide: neon::wide::add,
+    mul_wide: neon::wide::mul,
     lookup: neon::lookup::lookup,
-    ..PORTABLE
 };
 #[cfg(target_arch = "x86_64")]
 const AVX2: Kernels = Kernels {

@@ -5,6 +5,8 @@
 
 #[path = "kernels/depthwise.rs"]
 mod depthwise;
+#[path = "kernels/wide.rs"]
+mod wide;
 
 use escarp_runtime::{
     Cpu, Error,
