@@ -82,12 +82,18 @@ const AVX2: Kernels = Kernels {
     int8: Readers {
         gemv: avx2::gemv::gemv,
         to_int8: Windows { conv: avx2::conv::conv, depthwise: avx2::depthwise::depthwise },
-        ..Readers::PORTABLE
+        to_int16: Windows { conv: avx2::conv::conv, depthwise: avx2::depthwise::depthwise },
+    },
+    int16: Readers {
+        gemv: avx2::gemv::gemv,
+        to_int8: Windows { conv: avx2::conv::conv, depthwise: avx2::depthwise::depthwise },
+        to_int16: Windows { conv: avx2::conv::conv, depthwise: avx2::depthwise::depthwise },
     },
     add: avx2::add::add,
     mul: avx2::mul::mul,
+    add_wide: avx2::wide::add,
+    mul_wide: avx2::wide::mul,
     lookup: avx2::lookup::lookup,
-    ..PORTABLE
 };
 
 impl Kernels {
