@@ -125,7 +125,7 @@ impl LinearStep {
         let (x, target) = (X::of(x), Y::of_mut(target));
         let sums = as_i32_mut(scratch);
         // Saturates only where 32-bit sizes end: weights longer than that are in no slice.
-        let strip = x.len().saturating_mul(8 * STRIP);
+        let strip = x.len().saturating_mul(8 * STRIP).max(1);
         for ((out, weights), params) in
             target.chunks_mut(8 * STRIP).zip(weights.chunks(strip)).zip(params.chunks(STRIP))
         {

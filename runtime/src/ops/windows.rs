@@ -113,7 +113,7 @@ impl Windows {
         let zeros = X::of_mut(zeros).get_mut(..input.padded_channels()).ok_or(Error::Kernel)?;
         zeros.fill(input.zero_point.into());
         let mut first = 0;
-        for out in target.chunks_mut(strip * output.padded_channels()) {
+        for out in target.chunks_mut((strip * output.padded_channels()).max(1)) {
             let pixels = out.len() / output.padded_channels();
             let offsets = table.get_mut(..pixels * taps).ok_or(Error::Kernel)?;
             self.offsets(input, output, first, offsets);
@@ -131,7 +131,7 @@ impl Windows {
 
     /// Fills `[pixels][taps]` offsets for the output pixels from `first` on.
     fn offsets(&self, input: &Tensor, output: &Tensor, first: usize, offsets: &mut [u32]) {
-        let columns = output.width as usize;
+        let columns = output.width.max(1) as usize;
         let (mut y, mut x) = (first / columns, first % columns);
         // The taps of the pixel before, if all of them and the pixel itself lie in this row inside the image.
         let mut inside: Option<&[u32]> = None;
