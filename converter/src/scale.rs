@@ -42,9 +42,9 @@ impl Scale {
     }
 
     /// The clamp of an epilogue.
-    pub fn limits(self, Limits { min, max }: Limits) -> (i8, i8) {
-        let low = if min == f32::NEG_INFINITY { -128 } else { self.quantize(min) };
-        let high = if max == f32::INFINITY { 127 } else { self.quantize(max) };
+    pub fn limits(self, Limits { min, max }: Limits) -> (i16, i16) {
+        let low = if min == f32::NEG_INFINITY { -128 } else { self.quantize(min).into() };
+        let high = if max == f32::INFINITY { 127 } else { self.quantize(max).into() };
         (low, high)
     }
 }

@@ -59,7 +59,7 @@ macro_rules! scalar {
     )*};
 }
 
-scalar!(u8 i8 u16 u32 i32 u64 f32);
+scalar!(u8 i8 u16 i16 u32 i32 u64 f32);
 
 impl<T: Scalar> Scalar for [T; 2] {
     #[inline(always)]

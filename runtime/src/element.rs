@@ -1,6 +1,6 @@
 //! What tensors are made of.
 
-use crate::bytes::Views;
+use crate::{bytes::Views, quant::sat16};
 
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,4 +49,25 @@ impl Element for i16 {
 
 impl Element for i32 {
     const DTYPE: Dtype = Dtype::I32;
+}
+
+/// What activations are made of: `i8` or `i16`.
+pub trait Value: Element + Into<i32> + Ord {
+    /// The number, or the nearest one that the type holds.
+    fn saturated(y: i32) -> Self;
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "compared just before")]
+impl Value for i8 {
+    #[inline(always)]
+    fn saturated(y: i32) -> i8 {
+        y.max(i8::MIN.into()).min(i8::MAX.into()) as i8
+    }
+}
+
+impl Value for i16 {
+    #[inline(always)]
+    fn saturated(y: i32) -> i16 {
+        sat16(y)
+    }
 }

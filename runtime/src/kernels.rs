@@ -18,6 +18,8 @@ mod mul;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod runs;
+mod typed;
+mod wide;
 
 pub use add::{Add, Combine};
 pub use conv::{Conv, PADDING};
@@ -27,6 +29,8 @@ pub use layout::{MULTIPLIERS_AT, PARAM_BLOCK, SHIFTS_AT, WEIGHT_STEP};
 pub use lookup::Table;
 pub use mul::Mul;
 pub use runs::{Groups, Runs};
+pub use typed::{Activation, Readers, Windows};
+pub use wide::{AddWide, MulWide, WIDE_BITS};
 
 use crate::{
     cpu::{Cpu, Isa},
@@ -36,39 +40,59 @@ use crate::{
 /// The kernels of one instruction set, in the order of instructions that one kind of core likes best.
 #[derive(Clone, Copy)]
 pub struct Kernels {
-    conv: conv::Function,
-    depthwise: depthwise::Function,
-    gemv: gemv::Function,
+    int8: Readers<i8>,
+    int16: Readers<i16>,
     add: add::Function,
     mul: mul::Function,
+    add_wide: wide::AddFunction,
+    mul_wide: wide::MulFunction,
     lookup: lookup::Function,
 }
 
-// A table names what it speeds up, and takes the rest from the one below: `Kernels { gemv: dotprod::gemv, ..NEON }`.
+// A table names what it speeds up, and takes the rest from the one below: `Kernels { lookup: sve::lookup, ..NEON }`.
 const PORTABLE: Kernels = Kernels {
-    conv: conv::portable,
-    depthwise: depthwise::portable,
-    gemv: gemv::portable,
+    int8: Readers::PORTABLE,
+    int16: Readers::PORTABLE,
     add: add::portable,
     mul: mul::portable,
+    add_wide: wide::add,
+    mul_wide: wide::mul,
     lookup: lookup::portable,
 };
 #[cfg(target_arch = "aarch64")]
 const NEON: Kernels = Kernels {
-    conv: neon::conv::conv,
-    depthwise: neon::depthwise::depthwise,
-    gemv: neon::gemv::gemv,
+    int8: Readers {
+        gemv: neon::gemv::gemv,
+        to_int8: Windows { conv: neon::conv::conv, depthwise: neon::depthwise::depthwise },
+        to_int16: Windows { conv: neon::conv::conv, depthwise: neon::depthwise::depthwise },
+    },
+    int16: Readers {
+        gemv: neon::gemv::gemv_wide,
+        to_int8: Windows { conv: neon::conv::conv, depthwise: neon::depthwise::depthwise },
+        to_int16: Windows { conv: neon::conv::conv, depthwise: neon::depthwise::depthwise },
+    },
     add: neon::add::add,
     mul: neon::mul::mul,
+    add_wide: neon::wide::add,
+    mul_wide: neon::wide::mul,
     lookup: neon::lookup::lookup,
 };
 #[cfg(target_arch = "x86_64")]
 const AVX2: Kernels = Kernels {
-    conv: avx2::conv::conv,
-    depthwise: avx2::depthwise::depthwise,
-    gemv: avx2::gemv::gemv,
+    int8: Readers {
+        gemv: avx2::gemv::gemv,
+        to_int8: Windows { conv: avx2::conv::conv, depthwise: avx2::depthwise::depthwise },
+        to_int16: Windows { conv: avx2::conv::conv, depthwise: avx2::depthwise::depthwise },
+    },
+    int16: Readers {
+        gemv: avx2::gemv::gemv,
+        to_int8: Windows { conv: avx2::conv::conv, depthwise: avx2::depthwise::depthwise },
+        to_int16: Windows { conv: avx2::conv::conv, depthwise: avx2::depthwise::depthwise },
+    },
     add: avx2::add::add,
     mul: avx2::mul::mul,
+    add_wide: avx2::wide::add,
+    mul_wide: avx2::wide::mul,
     lookup: avx2::lookup::lookup,
 };
 
@@ -89,10 +113,11 @@ impl Kernels {
     ///
     /// # Errors
     /// [`Error::Kernel`] if the slices do not fit together; nothing is written then.
-    pub fn conv(&self, conv: &Conv, out: &mut [i8]) -> Result<(), Error> {
-        conv::check(conv, out)?;
+    #[inline(always)]
+    pub fn conv<X: Activation, Y: Activation>(&self, conv: &Conv<X>, out: &mut [Y]) -> Result<(), Error> {
+        conv::check(conv, out.len())?;
         // SAFETY: `check` has seen what a kernel asks of its arguments, and `for_cpu` gave this table to a proven CPU only.
-        unsafe { (self.conv)(conv, out) };
+        unsafe { (Y::made_by(X::read_by(self)).conv)(conv, out) };
         Ok(())
     }
 
@@ -100,10 +125,14 @@ impl Kernels {
     ///
     /// # Errors
     /// [`Error::Kernel`] if the slices do not fit together; nothing is written then.
-    pub fn depthwise(&self, depthwise: &Depthwise, out: &mut [i8]) -> Result<(), Error> {
-        depthwise::check(depthwise, out)?;
+    pub fn depthwise<X: Activation, Y: Activation>(
+        &self,
+        depthwise: &Depthwise<X>,
+        out: &mut [Y],
+    ) -> Result<(), Error> {
+        depthwise::check(depthwise, out.len())?;
         // SAFETY: `check` has seen what a kernel asks of its arguments, and `for_cpu` gave this table to a proven CPU only.
-        unsafe { (self.depthwise)(depthwise, out) };
+        unsafe { (Y::made_by(X::read_by(self)).depthwise)(depthwise, out) };
         Ok(())
     }
 
@@ -111,10 +140,10 @@ impl Kernels {
     ///
     /// # Errors
     /// [`Error::Kernel`] if the slices do not fit together; nothing is written then.
-    pub fn gemv(&self, x: &[i8], weights: &[i8], acc: &mut [i32]) -> Result<(), Error> {
+    pub fn gemv<X: Activation>(&self, x: &[X], weights: &[i8], acc: &mut [i32]) -> Result<(), Error> {
         gemv::check(x, weights, acc)?;
         // SAFETY: `check` has seen what a kernel asks of its arguments, and `for_cpu` gave this table to a proven CPU only.
-        unsafe { (self.gemv)(x, weights, acc) };
+        unsafe { (X::read_by(self).gemv)(x, weights, acc) };
         Ok(())
     }
 
@@ -137,6 +166,28 @@ impl Kernels {
         mul::check(out, b)?;
         // SAFETY: `check` has seen what a kernel asks of its arguments, and `for_cpu` gave this table to a proven CPU only.
         unsafe { (self.mul)(mul, out, b) };
+        Ok(())
+    }
+
+    /// [`Kernels::add`] where a tensor is int16: `out` and `b` have as many values, without their zero points.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if they have not; nothing is written then.
+    pub fn add_wide(&self, add: &AddWide, out: &mut [i16], b: &[i16]) -> Result<(), Error> {
+        wide::check(out, b)?;
+        // SAFETY: `check` has seen what a kernel asks of its arguments, and `for_cpu` gave this table to a proven CPU only.
+        unsafe { (self.add_wide)(add, out, b) };
+        Ok(())
+    }
+
+    /// [`Kernels::mul`] likewise.
+    ///
+    /// # Errors
+    /// As [`Kernels::add_wide`].
+    pub fn mul_wide(&self, mul: &MulWide, out: &mut [i16], b: &[i16]) -> Result<(), Error> {
+        wide::check(out, b)?;
+        // SAFETY: `check` has seen what a kernel asks of its arguments, and `for_cpu` gave this table to a proven CPU only.
+        unsafe { (self.mul_wide)(mul, out, b) };
         Ok(())
     }
 

@@ -89,7 +89,7 @@ mod written;
 
 pub use arena::{Aligned, Arena, StaticArena};
 pub use cpu::{Core, Cpu, Isa};
-pub use element::{Dtype, Element};
+pub use element::{Dtype, Element, Value};
 pub use error::{Error, Field, MetaError, PortError, StepError, TensorError};
 pub use format::{Meaning, Tensor, arena_len};
 pub use id::{ConstOffset, TensorId};

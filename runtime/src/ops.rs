@@ -12,13 +12,16 @@ mod cost;
 mod depthwise;
 mod gru;
 mod interpolate;
+mod limits;
 mod linear;
 mod lookup;
 mod mul;
 mod pool;
 mod resize;
+mod scale;
 mod softmax;
 mod step;
+mod wide;
 mod windows;
 
 pub use crate::kernels::{Combine, Groups, Runs};
@@ -35,6 +38,7 @@ pub use lookup::LookupStep;
 pub use mul::MulStep;
 pub use pool::{Divisor, PoolStep};
 pub use resize::ResizeStep;
+pub use scale::ScaleStep;
 pub use softmax::{EXPONENTIAL_MAX, SOFTMAX_SCALE, SoftmaxStep};
 pub use step::{Record, Step, Totals};
 
@@ -61,6 +65,7 @@ pub static OPERATORS: &[Entry] = &[
     Entry::of::<SoftmaxStep>(),
     Entry::of::<InterpolateStep>(),
     Entry::of::<ArgmaxStep>(),
+    Entry::of::<ScaleStep>(),
 ];
 
 const _: () = {
@@ -118,6 +123,8 @@ mod field {
     pub const PARAMS: Slot<u32> = Slot::at(24);
 }
 
+/// Largest Q20 multiplier of an add where a tensor is int16: a ratio of scales of 1024.
+pub const WIDE_RATIO_MAX: i32 = 1 << 30;
 /// Largest Q12 multiplier of a residual or an add: a ratio of scales of 512.
 pub const RATIO_MAX: i32 = 1 << 21;
 

@@ -150,7 +150,7 @@ fn limit() -> u32 {
 fn refused_tensors_and_constants() {
     let channels = changed(|net, _| net.tensors[1].channels = 8);
     assert_eq!(channels, Err(StepError::Shape { id: 1 }), "as many channels");
-    let wide = changed(|net, step| step.output = net.wide([5, 6, 9], Dtype::I16));
+    let wide = changed(|net, step| step.output = net.wide([5, 6, 9], Dtype::I32));
     assert_eq!(wide, Err(StepError::Dtype { id: 2 }));
     let shifted = changed(|net, _| net.tensors[1].offset = 16);
     assert_eq!(shifted, Err(StepError::Overlap { a: 0, b: 1 }));

@@ -93,7 +93,7 @@ fn a_sum_a_difference_and_the_larger_equal_their_definition() {
         let combine = [Combine::Sum, Combine::Maximum, Combine::Minimum][random.below(3) as usize];
         let mut multiplier = || [1 << 21, -(1 << 21), random.below(16384) as i32 - 8192][random.below(3) as usize];
         let multipliers = [multiplier(), multiplier()];
-        let (min, max) = [(-128, 127), (-100, 99), (z, z), (0, 127)][random.below(4) as usize];
+        let (min, max) = [(-128, 127), (-100, 99), (z.into(), z.into()), (0, 127)][random.below(4) as usize];
         let step = AddStep { combine, a, b, output, multipliers, min, max };
         net.steps.push(Step::from(step));
         let left = random.activations(len(shape));
@@ -135,7 +135,7 @@ fn a_product_equals_its_definition() {
         let output = if in_place && !square { net.alias(a, 1.0, z) } else { net.tensor(shape, 1.0, z) };
         let multiplier = [i32::MAX, 1 << 30, (1 << 30) + random.below(1 << 30) as i32][random.below(3) as usize];
         let shift = [32, 62, 33 + random.below(14) as u8, 37][random.below(4) as usize];
-        let (min, max) = [(-128, 127), (-100, 99), (z, z), (0, 127)][random.below(4) as usize];
+        let (min, max) = [(-128, 127), (-100, 99), (z.into(), z.into()), (0, 127)][random.below(4) as usize];
         let step = MulStep { a, b, output, multiplier, shift, min, max };
         net.steps.push(Step::from(step));
         let left = random.activations(len(shape));

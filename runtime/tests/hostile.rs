@@ -7,7 +7,8 @@ use escarp_runtime::{
     format::{HEADER, Header, PORT, PortRecord, STEP, TENSOR},
     ops::{
         AddStep, ArgmaxStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, Groups, GruStep,
-        InterpolateStep, LinearStep, LookupStep, Loop, MulStep, OPERATORS, PoolStep, ResizeStep, SoftmaxStep, Step,
+        InterpolateStep, LinearStep, LookupStep, Loop, MulStep, OPERATORS, PoolStep, ResizeStep, ScaleStep,
+        SoftmaxStep, Step,
     },
 };
 use proptest::prelude::*;
@@ -75,13 +76,14 @@ fn widened<T: Copy + Into<i32>>(values: &[T]) -> Vec<i32> {
 }
 
 /// The last clamp of the operators that have one.
-fn clamps(step: &Step) -> Option<(i8, i8)> {
+fn clamps(step: &Step) -> Option<(i16, i16)> {
     let conv = step.get().map(|ConvStep { min, max, .. }| (min, max));
     let depthwise = step.get().map(|DepthwiseStep { min, max, .. }| (min, max));
     let linear = step.get().map(|LinearStep { min, max, .. }| (min, max));
     let add = step.get().map(|AddStep { min, max, .. }| (min, max));
     let mul = step.get().map(|MulStep { min, max, .. }| (min, max));
-    conv.or(depthwise).or(linear).or(add).or(mul).or(step.get().map(|PoolStep { min, max, .. }| (min, max)))
+    let scale = step.get().map(|ScaleStep { min, max, .. }| (min, max));
+    conv.or(depthwise).or(linear).or(add).or(mul).or(scale).or(step.get().map(|PoolStep { min, max, .. }| (min, max)))
 }
 
 #[test]
@@ -179,8 +181,12 @@ fn random_tensors(random: &mut Random, hidden: u16) -> Vec<Tensor> {
         state: false,
     };
     let mut tensors: Vec<Tensor> = (0..5).map(|_| activation(random)).chain([state]).collect();
+    let wide = random.below(2) == 0;
+    for tensor in tensors.iter_mut().take(5).filter(|_| wide && random.below(2) == 0) {
+        (tensor.dtype, tensor.zero_point) = (Dtype::I16, 0);
+    }
     // As a softmax and an argmax of the first one want theirs.
-    tensors.push(Tensor { scale: 1.0 / 256.0, zero_point: -128, ..tensors[0] });
+    tensors.push(Tensor { scale: 1.0 / 256.0, zero_point: -128, dtype: Dtype::I8, ..tensors[0] });
     tensors[6].offset = [tensors[0].offset, 32 + 16 * random.below(60)][random.below(2) as usize];
     tensors.push(Tensor { dtype: Dtype::I32, channels: 1, zero_point: 0, scale: 1.0, ..tensors[0] });
     tensors[7].offset = 32 + 16 * random.below(60);
@@ -193,8 +199,9 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
     let (kernel, stride) = (two_of(&[1, 1, 1, 2, 3, 0, 255]), two_of(&[1, 1, 1, 2, 0]));
     let (dilation, pad) = (two_of(&[1, 1, 1, 2, 0]), two_of(&[0, 0, 0, 1, 2]));
     let (weights, params) = (64 * random.below(40), PARAMS + 72 * random.below(99) + random.below(9) / 8);
-    let (min, max) = (-100, if random.below(20) == 0 { -101 } else { 100 });
-    match random.below(14) {
+    let max = [-101, 200][random.below(2) as usize];
+    let (min, max) = (-100, if random.below(20) == 0 { max } else { 100 });
+    match random.below(15) {
         6 => Step::from(LookupStep { input, output, table: PARAMS + 8 * random.below(99) + random.below(9) / 8 }),
         7 => {
             let (multiplier, shift) = (1 << 30, if random.below(9) == 0 { 31 } else { 33 });
@@ -204,6 +211,10 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
         9 => {
             let step = DepthwiseStep { input, output, kernel, stride, dilation, pad, weights, params, min, max };
             Step::from(step)
+        }
+        14 => {
+            let (multiplier, shift) = (1 << 30, [33, 33, 31, 15][random.below(4) as usize]);
+            Step::from(ScaleStep { input, output, multiplier, shift, min, max })
         }
         13 => Step::from(ArgmaxStep { input: random.below(2) as u16, output: 7 }),
         12 => {
@@ -225,7 +236,7 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
             Step::from(CopyStep { input, output, fill, table, loops, loops_at, from, to, values })
         }
         0 => {
-            let residual = (random.below(2) == 0).then_some((5, 5000));
+            let residual = (random.below(2) == 0).then_some(([5, 5, 0][random.below(3) as usize], 5000));
             let channels = [(); 2].map(|()| random.below(5) as u16);
             let groups = (random.below(3) == 0).then_some(Groups { inputs: channels[0], outputs: channels[1] });
             Step::from(ConvStep {
@@ -273,7 +284,8 @@ fn random_step(random: &mut Random, hidden: u16) -> Step {
     }
 }
 
-fn random_model(random: &mut Random) -> (Step, Vec<u8>) {
+/// A step, whether its first input or its output is int16, and the file of a model of this step.
+fn random_model(random: &mut Random) -> (Step, bool, Vec<u8>) {
     let hidden = 1 + random.below(12) as u16;
     let (tensors, step) = (random_tensors(random, hidden), random_step(random, hidden));
     let scratch_len = 16 * random.below(120);
@@ -325,7 +337,11 @@ fn random_model(random: &mut Random) -> (Step, Vec<u8>) {
     file.extend(b"xy");
     file.resize(names_at + 64, 0);
     restate(&mut file);
-    (step, file)
+    let wide = |id: Option<u16>| {
+        tensors.get(id.unwrap_or(5) as usize).is_some_and(|tensor| tensor.dtype == Dtype::I16 && !tensor.state)
+    };
+    let wide = wide(step.reads().inputs[0]) || wide(Some(step.output()));
+    (step, wide, file)
 }
 
 /// Models drawn at random from small tensors and nearly fitting steps: the checks alone stand between them and memory.
@@ -333,11 +349,18 @@ fn random_model(random: &mut Random) -> (Step, Vec<u8>) {
 fn random_models() {
     let mut random = Random(31);
     let mut runs = vec![0; OPERATORS.len()];
+    let mut of_int16 = runs.clone();
     for _ in 0..200_000 {
-        let (step, file) = random_model(&mut random);
-        runs[step.kind() as usize] += parse_and_run(&file) as usize;
+        let (step, wide, file) = random_model(&mut random);
+        let clean = parse_and_run(&file) as usize;
+        runs[step.kind() as usize] += clean;
+        of_int16[step.kind() as usize] += if wide { clean } else { 0 };
     }
     assert!(runs.iter().all(|&runs| runs > 50), "clean runs by kind of step: {runs:?}");
+    // Convolutions, matrices, sums, pools, tables, products, copies, changes of scale.
+    for kind in [0, 1, 2, 3, 5, 6, 8, 9, 13] {
+        assert!(of_int16[kind] > 10, "clean runs of int16 by kind of step: {of_int16:?}");
+    }
 }
 
 proptest! {

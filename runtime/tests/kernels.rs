@@ -5,6 +5,8 @@
 
 #[path = "kernels/depthwise.rs"]
 mod depthwise;
+#[path = "kernels/wide.rs"]
+mod wide;
 
 use escarp_runtime::{
     Cpu, Error,
@@ -64,8 +66,8 @@ struct Values {
     /// Range of the shifts.
     shifts: [u8; 2],
     residual: Option<Residual>,
-    min: i8,
-    max: i8,
+    min: i16,
+    max: i16,
 }
 
 const PLAIN: Values =
@@ -293,7 +295,7 @@ fn add_equals_portable() {
 #[test]
 fn what_does_not_fit_is_refused_and_nothing_written() {
     for_each_cpu("refusals", |cpu, kernels| {
-        let (input, zeros, weights) = ([1; 48], [0; 16], [1; 2 * 2 * 64]);
+        let (input, zeros, weights) = ([1i8; 48], [0; 16], [1; 2 * 2 * 64]);
         let mut params = [0; 72];
         params[64..].fill(32); // shifts; multipliers of 0 make zeros of every sum
         let epilogue = Epilogue { zero_point: 0, min: -128, max: 127, residual: None };
@@ -307,11 +309,11 @@ fn what_does_not_fit_is_refused_and_nothing_written() {
             params: &params,
             epilogue,
         };
-        let mut out = [9; 16];
+        let mut out = [9i8; 16];
         assert_eq!(kernels.conv(&Conv { offsets: &[PADDING; 4], ..good }, &mut out), Ok(()));
         assert_eq!(kernels.conv(&good, &mut out), Ok(()));
         assert_eq!(out, [0; 16]);
-        let mut out = [9; 16];
+        let mut out = [9i8; 16];
         let bad = [
             ("an offset whose run ends behind the input", Conv { offsets: &[0, PADDING, 33, 7], ..good }),
             ("the largest offset", Conv { offsets: &[PADDING - 1, 0, 0, 0], ..good }),
@@ -333,7 +335,7 @@ fn what_does_not_fit_is_refused_and_nothing_written() {
         let grouped = Conv { runs: Runs::new(Some(groups), 24), ..good };
         let one_more = kernels.conv(&Conv { offsets: &[0, PADDING, 25, 7], ..grouped }, &mut out);
         assert_eq!(one_more, Err(Error::Kernel), "{}: a group's run", cpu.isa().name());
-        let fits = kernels.conv(&Conv { offsets: &[0, PADDING, 24, 7], ..grouped }, &mut [9; 16]);
+        let fits = kernels.conv(&Conv { offsets: &[0, PADDING, 24, 7], ..grouped }, &mut [9i8; 16]);
         assert_eq!(fits, Ok(()), "{}: a group's run", cpu.isa().name());
         assert_eq!(kernels.conv(&good, &mut out[..8]), Err(Error::Kernel), "{}: output too short", cpu.isa().name());
         assert_eq!(out, [9; 16]);
@@ -379,8 +381,8 @@ fn products_equal_their_definition() {
                     multiplier: [1 << 30, i32::MAX, random.within(1 << 30, i32::MAX)][random.within(0, 2) as usize],
                     shift,
                     zero_point: random.within(-128, 127) as i8,
-                    min: random.within(-128, 0) as i8,
-                    max: random.within(0, 127) as i8,
+                    min: random.within(-128, 0) as i16,
+                    max: random.within(0, 127) as i16,
                 };
                 let (a, b) = (random.bytes(pixels * b_len, -128, None), random.bytes(b_len, -128, None));
                 let want: Vec<i8> = a

@@ -153,6 +153,8 @@ fn convolutions() {
     assert_eq!(conv(|s| s.dilation = [0, 1]), StepError::Value { field: Field::Dilation, found: 0 });
     assert_eq!(conv(|s| s.stride = [2, 1]), StepError::Shape { id: 1 });
     assert_eq!(conv(|s| (s.min, s.max) = (5, 4)), StepError::Value { field: Field::Maximum, found: 4 });
+    assert_eq!(conv(|s| s.min = -129), StepError::Value { field: Field::Minimum, found: -129 });
+    assert_eq!(conv(|s| s.max = 128), StepError::Value { field: Field::Maximum, found: 128 });
     assert_eq!(conv(|s| s.weights += 8), StepError::Unaligned { field: Field::Weights, offset: 8 });
     assert_eq!(conv(|s| s.params = 0).to_string(), {
         let consts_at = Header::parse(&residual_net()).unwrap().consts_at;

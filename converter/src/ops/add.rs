@@ -128,7 +128,7 @@ struct QAdd {
     combine: Combine,
     /// Operand scales over the output's, Q12; below 0 for what is subtracted.
     multipliers: [i32; 2],
-    limits: (i8, i8),
+    limits: (i16, i16),
 }
 
 impl QOp for QAdd {

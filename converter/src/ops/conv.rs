@@ -189,7 +189,7 @@ struct QConv {
     runs: Runs,
     /// One for each output channel.
     rows: Rows,
-    limits: (i8, i8),
+    limits: (i16, i16),
     /// The second input lies in the output's bytes: its scale over the output's, Q12.
     residual: Option<i32>,
 }

@@ -135,7 +135,7 @@ struct QDepthwise {
     geometry: Geometry,
     /// One for each channel.
     rows: Rows,
-    limits: (i8, i8),
+    limits: (i16, i16),
 }
 
 impl QOp for QDepthwise {

@@ -101,7 +101,7 @@ impl Op for Mul {
 struct QMul {
     /// Operand scales over the output's: multiplier and shift.
     factor: (i32, u8),
-    limits: (i8, i8),
+    limits: (i16, i16),
 }
 
 impl QOp for QMul {

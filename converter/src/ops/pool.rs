@@ -174,7 +174,7 @@ enum QDivisor {
 struct QPool {
     geometry: Geometry,
     average: QDivisor,
-    limits: (i8, i8),
+    limits: (i16, i16),
 }
 
 impl QOp for QPool {

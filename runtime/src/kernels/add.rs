@@ -1,6 +1,7 @@
 //! Element-wise sum, maximum or minimum: arguments, what they must fulfil, and the definition.
 
 pub(super) use super::mul::check;
+use crate::element::Value;
 
 /// How two operands become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +27,9 @@ pub struct Add {
     /// Zero point of the output.
     pub zero_point: i8,
     /// Lower clamp.
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp.
-    pub max: i8,
+    pub max: i16,
 }
 
 /// A fast form of [`portable`], which it equals bit for bit.
@@ -45,7 +46,6 @@ pub(super) fn portable(add: &Add, out: &mut [i8], b: &[i8]) {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "clamped to int8 limits")]
 #[inline(always)]
 fn each(add: &Add, out: &mut [i8], b: &[i8], combine: impl Fn(i32, i32) -> i32) {
     let ([z0, z1], [m0, m1]) = (add.zero_points, add.multipliers);
@@ -54,7 +54,7 @@ fn each(add: &Add, out: &mut [i8], b: &[i8], combine: impl Fn(i32, i32) -> i32) 
             let a_q12 = (*a as i32 - z0 as i32).wrapping_mul(m0);
             let b_q12 = (b as i32 - z1 as i32).wrapping_mul(m1);
             let y = (combine(a_q12, b_q12).wrapping_add(1 << 11) >> 12) + add.zero_point as i32;
-            *a = y.max(add.min as i32).min(add.max as i32) as i8;
+            *a = i8::saturated(y.max(add.min as i32).min(add.max as i32));
         }
     }
 }

@@ -5,20 +5,20 @@ use super::{
     layout::{PARAM_BLOCK, WEIGHT_STEP, dot},
     runs::Runs,
 };
-use crate::error::Error;
+use crate::{element::Value, error::Error};
 
 /// An entry of [`Conv::offsets`] that means "outside the image: read the row of zero points".
 pub const PADDING: u32 = u32::MAX;
 
 /// An indirect convolution over a strip of output pixels.
 #[derive(Clone, Copy, Debug)]
-pub struct Conv<'a> {
+pub struct Conv<'a, X = i8> {
     /// The input map, NHWC, channels padded to 8.
-    pub input: &'a [i8],
+    pub input: &'a [X],
     /// `[pixels][taps]`: where in `input` a tap's channels start, or [`PADDING`].
     pub offsets: &'a [u32],
     /// As many zero points of the input as a run has channels.
-    pub zeros: &'a [i8],
+    pub zeros: &'a [X],
     /// Kernel height times width.
     pub taps: usize,
     /// Which of the input's channels a block of outputs reads.
@@ -31,10 +31,10 @@ pub struct Conv<'a> {
     pub epilogue: Epilogue,
 }
 
-impl<'a> Conv<'a> {
+impl<'a, X> Conv<'a, X> {
     /// A tap's run of channels, `start` behind its offset.
     #[inline(always)]
-    pub(super) fn run(&self, offset: u32, start: usize) -> &'a [[i8; 8]] {
+    pub(super) fn run(&self, offset: u32, start: usize) -> &'a [[X; 8]] {
         let inside = self.input.get((offset as usize).wrapping_add(start)..).filter(|_| offset != PADDING);
         inside.unwrap_or(self.zeros).get(..self.runs.span()).unwrap_or_default().as_chunks().0
     }
@@ -47,10 +47,11 @@ pub(super) fn farthest(offsets: &[u32]) -> usize {
 }
 
 /// A fast form of [`portable`], which it equals bit for bit.
-pub(super) type Function = unsafe fn(conv: &Conv, out: &mut [i8]);
+pub(super) type Function<X, Y> = unsafe fn(conv: &Conv<X>, out: &mut [Y]);
 
-/// Every length and every offset, once per strip, so that the kernels may trust them; `out` is `[pixels][8 * blocks]`.
-pub(super) fn check(conv: &Conv, out: &[i8]) -> Result<(), Error> {
+/// Every length and every offset, once per strip, so that the kernels may trust them; `out` is the length of
+/// `[pixels][8 * blocks]`.
+pub(super) fn check<X>(conv: &Conv<X>, out: usize) -> Result<(), Error> {
     let blocks = conv.params.len() / PARAM_BLOCK;
     let pixels = conv.offsets.len().checked_div(conv.taps).ok_or(Error::Kernel)?;
     let steps = blocks.checked_mul(conv.taps).and_then(|n| n.checked_mul(conv.runs.span() / 8)).ok_or(Error::Kernel)?;
@@ -59,14 +60,14 @@ pub(super) fn check(conv: &Conv, out: &[i8]) -> Result<(), Error> {
         && conv.params.len() == blocks * PARAM_BLOCK
         && conv.offsets.len() == pixels * conv.taps
         && Some(conv.weights.len()) == steps.checked_mul(WEIGHT_STEP)
-        && Some(out.len()) == pixels.checked_mul(8 * blocks)
+        && Some(out) == pixels.checked_mul(8 * blocks)
         && conv.zeros.len() >= conv.runs.span()
         && farthest(conv.offsets) <= last;
     if fits { Ok(()) } else { Err(Error::Kernel) }
 }
 
 /// `out[p][c] = epilogue(sum over taps and inputs of x * w)`, see [`Conv`] and [`Epilogue`].
-pub(super) fn portable(conv: &Conv, out: &mut [i8]) {
+pub(super) fn portable<X: Value, Y: Value>(conv: &Conv<X>, out: &mut [Y]) {
     // `max(1)`: what `check` has seen, in a form that leaves the compiler no panic to emit.
     let blocks = (conv.params.len() / PARAM_BLOCK).max(1);
     let (taps, steps) = (conv.taps.max(1), (conv.runs.span() / 8).max(1));

@@ -1,6 +1,6 @@
 //! Element-wise product: arguments, what they must fulfil, and the definition.
 
-use crate::{error::Error, quant::requantize};
+use crate::{element::Value, error::Error, quant::requantize};
 
 /// An element-wise product, the second operand repeated as often as it fits: a map times a value for each channel.
 #[derive(Clone, Copy, Debug)]
@@ -14,9 +14,9 @@ pub struct Mul {
     /// Zero point of the output.
     pub zero_point: i8,
     /// Lower clamp.
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp.
-    pub max: i8,
+    pub max: i16,
 }
 
 /// A fast form of [`portable`], which it equals bit for bit.
@@ -28,14 +28,13 @@ pub(super) fn check(out: &[i8], b: &[i8]) -> Result<(), Error> {
 }
 
 /// `out = requantize((out - z0) * (b - z1), m, s)`, plus the zero point, clamped; a product is at most `255 * 255`.
-#[expect(clippy::cast_possible_truncation, reason = "clamped to int8 limits")]
 pub(super) fn portable(mul: &Mul, out: &mut [i8], b: &[i8]) {
     let [z0, z1] = mul.zero_points.map(i32::from);
     for out in out.chunks_exact_mut(b.len().max(1)) {
         for (a, &b) in out.iter_mut().zip(b) {
             let product = (*a as i32 - z0).wrapping_mul(b as i32 - z1);
             let y = requantize(product, mul.multiplier, mul.shift).saturating_add(mul.zero_point as i32);
-            *a = y.max(mul.min as i32).min(mul.max as i32) as i8;
+            *a = i8::saturated(y.max(mul.min as i32).min(mul.max as i32));
         }
     }
 }

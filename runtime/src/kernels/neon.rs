@@ -2,7 +2,8 @@
 //!
 //! Weights lie in [-127, 127], hence two products of one lane fit int16: |2 * -128 * 127| = 32512. One `smull` and one
 //! `smlal` therefore share one `sadalp` into int32, and the multiplier (the only pipe A57 and A72 have for it) never waits
-//! for the widening, which runs on the other pipe: 8 multiply-adds a cycle, the cap of these cores.
+//! for the widening, which runs on the other pipe: 8 multiply-adds a cycle, the cap of these cores. Products with int16
+//! activations go to int32 at once, four an instruction.
 
 pub(super) mod add;
 pub(super) mod conv;
@@ -11,14 +12,41 @@ mod epilogue;
 pub(super) mod gemv;
 pub(super) mod lookup;
 pub(super) mod mul;
+pub(super) mod wide;
 
 use core::arch::aarch64::*;
+
+use super::WEIGHT_STEP;
 
 #[inline]
 #[target_feature(enable = "neon")]
 fn load(x: &[i8; 8]) -> int8x8_t {
     // SAFETY: `x` is eight readable bytes; the load has no alignment requirement.
     unsafe { vld1_s8(x.as_ptr()) }
+}
+
+/// Eight int16 values.
+#[inline]
+#[target_feature(enable = "neon")]
+fn load_wide(x: &[i16; 8]) -> int16x8_t {
+    // SAFETY: `x` is eight readable values; the load has no alignment requirement.
+    unsafe { vld1q_s16(x.as_ptr()) }
+}
+
+/// Channel `c` of a weight line: 8 bytes.
+#[inline]
+#[target_feature(enable = "neon")]
+fn channel(line: &[i8; WEIGHT_STEP], c: usize) -> int8x8_t {
+    debug_assert!(c < 8);
+    // SAFETY: `c` counts the line's eight channels of eight bytes; no alignment requirement.
+    unsafe { vld1_s8(line.as_ptr().add(8 * c)) }
+}
+
+/// `sum + x * w`: the products of the low halves and of the high ones.
+#[inline]
+#[target_feature(enable = "neon")]
+fn multiply(sum: int32x4_t, x: int16x8_t, w: int16x8_t) -> int32x4_t {
+    vmlal_high_s16(vmlal_s16(sum, vget_low_s16(x), vget_low_s16(w)), x, w)
 }
 
 /// The sums of 8 channels: adds the four lanes of each.
@@ -39,8 +67,8 @@ fn requantize(acc: int32x4_t, multiplier: int32x4_t, shift: int32x4_t) -> int32x
     vrshlq_s32(vqdmulhq_s32(acc, multiplier), vsubq_s32(vdupq_n_s32(31), shift))
 }
 
-/// The same for s in [16, 62], limited to +-2^30: the quotient may need more than 32 bits, so the product stays in 64.
-/// |P| + 2^(s-1) < 2^62 + 2^61 fits; `sqxtn` saturates beyond the limit.
+/// The same for s in [16, 62], saturated: the quotient may need more than 32 bits, so the product stays in 64.
+/// |P| + 2^(s-1) < 2^62 + 2^61 fits.
 #[inline]
 #[target_feature(enable = "neon")]
 fn requantize_wide(acc: int32x4_t, multiplier: int32x4_t, shift: int32x4_t) -> int32x4_t {
@@ -48,15 +76,24 @@ fn requantize_wide(acc: int32x4_t, multiplier: int32x4_t, shift: int32x4_t) -> i
     let low = vmull_s32(vget_low_s32(acc), vget_low_s32(multiplier));
     let high = vmull_high_s32(acc, multiplier);
     let low = vqmovn_s64(vrshlq_s64(low, vmovl_s32(vget_low_s32(right))));
-    let both = vqmovn_high_s64(low, vrshlq_s64(high, vmovl_high_s32(right)));
-    vmaxq_s32(vminq_s32(both, vdupq_n_s32(1 << 30)), vdupq_n_s32(-(1 << 30)))
+    vqmovn_high_s64(low, vrshlq_s64(high, vmovl_high_s32(right)))
 }
 
-/// Zero point, clamp. Saturating at int16 first is harmless: +-32767 and a zero point still lie beyond every int8 limit.
+/// Zero point, clamp to int16 limits.
 #[inline]
 #[target_feature(enable = "neon")]
-fn narrow(y: [int32x4_t; 2], zero_point: i8, min: i8, max: i8) -> int8x8_t {
+fn narrow_wide(y: [int32x4_t; 2], zero_point: i8, min: i16, max: i16) -> int16x8_t {
+    let y = y.map(|y| vqaddq_s32(y, vdupq_n_s32(zero_point.into())));
     let y = vqmovn_high_s32(vqmovn_s32(y[0]), y[1]);
-    let y = vqmovn_s16(vqaddq_s16(y, vdupq_n_s16(zero_point.into())));
-    vmin_s8(vmax_s8(y, vdup_n_s8(min)), vdup_n_s8(max))
+    vminq_s16(vmaxq_s16(y, vdupq_n_s16(min)), vdupq_n_s16(max))
+}
+
+/// Zero point, clamp to int8 limits. Saturating at int16 first is harmless: +-32767 and a zero point still lie beyond every
+/// one of them.
+#[inline]
+#[target_feature(enable = "neon")]
+fn narrow(y: [int32x4_t; 2], zero_point: i8, min: i16, max: i16) -> int8x8_t {
+    let y = vqmovn_high_s32(vqmovn_s32(y[0]), y[1]);
+    let y = vqaddq_s16(y, vdupq_n_s16(zero_point.into()));
+    vqmovn_s16(vminq_s16(vmaxq_s16(y, vdupq_n_s16(min)), vdupq_n_s16(max)))
 }

@@ -40,9 +40,12 @@ impl Runs {
 
     /// The first channel of a block's run, a multiple of 8; all runs end within the padded channels.
     pub const fn start(&self, block: usize) -> usize {
-        let first = floor8(
-            (self.groups.inputs as usize).saturating_mul(block.saturating_mul(8) / self.groups.outputs as usize),
-        );
+        // `outputs` is not 0; this form leaves the compiler no panic to emit.
+        let group = match block.saturating_mul(8).checked_div(self.groups.outputs as usize) {
+            Some(group) => group,
+            None => 0,
+        };
+        let first = floor8((self.groups.inputs as usize).saturating_mul(group));
         let last = self.padded - self.span;
         if first < last { first } else { last }
     }

@@ -8,7 +8,7 @@ use crate::{
     format::{PARAMS_ALIGN, SECTION_ALIGN, Sections, Tensor, saturate},
     id::{ConstOffset, TensorId},
     kernels::{MULTIPLIERS_AT, PARAM_BLOCK, SHIFTS_AT, Table},
-    quant::{MULTIPLIER_MIN, SHIFT_MAX},
+    quant::{MULTIPLIER_MIN, SHIFT_MAX, SHIFT_MIN, SHIFT_MIN_WIDE},
 };
 
 /// Checks one step after the other against the model.
@@ -39,6 +39,12 @@ impl<'c, 'm> Check<'c, 'm> {
         }
     }
 
+    /// An int8 or int16 tensor that is no state.
+    pub(super) fn number(&self, id: TensorId) -> Result<Tensor, StepError> {
+        let tensor = self.values(id)?;
+        if tensor.dtype == Dtype::I32 { Err(StepError::Dtype { id }) } else { Ok(tensor) }
+    }
+
     /// A tensor of any element type that is no state.
     pub(super) fn values(&self, id: TensorId) -> Result<Tensor, StepError> {
         let tensor = self.tensor(id)?;
@@ -58,6 +64,12 @@ impl<'c, 'm> Check<'c, 'm> {
     /// Two tensors that share no byte.
     pub(super) fn apart(&self, a: TensorId, b: TensorId) -> Result<(), StepError> {
         if self.tensor(a)?.overlaps(&self.tensor(b)?) { Err(StepError::Overlap { a, b }) } else { Ok(()) }
+    }
+
+    /// An output that lies exactly where its input lies and has its type, or shares no byte with it.
+    pub(super) fn in_place(&self, input: TensorId, output: TensorId) -> Result<(), StepError> {
+        let (from, to) = (self.tensor(input)?, self.tensor(output)?);
+        if from.offset == to.offset && from.dtype == to.dtype { Ok(()) } else { self.apart(input, output) }
     }
 
     /// Constants: in the file, aligned, behind those of the steps before.
@@ -99,7 +111,12 @@ impl<'c, 'm> Check<'c, 'm> {
 
     /// The 256 entries of a table: in the file, aligned.
     pub(super) fn table(&mut self, offset: ConstOffset) -> Result<(), StepError> {
-        self.consts(Field::Table, offset, size_of::<Table>() as u64, PARAMS_ALIGN).map(drop)
+        self.table_of(offset, size_of::<Table>() as u64)
+    }
+
+    /// A table of so many bytes, likewise.
+    pub(super) fn table_of(&mut self, offset: ConstOffset, len: u64) -> Result<(), StepError> {
+        self.consts(Field::Table, offset, len, PARAMS_ALIGN).map(drop)
     }
 
     /// Parameter blocks: in the file, aligned, multipliers normalized (or zero, for padding), shifts within
@@ -154,14 +171,14 @@ pub(super) fn value(
     Err(StepError::Value { field, found: shown(found) })
 }
 
+/// The smallest shift for an output: what an int16 output is made of may be in larger units than its own.
+pub(super) fn shifts(output: &Tensor) -> u8 {
+    if output.dtype == Dtype::I16 { SHIFT_MIN_WIDE } else { SHIFT_MIN }
+}
+
 /// A number for an error message, as near as 32 bits get.
 pub(super) fn shown(found: i64) -> i32 {
     i32::try_from(found).unwrap_or(if found < 0 { i32::MIN } else { i32::MAX })
-}
-
-/// The clamps leave something.
-pub(super) fn clamps(min: i8, max: i8) -> Result<(), StepError> {
-    value(Field::Maximum, max, min as i64..=i8::MAX as i64)
 }
 
 /// Windows along one axis: the last one starts within the input or the padding before it.

@@ -1,18 +1,21 @@
 //! 2-D convolution, indirect: the kernel reads its input through a table of offsets, made for a strip of pixels at a time.
 
 use super::{
-    Cost, Operator, RATIO_MAX, Reads, Record, Run, Tensors,
-    check::{Check, clamps, value},
-    field::{FLAGS, INPUT, MAX, MIN, OUTPUT, PARAMS, WEIGHTS},
+    Cost, Operator, RATIO_MAX, Reads, Record, Run, Tensors, WIDE_RATIO_MAX,
+    check::{Check, shifts, value},
+    cost::product_work,
+    field::{FLAGS, INPUT, OUTPUT, PARAMS, WEIGHTS},
+    limits,
     windows::{Strip, Windows},
 };
 use crate::{
     bytes::as_i8,
+    element::Dtype::{I8, I16},
     error::{Error, Field, StepError},
     format::Tensor,
     id::{ConstOffset, TensorId},
-    kernels::{Conv, Epilogue, Groups, PARAM_BLOCK, Residual, Runs, WEIGHT_STEP},
-    quant::{SHIFT_MIN, SHIFT_MIN_WIDE},
+    kernels::{Activation, Conv, Epilogue, Groups, PARAM_BLOCK, Residual, Runs, WEIGHT_STEP},
+    quant::SHIFT_MIN_WIDE,
 };
 
 /// Where its own numbers stand.
@@ -33,9 +36,9 @@ const RESIDUAL: u16 = 1;
 /// the output's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvStep {
-    /// `[H, W, C]`, int8.
+    /// `[H, W, C]`, int8 or int16.
     pub input: TensorId,
-    /// `[H', W', N]`, int8, apart from the input.
+    /// `[H', W', N]`, int8 or int16, apart from the input.
     pub output: TensorId,
     /// Kernel height, width.
     pub kernel: [u8; 2],
@@ -50,10 +53,11 @@ pub struct ConvStep {
     /// `[blocks]` x 72 bytes, 8-byte aligned.
     pub params: ConstOffset,
     /// Lower clamp.
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp.
-    pub max: i8,
-    /// `Some((zero_point, multiplier Q12))`: the output tensor's bytes hold the residual operand before the step.
+    pub max: i16,
+    /// `Some((zero_point, multiplier))`: the output tensor's bytes hold the residual operand before the step, in its type. The
+    /// multiplier is Q12, 0 to 2^21; of an int16 output, whose zero point is 0, Q20, 0 to 2^30.
     pub residual: Option<(i8, i32)>,
     /// `None`: each channel of the output comes from all of the input.
     pub groups: Option<Groups>,
@@ -104,13 +108,14 @@ impl Operator for ConvStep {
     const NAME: &'static str = "conv";
 
     fn parse(record: &Record) -> ConvStep {
+        let [min, max] = limits::read(record);
         let residual = FLAGS.read(record) & RESIDUAL != 0;
         let Windows { kernel, stride, dilation, pad } = Windows::read(record);
         ConvStep {
             input: INPUT.read(record),
             output: OUTPUT.read(record),
-            min: MIN.read(record),
-            max: MAX.read(record),
+            min,
+            max,
             kernel,
             stride,
             dilation,
@@ -128,8 +133,7 @@ impl Operator for ConvStep {
     fn emit(&self, record: &mut Record) {
         INPUT.write(record, self.input);
         OUTPUT.write(record, self.output);
-        MIN.write(record, self.min);
-        MAX.write(record, self.max);
+        limits::write(record, [self.min, self.max]);
         self.windows().write(record);
         WEIGHTS.write(record, self.weights);
         PARAMS.write(record, self.params);
@@ -155,40 +159,58 @@ impl Operator for ConvStep {
         let depth = self.groups.map_or(input.channels, |groups| groups.inputs);
         let cost = Cost {
             macs: output.elements().saturating_mul(self.taps() as u64 * depth as u64),
-            work: taps.saturating_mul((self.runs(&input).span() * output.padded_channels() + 1) as u64),
+            work: taps
+                .saturating_mul((self.runs(&input).span() * output.padded_channels() + 1) as u64)
+                .saturating_mul(product_work(&input, &output)),
             ..Cost::default()
         };
         Some(cost.with_scratch(self.windows().scratch(&input, &output)))
     }
 
     fn check(&self, check: &mut Check) -> Result<(), StepError> {
-        let (input, output) = (check.activation(self.input)?, check.activation(self.output)?);
+        let (input, output) = (check.number(self.input)?, check.number(self.output)?);
         check.apart(self.input, self.output)?;
         self.check_groups(&input, &output)?;
         self.windows().check(&input, &output, self.output)?;
-        clamps(self.min, self.max)?;
-        if let Some((_, multiplier)) = self.residual {
-            value(Field::Multiplier, multiplier, 0..=RATIO_MAX as i64)?;
+        limits::check([self.min, self.max], &output)?;
+        if let Some((zero_point, multiplier)) = self.residual {
+            let wide = output.dtype == I16;
+            value(Field::Multiplier, multiplier, 0..=i64::from(if wide { WIDE_RATIO_MAX } else { RATIO_MAX }))?;
+            if wide && zero_point != 0 {
+                return Err(StepError::Quantization { id: self.output });
+            }
         }
-        let shift_min = if self.residual.is_some() { SHIFT_MIN_WIDE } else { SHIFT_MIN };
+        let shift_min = if self.residual.is_some() { SHIFT_MIN_WIDE } else { shifts(&output) };
         check.weights(Field::Weights, self.weights, self.weights_len(&input, &output))?;
         check.params(Field::Parameters, self.params, output.groups() as u64, shift_min)
     }
 
     fn run(&self, run: &mut Run) -> Result<(), Error> {
         let (input, output) = (run.tensor(self.input)?, run.tensor(self.output)?);
-        let weights = as_i8(run.consts(self.weights, self.weights_len(&input, &output))?);
-        let params = run.consts(self.params, self.params_len(&output))?;
+        match (input.dtype, output.dtype) {
+            (I8, I8) => self.each::<i8, i8>(run, &input, &output),
+            (I8, _) => self.each::<i8, i16>(run, &input, &output),
+            (_, I8) => self.each::<i16, i8>(run, &input, &output),
+            _ => self.each::<i16, i16>(run, &input, &output),
+        }
+    }
+}
+
+impl ConvStep {
+    /// From values `X` to values `Y`.
+    fn each<X: Activation, Y: Activation>(&self, run: &mut Run, input: &Tensor, output: &Tensor) -> Result<(), Error> {
+        let weights = as_i8(run.consts(self.weights, self.weights_len(input, output))?);
+        let params = run.consts(self.params, self.params_len(output))?;
         let epilogue = Epilogue {
             zero_point: output.zero_point,
             min: self.min,
             max: self.max,
             residual: self.residual.map(|(zero_point, multiplier)| Residual { zero_point, multiplier }),
         };
-        let (taps, runs) = (self.taps(), self.runs(&input));
-        let ([source, target], scratch) = run.memory.tensors([&input, &output])?;
-        let (source, kernels) = (&*source, run.kernels);
-        self.windows().strips([&input, &output], target, scratch, |Strip { offsets, zeros }, out| {
+        let (taps, runs) = (self.taps(), self.runs(input));
+        let ([source, target], scratch) = run.memory.tensors([input, output])?;
+        let (source, target, kernels) = (X::of(source), Y::of_mut(target), run.kernels);
+        self.windows().strips([input, output], target, scratch, |Strip { offsets, zeros }, out| {
             kernels.conv(&Conv { input: source, offsets, zeros, taps, runs, weights, params, epilogue }, out)
         })
     }

@@ -2,17 +2,19 @@
 
 use super::{
     Cost, Operator, Reads, Record, Run, Tensors,
-    check::{Check, clamps},
-    field::{INPUT, MAX, MIN, OUTPUT, PARAMS, WEIGHTS},
+    check::{Check, shifts},
+    cost::product_work,
+    field::{INPUT, OUTPUT, PARAMS, WEIGHTS},
+    limits,
     windows::{Strip, Windows},
 };
 use crate::{
     bytes::as_i8,
+    element::Dtype::I8,
     error::{Error, Field, StepError},
     format::Tensor,
     id::{ConstOffset, TensorId},
-    kernels::{Depthwise, PARAM_BLOCK},
-    quant::SHIFT_MIN,
+    kernels::{Activation, Depthwise, PARAM_BLOCK},
 };
 
 /// Products of a convolution that take as long as one here, where each needs a value and a weight of its own.
@@ -22,9 +24,9 @@ const PRODUCT_WORK: u64 = 8;
 /// convolution's, see [`super::ConvStep`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DepthwiseStep {
-    /// `[H, W, C]`, int8.
+    /// `[H, W, C]`, int8 or int16.
     pub input: TensorId,
-    /// `[H', W', C]`, int8, apart from the input.
+    /// `[H', W', C]`, int8 or int16, apart from the input.
     pub output: TensorId,
     /// Kernel height, width.
     pub kernel: [u8; 2],
@@ -39,9 +41,9 @@ pub struct DepthwiseStep {
     /// `[C padded / 8]` x 72 bytes, 8-byte aligned.
     pub params: ConstOffset,
     /// Lower clamp.
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp.
-    pub max: i8,
+    pub max: i16,
 }
 
 impl DepthwiseStep {
@@ -71,12 +73,13 @@ impl Operator for DepthwiseStep {
     const NAME: &'static str = "depthwise";
 
     fn parse(record: &Record) -> DepthwiseStep {
+        let [min, max] = limits::read(record);
         let Windows { kernel, stride, dilation, pad } = Windows::read(record);
         DepthwiseStep {
             input: INPUT.read(record),
             output: OUTPUT.read(record),
-            min: MIN.read(record),
-            max: MAX.read(record),
+            min,
+            max,
             kernel,
             stride,
             dilation,
@@ -89,8 +92,7 @@ impl Operator for DepthwiseStep {
     fn emit(&self, record: &mut Record) {
         INPUT.write(record, self.input);
         OUTPUT.write(record, self.output);
-        MIN.write(record, self.min);
-        MAX.write(record, self.max);
+        limits::write(record, [self.min, self.max]);
         self.windows().write(record);
         WEIGHTS.write(record, self.weights);
         PARAMS.write(record, self.params);
@@ -107,32 +109,45 @@ impl Operator for DepthwiseStep {
         let taps = self.taps() as u64;
         let cost = Cost {
             macs: output.elements().saturating_mul(taps),
-            work: output.padded_elements().saturating_mul(PRODUCT_WORK * taps),
+            work: output.padded_elements().saturating_mul(PRODUCT_WORK * product_work(&input, &output) * taps),
             ..Cost::default()
         };
         Some(cost.with_scratch(self.windows().scratch(&input, &output)))
     }
 
     fn check(&self, check: &mut Check) -> Result<(), StepError> {
-        let (input, output) = (check.activation(self.input)?, check.activation(self.output)?);
+        let (input, output) = (check.number(self.input)?, check.number(self.output)?);
         check.apart(self.input, self.output)?;
         if output.channels != input.channels {
             return Err(StepError::Shape { id: self.output });
         }
         self.windows().check(&input, &output, self.output)?;
-        clamps(self.min, self.max)?;
+        limits::check([self.min, self.max], &output)?;
         check.weights(Field::Weights, self.weights, self.weights_len(&output))?;
-        check.params(Field::Parameters, self.params, output.groups() as u64, SHIFT_MIN)
+        check.params(Field::Parameters, self.params, output.groups() as u64, shifts(&output))
     }
 
     fn run(&self, run: &mut Run) -> Result<(), Error> {
         let (input, output) = (run.tensor(self.input)?, run.tensor(self.output)?);
-        let weights = as_i8(run.consts(self.weights, self.weights_len(&output))?);
-        let params = run.consts(self.params, self.params_len(&output))?;
+        match (input.dtype, output.dtype) {
+            (I8, I8) => self.each::<i8, i8>(run, &input, &output),
+            (I8, _) => self.each::<i8, i16>(run, &input, &output),
+            (_, I8) => self.each::<i16, i8>(run, &input, &output),
+            _ => self.each::<i16, i16>(run, &input, &output),
+        }
+    }
+}
+
+impl DepthwiseStep {
+    /// From values `X` to values `Y`.
+    fn each<X: Activation, Y: Activation>(&self, run: &mut Run, input: &Tensor, output: &Tensor) -> Result<(), Error> {
+        let weights = as_i8(run.consts(self.weights, self.weights_len(output))?);
+        let params = run.consts(self.params, self.params_len(output))?;
         let (zero_point, min, max) = (output.zero_point, self.min, self.max);
-        let ([source, target], scratch) = run.memory.tensors([&input, &output])?;
-        let (taps, source, kernels) = (self.taps(), &*source, run.kernels);
-        self.windows().strips([&input, &output], target, scratch, |Strip { offsets, zeros }, out| {
+        let ([source, target], scratch) = run.memory.tensors([input, output])?;
+        let (source, target) = (X::of(source), Y::of_mut(target));
+        let (taps, kernels) = (self.taps(), run.kernels);
+        self.windows().strips([input, output], target, scratch, |Strip { offsets, zeros }, out| {
             let depthwise = Depthwise { input: source, offsets, zeros, taps, weights, params, zero_point, min, max };
             kernels.depthwise(&depthwise, out)
         })

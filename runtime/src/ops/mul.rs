@@ -2,14 +2,15 @@
 
 use super::{
     Cost, Operator, Reads, Record, Run, Tensors,
-    check::{Check, clamps, value},
-    field::{INPUT, MAX, MIN, OUTPUT},
+    check::{Check, shifts, value},
+    field::{INPUT, OUTPUT},
+    limits, wide,
 };
 use crate::{
     error::{Error, Field, StepError},
     id::TensorId,
-    kernels::Mul,
-    quant::{MULTIPLIER_MIN, SHIFT_MAX, SHIFT_MIN},
+    kernels::{Mul, MulWide},
+    quant::{MULTIPLIER_MIN, SHIFT_MAX},
 };
 
 /// Where its own numbers stand; `a` is the input.
@@ -21,23 +22,24 @@ mod field {
     pub const SHIFT: Slot<u8> = Slot::at(16);
 }
 
-/// `output = a * b`, see [`Mul`]. `output` lies exactly where `a` lies, or apart from it; always apart from `b`.
+/// `output = a * b`, see [`Mul`] and, where a tensor is int16, [`MulWide`]. `output` lies exactly where `a` lies, if it has its type,
+/// or apart from it; always apart from `b`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MulStep {
-    /// `[H, W, C]`: the operand that may be overwritten.
+    /// `[H, W, C]`, int8 or int16: the operand that may be overwritten.
     pub a: TensorId,
-    /// `[H, W, C]`, or `[1, 1, C]`, which is repeated for each pixel.
+    /// `[H, W, C]`, or `[1, 1, C]`, which is repeated for each pixel; int8 or int16.
     pub b: TensorId,
-    /// The product, of `a`'s shape.
+    /// The product, of `a`'s shape, int8 or int16.
     pub output: TensorId,
     /// Mantissa of the operands' scales over the output's.
     pub multiplier: i32,
-    /// Its shift, 32 to 62.
+    /// Its shift: 32 to 62, from 16 on of an int16 output.
     pub shift: u8,
     /// Lower clamp.
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp.
-    pub max: i8,
+    pub max: i16,
 }
 
 impl Operator for MulStep {
@@ -45,22 +47,22 @@ impl Operator for MulStep {
     const NAME: &'static str = "mul";
 
     fn parse(record: &Record) -> MulStep {
+        let [min, max] = limits::read(record);
         MulStep {
             a: INPUT.read(record),
             b: field::B.read(record),
             output: OUTPUT.read(record),
             multiplier: field::MULTIPLIER.read(record),
             shift: field::SHIFT.read(record),
-            min: MIN.read(record),
-            max: MAX.read(record),
+            min,
+            max,
         }
     }
 
     fn emit(&self, record: &mut Record) {
         INPUT.write(record, self.a);
         OUTPUT.write(record, self.output);
-        MIN.write(record, self.min);
-        MAX.write(record, self.max);
+        limits::write(record, [self.min, self.max]);
         field::B.write(record, self.b);
         field::MULTIPLIER.write(record, self.multiplier);
         field::SHIFT.write(record, self.shift);
@@ -70,32 +72,41 @@ impl Operator for MulStep {
         Reads::two(self.a, self.b)
     }
 
-    /// A product for each value. Work: both operands, and the first one more where it is copied to the output first.
+    /// A product for each value. Work: both operands, and the first one more where it is copied to the output first;
+    /// more where a tensor is int16.
     fn cost(&self, tensors: &dyn Tensors) -> Option<Cost> {
-        let (a, output) = (tensors.tensor(self.a)?, tensors.tensor(self.output)?);
-        let work = a.padded_elements() * if a.offset == output.offset { 2 } else { 3 };
+        let all @ [a, _, output] = [tensors.tensor(self.a)?, tensors.tensor(self.b)?, tensors.tensor(self.output)?];
+        let work = match a.offset == output.offset {
+            _ if wide::any(&all) => a.padded_elements().saturating_mul(wide::VALUE_WORK),
+            true => a.padded_elements() * 2,
+            false => a.padded_elements() * 3,
+        };
         Some(Cost { macs: a.elements(), work, ..Cost::default() })
     }
 
     fn check(&self, check: &mut Check) -> Result<(), StepError> {
-        let [a, b, output] = [check.activation(self.a)?, check.activation(self.b)?, check.activation(self.output)?];
+        let [a, b, output] = [check.number(self.a)?, check.number(self.b)?, check.number(self.output)?];
         if b.shape() != a.shape() && b.shape() != [1, 1, a.channels] {
             return Err(StepError::Shape { id: self.b });
         }
         if output.shape() != a.shape() {
             return Err(StepError::Shape { id: self.output });
         }
-        if output.offset != a.offset {
-            check.apart(self.a, self.output)?;
-        }
+        check.in_place(self.a, self.output)?;
         check.apart(self.b, self.output)?;
         value(Field::Multiplier, self.multiplier, MULTIPLIER_MIN as i64..=i32::MAX as i64)?;
-        value(Field::Shift, self.shift, SHIFT_MIN as i64..=SHIFT_MAX as i64)?;
-        clamps(self.min, self.max)
+        value(Field::Shift, self.shift, shifts(&output) as i64..=SHIFT_MAX as i64)?;
+        limits::check([self.min, self.max], &output)
     }
 
     fn run(&self, run: &mut Run) -> Result<(), Error> {
-        let [a, b, output] = [run.tensor(self.a)?, run.tensor(self.b)?, run.tensor(self.output)?];
+        let all @ [a, b, output] = [run.tensor(self.a)?, run.tensor(self.b)?, run.tensor(self.output)?];
+        if wide::any(&all) {
+            let &MulStep { multiplier, shift, min, max, .. } = self;
+            let mul = MulWide { multiplier, shift, zero_point: output.zero_point, min, max };
+            let kernels = run.kernels;
+            return wide::each(run, [&a, &output], Some(&b), |out, b| kernels.mul_wide(&mul, out, b));
+        }
         run.in_place(&a, &output)?;
         let ([target, other], _) = run.memory.tensors([&output, &b])?;
         let mul = Mul {

@@ -6,10 +6,12 @@ pub use divisor::Divisor;
 
 use super::{
     Cost, Operator, Reads, Record, Run, Tensors,
-    check::{Check, clamps, value, windows},
-    field::{FLAGS, INPUT, MAX, MIN, OUTPUT},
+    check::{Check, value, windows},
+    field::{FLAGS, INPUT, OUTPUT},
+    limits,
 };
 use crate::{
+    element::{Dtype::I8, Value},
     error::{Error, Field, StepError},
     format::Tensor,
     id::TensorId,
@@ -41,9 +43,9 @@ const COUNTED: u16 = 2;
 /// over the number of pixels folded into `m / 2^s`: see [`Divisor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolStep {
-    /// `[H, W, C]`, int8.
+    /// `[H, W, C]`, int8 or int16.
     pub input: TensorId,
-    /// `[H', W', C]`, int8, apart from the input.
+    /// `[H', W', C]`, int8 or int16, of a maximum as the input; apart from the input.
     pub output: TensorId,
     /// Window height, width; no larger than the input and the padding before it.
     pub kernel: [u16; 2],
@@ -54,9 +56,9 @@ pub struct PoolStep {
     /// `None`: maximum. `Some`: average.
     pub average: Option<Divisor>,
     /// Lower clamp.
-    pub min: i8,
+    pub min: i16,
     /// Upper clamp.
-    pub max: i8,
+    pub max: i16,
 }
 
 impl Operator for PoolStep {
@@ -64,6 +66,7 @@ impl Operator for PoolStep {
     const NAME: &'static str = "pool";
 
     fn parse(record: &Record) -> PoolStep {
+        let [min, max] = limits::read(record);
         let average = match FLAGS.read(record) & (AVERAGE | COUNTED) {
             AVERAGE => Some(Divisor::All(field::MULTIPLIER.read(record), field::SHIFT.read(record))),
             flags if flags & AVERAGE != 0 => Some(Divisor::Inside(field::FACTORS.read(record))),
@@ -72,8 +75,8 @@ impl Operator for PoolStep {
         PoolStep {
             input: INPUT.read(record),
             output: OUTPUT.read(record),
-            min: MIN.read(record),
-            max: MAX.read(record),
+            min,
+            max,
             kernel: field::KERNEL.read(record),
             stride: field::STRIDE.read(record),
             pad: field::PAD.read(record),
@@ -84,8 +87,7 @@ impl Operator for PoolStep {
     fn emit(&self, record: &mut Record) {
         INPUT.write(record, self.input);
         OUTPUT.write(record, self.output);
-        MIN.write(record, self.min);
-        MAX.write(record, self.max);
+        limits::write(record, [self.min, self.max]);
         field::KERNEL.write(record, self.kernel);
         field::STRIDE.write(record, self.stride);
         field::PAD.write(record, self.pad);
@@ -116,7 +118,7 @@ impl Operator for PoolStep {
     }
 
     fn check(&self, check: &mut Check) -> Result<(), StepError> {
-        let (input, output) = (check.activation(self.input)?, check.activation(self.output)?);
+        let (input, output) = (check.number(self.input)?, check.number(self.output)?);
         check.apart(self.input, self.output)?;
         if output.channels != input.channels {
             return Err(StepError::Shape { id: self.output });
@@ -130,31 +132,47 @@ impl Operator for PoolStep {
             value(Field::Padding, pad, 0..=kernel as i64 - 1)?;
             windows(from, to, stride, pad, self.output)?;
         }
-        clamps(self.min, self.max)?;
+        limits::check([self.min, self.max], &output)?;
         let Some(divisor) = self.average else {
+            if output.dtype != input.dtype {
+                return Err(StepError::Dtype { id: self.output });
+            }
             let kept = output.zero_point == input.zero_point && output.scale == input.scale;
             return if kept { Ok(()) } else { Err(StepError::Quantization { id: self.output }) };
         };
-        divisor.check(check, self.pixels())
+        divisor.check(check, self.pixels(), input.dtype)
     }
 
     fn run(&self, run: &mut Run) -> Result<(), Error> {
         let (input, output) = (run.tensor(self.input)?, run.tensor(self.output)?);
+        match (input.dtype, output.dtype) {
+            (I8, I8) => self.each::<i8, i8>(run, &input, &output),
+            (I8, _) => self.each::<i8, i16>(run, &input, &output),
+            (_, I8) => self.each::<i16, i8>(run, &input, &output),
+            _ => self.each::<i16, i16>(run, &input, &output),
+        }
+    }
+}
+
+impl PoolStep {
+    /// From values `X` to values `Y`, which are the same for a maximum.
+    fn each<X: Value, Y: Value>(&self, run: &mut Run, input: &Tensor, output: &Tensor) -> Result<(), Error> {
         let factors = match self.average {
             Some(divisor) => Some(divisor.factors(run, self.pixels())?),
             None => None,
         };
-        let ([source, target], _) = run.memory.tensors([&input, &output])?;
-        let columns = output.width as usize;
+        let ([source, target], _) = run.memory.tensors([input, output])?;
+        let (source, target) = (X::of(source), Y::of_mut(target));
+        let columns = output.width.max(1) as usize;
         for (pixel, out) in target.chunks_exact_mut(output.padded_channels()).enumerate() {
             let rows = self.window(0, pixel / columns, input.height);
             let cells = self.window(1, pixel % columns, input.width);
             let factor = factors.map(|factors| factors.of((rows.1 - rows.0) * (cells.1 - cells.0)));
             for (group, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
                 *out = match factor {
-                    None => self.maximum(Window { source, input: &input, rows, cells, group }),
+                    None => self.maximum(Window { source, input, rows, cells, group }),
                     Some(factor) => {
-                        let sums = Window { source, input: &input, rows, cells, group }.sums();
+                        let sums = Window { source, input, rows, cells, group }.sums();
                         self.average(sums, factor, output.zero_point)
                     }
                 };
@@ -162,9 +180,7 @@ impl Operator for PoolStep {
         }
         Ok(())
     }
-}
 
-impl PoolStep {
     /// Of a window, those outside the image included.
     fn pixels(&self) -> u64 {
         self.kernel[0] as u64 * self.kernel[1] as u64
@@ -178,37 +194,37 @@ impl PoolStep {
         (start.saturating_sub(pad).min(limit), end.saturating_sub(pad).min(limit))
     }
 
-    fn maximum(&self, window: Window) -> [i8; 8] {
-        let mut max = [i8::MIN; 8];
+    fn maximum<X: Value, Y: Value>(&self, window: Window<X>) -> [Y; 8] {
+        let mut max = [X::saturated(i32::MIN); 8];
         window.each(|values, _| {
             for (max, &value) in max.iter_mut().zip(values) {
                 *max = value.max(*max);
             }
         });
-        max.map(|y| y.max(self.min).min(self.max))
+        max.map(|y| self.limited(y.into()))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "clamped to int8 limits")]
-    fn average(&self, sums: [i32; 8], (multiplier, shift): (i32, u8), zero_point: i8) -> [i8; 8] {
-        sums.map(|sum| {
-            let y = requantize(sum, multiplier, shift).saturating_add(zero_point as i32);
-            y.max(self.min as i32).min(self.max as i32) as i8
-        })
+    fn average<Y: Value>(&self, sums: [i32; 8], (multiplier, shift): (i32, u8), zero_point: i8) -> [Y; 8] {
+        sums.map(|sum| self.limited(requantize(sum, multiplier, shift).saturating_add(zero_point as i32)))
+    }
+
+    fn limited<Y: Value>(&self, y: i32) -> Y {
+        Y::saturated(y.max(self.min as i32).min(self.max as i32))
     }
 }
 
 /// Eight channels of a window.
 #[derive(Clone, Copy)]
-struct Window<'a> {
-    source: &'a [i8],
+struct Window<'a, X> {
+    source: &'a [X],
     input: &'a Tensor,
     rows: (usize, usize),
     cells: (usize, usize),
     group: usize,
 }
 
-impl Window<'_> {
-    fn each(self, mut take: impl FnMut(&[i8; 8], i32)) {
+impl<X: Value> Window<'_, X> {
+    fn each(self, mut take: impl FnMut(&[X; 8], i32)) {
         let zero_point = self.input.zero_point as i32;
         for row in self.rows.0..self.rows.1 {
             for cell in self.cells.0..self.cells.1 {
@@ -225,7 +241,8 @@ impl Window<'_> {
         let mut sums = [0i32; 8];
         self.each(|values, zero_point| {
             for (sum, &value) in sums.iter_mut().zip(values) {
-                *sum = sum.wrapping_add(value as i32 - zero_point);
+                let value: i32 = value.into();
+                *sum = sum.wrapping_add(value - zero_point);
             }
         });
         sums

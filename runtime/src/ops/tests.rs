@@ -78,6 +78,8 @@ const COPY: CopyStep = CopyStep {
 const SOFTMAX: SoftmaxStep = SoftmaxStep { input: 0x0102, output: 0x0304, table: 0x0506_0708 };
 const INTERPOLATE: InterpolateStep =
     InterpolateStep { input: 0x0102, output: 0x0304, rows: 0x0506_0708, columns: 0x090a_0b0c };
+const SCALE: ScaleStep =
+    ScaleStep { input: 0x0102, output: 0x0304, multiplier: 0x0506_0708, shift: 9, min: -10, max: 11 };
 const ARGMAX: ArgmaxStep = ArgmaxStep { input: 0x0102, output: 0x0304 };
 
 fn round_trip<O: Operator + PartialEq>(operator: O) -> Record {
@@ -117,6 +119,7 @@ fn records_round_trip() {
     assert_eq!(interpolate[..12], [11, 0, 0, 0, 2, 1, 4, 3, 0, 0, 0, 0]);
     assert_eq!(interpolate[12..20], [8, 7, 6, 5, 12, 11, 10, 9]);
     assert_eq!(round_trip(ARGMAX)[..8], [12, 0, 0, 0, 2, 1, 4, 3]);
+    assert_eq!(round_trip(SCALE)[..17], [13, 0, 0, 0, 2, 1, 4, 3, 246, 11, 0, 0, 8, 7, 6, 5, 9]);
     round_trip(LINEAR);
     assert_eq!(round_trip(ADD)[2..4], [0, 0]);
     assert_eq!(round_trip(AddStep { combine: Combine::Maximum, ..ADD })[2..4], [1, 0]);
@@ -139,7 +142,7 @@ fn what_a_record_says_is_read_or_refused() {
     let others: [Step; 7] =
         [LINEAR.into(), ADD.into(), GRU.into(), LOOKUP.into(), MUL.into(), RESIZE.into(), DEPTHWISE.into()];
     let moves: [Step; 2] = [COPY.into(), CopyStep { fill: None, table: None, ..COPY }.into()];
-    let channels: [Step; 3] = [SOFTMAX.into(), INTERPOLATE.into(), ARGMAX.into()];
+    let channels: [Step; 4] = [SOFTMAX.into(), INTERPOLATE.into(), ARGMAX.into(), SCALE.into()];
     for step in windows.into_iter().chain(others).chain(moves).chain(channels) {
         for bit in 16..8 * STEP {
             let mut record = step.emit();
@@ -151,12 +154,41 @@ fn what_a_record_says_is_read_or_refused() {
                 }
             }
         }
-        // All bytes from 36 on are free in every record so far.
+        // All bytes from 36 on are free in every record so far, but for wide limits.
         assert_eq!(step.emit()[36..], [0; STEP - 36], "{}", step.name());
     }
 }
 
-/// Where a flipped bit is refused: its own byte; a flag that takes others' meaning away, where the first of those stands.
+/// Limits that int8 does not hold stand at the end of the record, and nowhere else; each pair has one form.
+#[test]
+fn limits_have_one_form() {
+    let limits = |min, max| {
+        let record = Step::from(LinearStep { min, max, ..LINEAR }).emit();
+        ([record[8], record[9]], [record[60], record[61], record[62], record[63]])
+    };
+    assert_eq!(limits(-128, 127), ([128, 127], [0; 4]));
+    assert_eq!(limits(0, 0), ([0; 2], [0; 4]));
+    assert_eq!(limits(0, 128), ([0; 2], [0, 0, 128, 0]));
+    assert_eq!(limits(-32768, 32767), ([0; 2], [0, 128, 255, 127]));
+    for (min, max) in [(-32768, 32767), (-129, 0), (0, 300), (5, 400), (-128, 127)] {
+        round_trip(LinearStep { min, max, ..LINEAR });
+        round_trip(ConvStep { min, max, ..CONV });
+        round_trip(DepthwiseStep { min, max, ..DEPTHWISE });
+        round_trip(AddStep { min, max, ..ADD });
+        round_trip(MulStep { min, max, ..MUL });
+        round_trip(PoolStep { min, max, ..MEAN });
+        round_trip(ScaleStep { min, max, ..SCALE });
+    }
+    let linear = |min, max| Step::from(LinearStep { min, max, ..LINEAR });
+    let mut record = linear(0, 300).emit();
+    record[9] = 1;
+    assert_eq!(Step::parse(&record), Err(StepError::Reserved { at: 9 }), "in both places");
+    record = linear(0, 0).emit();
+    record[60] = 1;
+    assert_eq!(Step::parse(&record), Err(StepError::Reserved { at: 8 }), "1 and 0 belong there");
+}
+
+/// Where a flipped bit is refused: its own byte; wide limits beside others, where those stand; a flag that takes others' meaning away, where the first of those stands.
 fn at(step: &Step, bit: usize) -> u8 {
     match step.get() {
         Some(CopyStep { fill: Some(_), .. }) if bit == 16 => return 8,
@@ -164,6 +196,9 @@ fn at(step: &Step, bit: usize) -> u8 {
         // Fewer loops, or none: 8 has one bit.
         Some(CopyStep { .. }) if bit == 8 * 10 + 3 => return 16,
         _ => {}
+    }
+    if bit >= 8 * 60 && matches!(step.name(), "conv" | "depthwise" | "linear" | "add" | "mul" | "pool" | "scale") {
+        return 8;
     }
     match (step.get::<ConvStep>(), step.get::<PoolStep>()) {
         (Some(ConvStep { residual: Some(_), .. }), _) if bit == 16 => 18,
@@ -280,4 +315,29 @@ fn costs_of_functions_and_products_by_hand() {
     let copy = CopyStep { input: 0, output: 2, values: 70, ..COPY };
     assert_eq!(cost(copy.into()), Cost { work: 70 + stored, ..Cost::default() });
     assert_eq!(cost(CopyStep { fill: None, ..copy }.into()), Cost { work: 70, ..Cost::default() });
+}
+
+#[test]
+fn costs_of_int16_by_hand() {
+    let wide = Tensor { dtype: Dtype::I16, ..shape(2, 3, 9) };
+    let tensors = [shape(2, 3, 9), wide, wide];
+    let work = |step: Step| step.cost(&tensors[..]).unwrap().work;
+    let stored = 2 * 3 * 16;
+    for [a, b, output] in [[1, 1, 2], [0, 1, 2], [0, 0, 2], [1, 1, 0], [0, 1, 0]] {
+        assert_eq!(work(AddStep { a, b, output, ..ADD }.into()), 8 * stored);
+        assert_eq!(work(MulStep { a, b, output, ..MUL }.into()), 8 * stored);
+    }
+    assert_eq!(work(ScaleStep { input: 0, output: 1, ..SCALE }.into()), 8 * stored);
+    for (input, output) in [(0, 1), (1, 0), (1, 2)] {
+        assert_eq!(work(LookupStep { input, output, ..LOOKUP }.into()), 16 * stored);
+    }
+    assert_eq!(work(LookupStep { input: 0, output: 0, ..LOOKUP }.into()), stored);
+    for (input, output) in [(0, 1), (1, 0), (1, 2)] {
+        assert_eq!(work(ConvStep { input, output, ..PLAIN }.into()), 3 * 6 * 9 * (16 * 16 + 1));
+        assert_eq!(work(LinearStep { input, output, ..LINEAR }.into()), 3 * stored * 16);
+        assert_eq!(work(DepthwiseStep { input, output, kernel: [3, 3], ..DEPTHWISE }.into()), 3 * 8 * 9 * stored);
+    }
+    // One pixel of padding, of 2 bytes a channel, behind the offsets of 6 pixels of 9 taps.
+    let scratch = |input| Step::from(ConvStep { input, output: 0, ..PLAIN }).cost(&tensors[..]).unwrap().scratch;
+    assert_eq!([0, 1].map(scratch), [6 * 36 + 16, 6 * 36 + 32].map(|bytes: u64| bytes.next_multiple_of(16)));
 }

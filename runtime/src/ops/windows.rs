@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     bytes::as_u32_mut,
+    element::Value,
     error::{Error, Field, StepError},
     format::{Tensor, in_memory},
     id::TensorId,
@@ -45,11 +46,11 @@ pub(super) struct Windows {
 }
 
 /// What a kernel reads its input through.
-pub(super) struct Strip<'a> {
+pub(super) struct Strip<'a, X> {
     /// `[pixels][taps]`: where a tap's channels start in the input, or [`PADDING`].
     pub offsets: &'a [u32],
     /// A pixel of zero points, padding channels included.
-    pub zeros: &'a [i8],
+    pub zeros: &'a [X],
 }
 
 impl Windows {
@@ -93,25 +94,26 @@ impl Windows {
 
     /// Bytes of a strip's offsets and one pixel of zero points.
     pub(super) fn scratch(&self, input: &Tensor, output: &Tensor) -> u64 {
-        (self.strip(output) * size_of::<u32>()) as u64 * self.taps() as u64 + input.padded_channels() as u64
+        let offsets = (self.strip(output) * size_of::<u32>()) as u64 * self.taps() as u64;
+        offsets + input.padded_channels() as u64 * input.dtype.size()
     }
 
     /// Runs `kernel` on one strip of the output after the other.
     #[inline(always)]
-    pub(super) fn strips(
+    pub(super) fn strips<X: Value, Y>(
         &self,
         [input, output]: [&Tensor; 2],
-        target: &mut [i8],
+        target: &mut [Y],
         scratch: &mut [i8],
-        kernel: impl Fn(Strip, &mut [i8]) -> Result<(), Error>,
+        kernel: impl Fn(Strip<X>, &mut [Y]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let (taps, strip) = (self.taps(), self.strip(output));
         let (table, zeros) = scratch.split_at_mut_checked(strip * taps * size_of::<u32>()).ok_or(Error::Kernel)?;
         let table = as_u32_mut(table);
-        let zeros = zeros.get_mut(..input.padded_channels()).ok_or(Error::Kernel)?;
-        zeros.fill(input.zero_point);
+        let zeros = X::of_mut(zeros).get_mut(..input.padded_channels()).ok_or(Error::Kernel)?;
+        zeros.fill(input.zero_point.into());
         let mut first = 0;
-        for out in target.chunks_mut(strip * output.padded_channels()) {
+        for out in target.chunks_mut((strip * output.padded_channels()).max(1)) {
             let pixels = out.len() / output.padded_channels();
             let offsets = table.get_mut(..pixels * taps).ok_or(Error::Kernel)?;
             self.offsets(input, output, first, offsets);
@@ -129,7 +131,7 @@ impl Windows {
 
     /// Fills `[pixels][taps]` offsets for the output pixels from `first` on.
     fn offsets(&self, input: &Tensor, output: &Tensor, first: usize, offsets: &mut [u32]) {
-        let columns = output.width as usize;
+        let columns = output.width.max(1) as usize;
         let (mut y, mut x) = (first / columns, first % columns);
         // The taps of the pixel before, if all of them and the pixel itself lie in this row inside the image.
         let mut inside: Option<&[u32]> = None;

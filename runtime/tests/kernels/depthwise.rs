@@ -133,7 +133,7 @@ fn equals_portable_at_the_ends_of_its_arithmetic() {
 #[test]
 fn what_does_not_fit_is_refused_and_nothing_written() {
     for_each_cpu("depthwise refusals", |cpu, kernels| {
-        let (input, zeros, weights) = ([1; 48], [0; 16], [1; 2 * 2 * 8]);
+        let (input, zeros, weights) = ([1i8; 48], [0; 16], [1; 2 * 2 * 8]);
         let mut params = [0; 144];
         for block in params.chunks_exact_mut(72) {
             block[64..].fill(32); // shifts; multipliers of 0 make zeros of every sum
@@ -149,11 +149,11 @@ fn what_does_not_fit_is_refused_and_nothing_written() {
             min: -128,
             max: 127,
         };
-        let mut out = [9; 32];
+        let mut out = [9i8; 32];
         assert_eq!(kernels.depthwise(&Depthwise { offsets: &[PADDING; 4], ..good }, &mut out), Ok(()));
         assert_eq!(kernels.depthwise(&good, &mut out), Ok(()));
         assert_eq!(out, [0; 32]);
-        let mut out = [9; 32];
+        let mut out = [9i8; 32];
         let bad = [
             ("an offset whose run ends behind the input", Depthwise { offsets: &[0, PADDING, 33, 7], ..good }),
             ("the largest offset", Depthwise { offsets: &[PADDING - 1, 0, 0, 0], ..good }),

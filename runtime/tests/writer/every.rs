@@ -4,7 +4,8 @@ use escarp_runtime::{
     Dtype, Meaning, Tensor, TensorId,
     ops::{
         AddStep, ArgmaxStep, Between, Combine, ConvStep, CopyStep, DepthwiseStep, Divisor, Groups, GruStep,
-        InterpolateStep, LinearStep, LookupStep, Loop, MulStep, PoolStep, ResizeStep, SOFTMAX_SCALE, SoftmaxStep, Step,
+        InterpolateStep, LinearStep, LookupStep, Loop, MulStep, PoolStep, ResizeStep, SOFTMAX_SCALE, ScaleStep,
+        SoftmaxStep, Step,
     },
 };
 
@@ -76,6 +77,7 @@ pub fn every_net() -> Vec<u8> {
     let between = interpolate(&mut net, smooth);
     let (moved, kept) = (net.tensor([1, 2, 5], 0.25, 1), net.wide([1, 3, 3], Dtype::I32));
     copies(&mut net, &mut random, [sum, moved], [long, kept]);
+    let (fine, coarse) = int16(&mut net, &mut random, smooth);
     let [w, u] = gru_layer(&mut random, 10, 9);
     let [input_weights, input_params] = net.matrix(&w);
     let [state_weights, state_params] = net.matrix(&u);
@@ -105,6 +107,8 @@ pub fn every_net() -> Vec<u8> {
         plain("between", between),
         plain("moved", moved),
         plain("kept", kept),
+        plain("fine", fine),
+        plain("coarse", coarse),
     ];
     net.finish_with(&inputs, &[&outputs[..], &[plain("gains", gains)], &copied, &remembered].concat(), 3)
 }
@@ -171,6 +175,32 @@ fn softmax(net: &mut Writer, input: TensorId) -> TensorId {
     let table = net.exponentials(std::array::from_fn(|d| 30_000 >> (d / 4).min(20)));
     net.steps.push(Step::from(SoftmaxStep { input, output, table }));
     output
+}
+
+/// Of a map in int16: itself, a table of it, both tables' product, their sum, convolutions onto these; what is largest around
+/// each pixel; the average again in int8.
+fn int16(net: &mut Writer, random: &mut Random, input: TensorId) -> (TensorId, TensorId) {
+    let shape @ [_, _, channels] = net.tensors[input as usize].shape();
+    let (min, max) = (-32768, 32767);
+    let [x, y, z] = [(); 3].map(|()| net.wide(shape, Dtype::I16));
+    net.steps.push(Step::from(ScaleStep { input, output: x, multiplier: 1 << 30, shift: 23, min, max }));
+    let table = net.wide_table(&Vec::from_iter((0..256).map(|_| random.next() as i16)));
+    net.steps.push(Step::from(LookupStep { input, output: y, table }));
+    let table = net.wide_table(&Vec::from_iter((0..513).map(|i| (i - 256) * (i / 5))));
+    net.steps.push(Step::from(LookupStep { input: x, output: z, table }));
+    net.steps.push(Step::from(MulStep { a: z, b: y, output: z, multiplier: 1 << 30, shift: 45, min: 0, max }));
+    let (combine, multipliers) = (Combine::Sum, [1 << 20, -3000]);
+    net.steps.push(Step::from(AddStep { combine, a: z, b: x, output: z, multipliers, min, max: 30_000 }));
+    conv(net, random, [x, z], Some((0, 700_000)));
+    depthwise(net, random, [z, y]);
+    let largest = net.wide(shape, Dtype::I16);
+    pool(net, [z, largest], 3, None);
+    let mean = net.tensor([1, 1, channels], 0.5, 3);
+    let average = Some(Divisor::All(1_431_655_765, 43));
+    let (kernel, stride, pad) = ([shape[0], shape[1]], [1, 1], [0, 0]);
+    let step = PoolStep { input: largest, output: mean, kernel, stride, pad, average, min: -128, max: 127 };
+    net.steps.push(Step::from(step));
+    (largest, mean)
 }
 
 /// Some of a map's values backwards and through a table, then others onto them; the pixels of an int32 vector turned round.

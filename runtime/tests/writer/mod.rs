@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 mod every;
+pub mod typed;
 
 pub use every::every_net;
 
@@ -126,7 +127,7 @@ pub fn restate(file: &mut [u8]) {
     seal(file);
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Writer {
     pub tensors: Vec<Tensor>,
     pub steps: Vec<Step>,
@@ -156,6 +157,11 @@ impl Writer {
         let tensor = Tensor { offset, height, width, channels, scale: 1.0, zero_point: 0, dtype, state: false };
         self.activations_len += tensor.bytes().next_multiple_of(ARENA_ALIGN as u64) as u32;
         self.push(tensor)
+    }
+
+    /// A tensor of that type, with the zero point if it has one.
+    pub fn typed(&mut self, shape: [u16; 3], dtype: Dtype, zero_point: i8) -> TensorId {
+        if dtype == Dtype::I8 { self.tensor(shape, 1.0, zero_point) } else { self.wide(shape, dtype) }
     }
 
     pub fn state(&mut self, channels: u16) -> TensorId {
@@ -229,6 +235,11 @@ impl Writer {
     /// Appends a table; returns where it starts.
     pub fn table(&mut self, table: [i8; 256]) -> u32 {
         self.constants(table.map(i8::cast_unsigned))
+    }
+
+    /// Appends a table of int16; returns where it starts.
+    pub fn wide_table(&mut self, table: &[i16]) -> u32 {
+        self.constants(table.iter().flat_map(|entry| entry.to_le_bytes()))
     }
 
     /// Appends exponentials of a softmax.

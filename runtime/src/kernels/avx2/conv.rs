@@ -7,10 +7,11 @@ use super::{
     epilogue::{finish, params},
     step, sums,
 };
+use crate::element::Value;
 
 /// See [`Conv`]. Channel blocks outside, pixels inside: one block's weights stay in the first-level cache for the strip.
 #[target_feature(enable = "avx2")]
-pub fn conv(conv: &Conv, out: &mut [i8]) {
+pub fn conv<X: Value, Y: Value>(conv: &Conv<X>, out: &mut [Y]) {
     let (blocks, _) = conv.params.as_chunks::<PARAM_BLOCK>();
     let (lines, _) = conv.weights.as_chunks::<WEIGHT_STEP>();
     let (out, _) = out.as_chunks_mut::<8>(); // [pixels][blocks]

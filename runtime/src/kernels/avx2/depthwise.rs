@@ -1,27 +1,35 @@
 //! Depthwise convolution, see [`Depthwise`].
 //!
-//! Bytes of two taps are interleaved and sign-extended, so that `vpmaddwd` adds the two products of each channel: exact.
+//! Values of two taps are interleaved as int16, so that `vpmaddwd` adds the two products of each channel: exact.
 
 use core::arch::x86_64::*;
 
 use super::{
     super::{Depthwise, PARAM_BLOCK},
     epilogue::{finish, params},
+    load_halves,
 };
+use crate::element::{Dtype, Value};
 
 /// `[channel][tap]` as int16, of 8 channels of two taps.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn interleaved(first: &[i8; 8], second: &[i8; 8]) -> __m256i {
-    let [first, second] = [first, second].map(|x| _mm_cvtsi64_si128(i64::from_le_bytes(x.map(i8::cast_unsigned))));
-    _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(first, second))
+fn interleaved<X: Value>(first: &[X; 8], second: &[X; 8]) -> __m256i {
+    if X::DTYPE == Dtype::I8 {
+        // SAFETY: 8 bytes each; the loads need no alignment.
+        let [first, second] = [first, second].map(|x| unsafe { _mm_loadl_epi64(x.as_ptr().cast()) });
+        return _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(first, second));
+    }
+    let [first, second] = [first, second].map(|x| load_halves(x));
+    _mm256_set_m128i(_mm_unpackhi_epi16(first, second), _mm_unpacklo_epi16(first, second))
 }
 
 /// Sums of a channel block of two pixels.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn sums(depthwise: &Depthwise, weights: &[[i8; 8]], pixels: [&[u32]; 2], b: usize) -> [__m256i; 2] {
-    let x = |offset: u32| depthwise.run(offset).get(b).unwrap_or(&[0; 8]);
+fn sums<X: Value>(depthwise: &Depthwise<X>, weights: &[[i8; 8]], pixels: [&[u32]; 2], b: usize) -> [__m256i; 2] {
+    let none = &[X::from(0); 8];
+    let x = |offset: u32| depthwise.run(offset).get(b).unwrap_or(none);
     let (weights, last_weight) = weights.as_chunks::<2>();
     let [(first, last_first), (second, last_second)] = pixels.map(|offsets| offsets.as_chunks::<2>());
     let mut sums = [_mm256_setzero_si256(); 2];
@@ -34,15 +42,14 @@ fn sums(depthwise: &Depthwise, weights: &[[i8; 8]], pixels: [&[u32]; 2], b: usiz
         add([interleaved(x(*p), x(*q)), interleaved(x(*r), x(*s))], interleaved(w, v));
     }
     if let ([w], [p], [q]) = (last_weight, last_first, last_second) {
-        let none = &[0; 8];
-        add([interleaved(x(*p), none), interleaved(x(*q), none)], interleaved(w, none));
+        add([interleaved(x(*p), none), interleaved(x(*q), none)], interleaved(w, &[0; 8]));
     }
     sums
 }
 
 /// See [`Depthwise`]. Pixels outside, channel blocks inside: all weights together are small.
 #[target_feature(enable = "avx2")]
-pub fn depthwise(depthwise: &Depthwise, out: &mut [i8]) {
+pub fn depthwise<X: Value, Y: Value>(depthwise: &Depthwise<X>, out: &mut [Y]) {
     let (blocks, _) = depthwise.params.as_chunks::<PARAM_BLOCK>();
     let (weights, _) = depthwise.weights.as_chunks::<8>();
     let (out, _) = out.as_chunks_mut::<8>(); // [pixels][blocks]

@@ -1,11 +1,12 @@
-//! From the sums of eight channels to eight output bytes.
+//! From the sums of eight channels to eight outputs.
 
 use core::arch::x86_64::*;
 
 use super::{
     super::{Epilogue, MULTIPLIERS_AT, PARAM_BLOCK, Residual, SHIFTS_AT},
-    interleave, load_words, quotient, store,
+    interleave, limit, load_halves, load_words, quotient, shifted_wide, store, store_wide,
 };
+use crate::element::{Dtype, Value};
 
 /// One channel block's parameters in registers.
 pub(super) struct Params {
@@ -33,15 +34,6 @@ pub(super) fn params(block: &[u8; PARAM_BLOCK]) -> Params {
     Params { bias, multiplier, shift: [even, _mm256_srli_epi64::<32>(shift)] }
 }
 
-/// Limits 64-bit lanes to +-2^30.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn limit(x: __m256i) -> __m256i {
-    let (low, high) = (_mm256_set1_epi64x(-(1 << 30)), _mm256_set1_epi64x(1 << 30));
-    let x = _mm256_blendv_epi8(x, high, _mm256_cmpgt_epi64(x, high));
-    _mm256_blendv_epi8(x, low, _mm256_cmpgt_epi64(low, x))
-}
-
 /// `(t + (r - zero_point) * multiplier + 2^11) >> 12`; the limits on t and the multiplier keep the sum inside 32 bits.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -51,17 +43,43 @@ fn add_residual(t: __m256i, r: &[i8; 8], residual: &Residual) -> __m256i {
     _mm256_srai_epi32::<12>(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << 11)))
 }
 
-/// From sums, with their biases, to eight output bytes.
+/// The same in Q20 and 64 bits: `(2^8 * t + (r - zero_point) * multiplier + 2^19) >> 20`, `t` as even and odd 64-bit lanes.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn finish(acc: __m256i, params: &Params, epilogue: &Epilogue, out: &mut [i8; 8]) {
+fn add_residual_wide([even, odd]: [__m256i; 2], r: __m128i, residual: &Residual) -> __m256i {
+    let r = _mm256_sub_epi32(_mm256_cvtepi16_epi32(r), _mm256_set1_epi32(residual.zero_point.into()));
+    let multiplier = _mm256_set1_epi32(residual.multiplier);
+    let sum = |t: __m256i, r: __m256i| {
+        shifted_wide(_mm256_add_epi64(_mm256_slli_epi64::<8>(t), _mm256_mul_epi32(r, multiplier)))
+    };
+    interleave(sum(even, r), sum(odd, _mm256_srli_epi64::<32>(r)))
+}
+
+/// From sums, with their biases, to eight outputs.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn finish<Y: Value>(acc: __m256i, params: &Params, epilogue: &Epilogue, out: &mut [Y; 8]) {
     let even = quotient(acc, params.multiplier, params.shift[0]);
     let (acc, multiplier) = (_mm256_srli_epi64::<32>(acc), _mm256_srli_epi64::<32>(params.multiplier));
     let odd = quotient(acc, multiplier, params.shift[1]);
-    let y = match &epilogue.residual {
-        // s >= 32, so the quotients fit 32 bits.
-        None => interleave(even, odd),
-        Some(residual) => add_residual(interleave(limit(even), limit(odd)), out, residual),
-    };
-    store(y, epilogue.zero_point, epilogue.min, epilogue.max, out);
+    let &Epilogue { zero_point, min, max, .. } = epilogue;
+    if Y::DTYPE == Dtype::I8 {
+        // SAFETY: `Y` is i8.
+        let out: &mut [i8; 8] = unsafe { &mut *out.as_mut_ptr().cast() };
+        let y = match &epilogue.residual {
+            // s >= 32, so the quotients fit 32 bits.
+            None => interleave(even, odd),
+            Some(residual) => add_residual(interleave(limit(even), limit(odd)), out, residual),
+        };
+        store(y, zero_point, min, max, out);
+    } else {
+        let [even, odd] = [limit(even), limit(odd)];
+        let y = match &epilogue.residual {
+            // Farther than +-2^30 every int16 limit is the same.
+            None => interleave(even, odd),
+            Some(residual) => add_residual_wide([even, odd], load_halves(out), residual),
+        };
+        // SAFETY: `Y` is i16, the only other type.
+        store_wide(y, zero_point, min, max, unsafe { &mut *out.as_mut_ptr().cast() });
+    }
 }

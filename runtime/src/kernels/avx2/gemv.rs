@@ -3,10 +3,11 @@
 use core::arch::x86_64::*;
 
 use super::{super::WEIGHT_STEP, step, sums};
+use crate::element::Value;
 
 /// Matrix times vector, see [`super::super::Kernels::gemv`].
 #[target_feature(enable = "avx2")]
-pub fn gemv(x: &[i8], weights: &[i8], acc: &mut [i32]) {
+pub fn gemv<X: Value>(x: &[X], weights: &[i8], acc: &mut [i32]) {
     let (x, _) = x.as_chunks::<8>();
     let (lines, _) = weights.as_chunks::<WEIGHT_STEP>();
     let (acc, _) = acc.as_chunks_mut::<8>();

@@ -4,13 +4,40 @@
 //! `[8 ch][8 k]`, and 8 bytes of each pixel; the four lanes of an accumulator hold partial sums over k that [`sums`] adds at
 //! the end.
 
+mod wide;
+
 use core::arch::{aarch64::*, asm};
 
 use super::{
     super::{Conv, PADDING, PARAM_BLOCK, WEIGHT_STEP},
+    channel,
     epilogue::{finish, params},
     load, sums,
 };
+use crate::element::{Dtype, Value};
+
+/// Where the taps' runs of a channel block start.
+struct Starts<X> {
+    /// What the offsets count from.
+    input: *const X,
+    zeros: *const X,
+    /// Depth steps of a run.
+    steps: usize,
+}
+
+impl<X> Starts<X> {
+    #[inline(always)]
+    fn of(&self, offset: u32) -> *const [X; 8] {
+        let start = self.input.wrapping_add(offset as usize);
+        if offset == PADDING { self.zeros.cast() } else { start.cast() }
+    }
+
+    /// The same of values of the type that they are.
+    #[inline(always)]
+    fn cast<Y>(&self) -> Starts<Y> {
+        Starts { input: self.input.cast(), zeros: self.zeros.cast(), steps: self.steps }
+    }
+}
 
 /// Running sums of 2 pixels x 8 channels.
 struct Tile {
@@ -18,15 +45,6 @@ struct Tile {
     lanes: [[int32x4_t; 8]; 2],
     /// Products of channel 7, one vector a pixel, that still wait for their `sadalp`.
     waiting: [int16x8_t; 2],
-}
-
-/// Channel `c` of a weight line: 8 bytes.
-#[inline]
-#[target_feature(enable = "neon")]
-fn channel(line: &[i8; WEIGHT_STEP], c: usize) -> int8x8_t {
-    debug_assert!(c < 8);
-    // SAFETY: `c` counts the line's eight channels of eight bytes; no alignment requirement.
-    unsafe { vld1_s8(line.as_ptr().add(8 * c)) }
 }
 
 /// Channel `C` of two depth steps: multiplies its weights `w` with the pixels `x` and `y`, loads the weights of channel `C` + 1
@@ -105,24 +123,20 @@ fn one_step(tile: &mut Tile, line: &[i8; WEIGHT_STEP], first: &[i8; 8], second: 
     }
 }
 
-/// Sums over all taps and depth steps for two pixels, whose tap offsets are given; the block's runs start behind `input`.
-/// `lines`: `[taps][steps]`.
+/// Sums over all taps and depth steps for two pixels, whose tap offsets are given. `lines`: `[taps][steps]`.
+///
+/// Of each type `Y` of results a function of its own, which has one caller and is put in its place: the call costs 1 % of a net.
 #[inline]
 #[target_feature(enable = "neon")]
-fn accumulate(
-    conv: &Conv,
-    input: *const i8,
+fn accumulate<Y>(
+    starts: Starts<i8>,
     lines: &[[i8; WEIGHT_STEP]],
     first: &[u32],
     second: &[u32],
 ) -> [[int32x4_t; 8]; 2] {
-    // Where a tap's run starts.
-    let run = |offset: u32| -> *const [i8; 8] {
-        let start = input.wrapping_add(offset as usize);
-        if offset == PADDING { conv.zeros.as_ptr() } else { start }.cast()
-    };
+    let run = |offset| starts.of(offset);
     let mut tile = Tile { lanes: [[vdupq_n_s32(0); 8]; 2], waiting: [vdupq_n_s16(0); 2] };
-    let (mut line, steps) = (lines.as_ptr(), conv.runs.span() / 8);
+    let (mut line, steps) = (lines.as_ptr(), starts.steps);
     let mut taps = first.iter().zip(second);
     // SAFETY: `lines` holds taps * steps lines and each run `steps` entries, as `Kernels::conv` has checked; every line and
     // every entry is taken once, in order.
@@ -155,18 +169,26 @@ fn accumulate(
 
 /// See [`Conv`]. Channel blocks outside, pixels inside: one block's weights stay in the first-level cache for the strip.
 #[target_feature(enable = "neon")]
-pub fn conv(conv: &Conv, out: &mut [i8]) {
+pub fn conv<X: Value, Y: Value>(conv: &Conv<X>, out: &mut [Y]) {
     let (blocks, _) = conv.params.as_chunks::<PARAM_BLOCK>();
     let (lines, _) = conv.weights.as_chunks::<WEIGHT_STEP>();
     let (out, _) = out.as_chunks_mut::<8>(); // [pixels][blocks]
     // `max(1)`, `get_mut`: what `Kernels::conv` has checked, in a form that leaves the compiler no panic to emit.
     let (depth, row) = (conv.taps.saturating_mul(conv.runs.span() / 8).max(1), blocks.len().max(1));
     for (b, (block, lines)) in blocks.iter().zip(lines.chunks_exact(depth)).enumerate() {
-        let input = conv.input.as_ptr().wrapping_add(conv.runs.start(b));
+        let starts = Starts {
+            input: conv.input.as_ptr().wrapping_add(conv.runs.start(b)),
+            zeros: conv.zeros.as_ptr(),
+            steps: conv.runs.span() / 8,
+        };
         for (out, offsets) in out.chunks_mut(2 * row).zip(conv.offsets.chunks(conv.taps.saturating_mul(2).max(1))) {
             let (first, second) = offsets.split_at_checked(conv.taps).unwrap_or_default();
             // An odd last pixel is computed twice.
-            let tile = accumulate(conv, input, lines, first, if second.is_empty() { first } else { second });
+            let second = if second.is_empty() { first } else { second };
+            let tile = match X::DTYPE {
+                Dtype::I8 => accumulate::<Y>(starts.cast(), lines, first, second),
+                _ => wide::accumulate(starts.cast(), lines, first, second),
+            };
             let block = params(block);
             for (lanes, out) in tile.iter().zip(out.chunks_exact_mut(row)) {
                 if let Some(out) = out.get_mut(b) {

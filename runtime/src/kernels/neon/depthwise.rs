@@ -1,7 +1,7 @@
 //! Depthwise convolution, see [`Depthwise`].
 //!
 //! The products of two taps share an int16 lane, one `smull` and one `smlal`, which two `saddw` add to the int32 sums: as many
-//! instructions for the multiplying pipe as for the other. Pixels outside, channel blocks inside: where the taps of a few
+//! instructions for the multiplying pipe as for the other; of int16 values each tap has a `smlal` and a `smlal2`. Pixels outside, channel blocks inside: where the taps of a few
 //! pixels start stays in general registers, and so do the weights of a block for these pixels.
 
 use core::arch::aarch64::*;
@@ -9,17 +9,18 @@ use core::arch::aarch64::*;
 use super::{
     super::{Depthwise, PADDING, PARAM_BLOCK},
     epilogue::{finish, params},
-    load,
+    load, load_wide,
 };
+use crate::element::{Dtype, Value};
 
 /// Where a tap's channels start in the input, or in the zero points.
-type Start = *const [i8; 8];
+type Start<X> = *const [X; 8];
 
 /// Running sums of one pixel's 8 channels.
 type Sums = [int32x4_t; 2];
 
 #[inline(always)]
-fn start(depthwise: &Depthwise, offset: u32) -> Start {
+fn start<X>(depthwise: &Depthwise<X>, offset: u32) -> Start<X> {
     let start = depthwise.input.as_ptr().wrapping_add(offset as usize);
     if offset == PADDING { depthwise.zeros.as_ptr() } else { start }.cast()
 }
@@ -31,13 +32,40 @@ fn add(sums: &mut Sums, products: int16x8_t) {
     *sums = [vaddw_s16(sums[0], vget_low_s16(products)), vaddw_high_s16(sums[1], products)];
 }
 
+/// Eight values, which are bytes, of block `b` behind a start.
+///
+/// # Safety
+/// `X` is `i8`, and there are `b` + 1 blocks.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn bytes<X>(start: Start<X>, b: usize) -> int8x8_t {
+    // SAFETY: as the caller promises.
+    load(unsafe { &*start.add(b).cast() })
+}
+
+/// Adds products of one tap of int16 values in block `b`.
+///
+/// # Safety
+/// `X` is `i16`, and there are `b` + 1 blocks.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn add_wide<X>(sums: &mut Sums, start: Start<X>, b: usize, w: int16x8_t) {
+    // SAFETY: as the caller promises.
+    let x = load_wide(unsafe { &*start.add(b).cast() });
+    *sums = [vmlal_s16(sums[0], vget_low_s16(x), vget_low_s16(w)), vmlal_high_s16(sums[1], x, w)];
+}
+
 /// All channels of `P` pixels, whose `T` taps start at `taps`; `out` is where the first pixel's results belong.
 ///
 /// # Safety
 /// From each start on, and as those of `P` pixels from `out` on, as many blocks are valid as there are parameters.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn tile<const T: usize, const P: usize>(depthwise: &Depthwise, taps: &[[Start; T]; P], out: *mut [i8; 8]) {
+unsafe fn tile<X: Value, Y: Value, const T: usize, const P: usize>(
+    depthwise: &Depthwise<X>,
+    taps: &[[Start<X>; T]; P],
+    out: *mut [Y; 8],
+) {
     let (blocks, _) = depthwise.params.as_chunks::<PARAM_BLOCK>();
     let (weights, _) = depthwise.weights.as_chunks::<8>();
     let (weights, _) = weights.as_chunks::<T>();
@@ -45,20 +73,30 @@ unsafe fn tile<const T: usize, const P: usize>(depthwise: &Depthwise, taps: &[[S
     for (b, (block, weights)) in blocks.iter().zip(weights).enumerate() {
         let params = params(block);
         let mut sums = [params.bias; P];
-        for pair in 0..T / 2 {
-            let (t, u) = (2 * pair, 2 * pair + 1);
-            let [w, v] = [load(&weights[t]), load(&weights[u])];
-            for (sums, taps) in sums.iter_mut().zip(taps) {
-                // SAFETY: as the caller promises, `b` counts the blocks.
-                let (x, y) = unsafe { (&*taps[t].add(b), &*taps[u].add(b)) };
-                add(sums, vmlal_s8(vmull_s8(load(x), w), load(y), v));
+        if X::DTYPE != Dtype::I8 {
+            for (t, w) in weights.iter().enumerate() {
+                let w = vmovl_s8(load(w));
+                for (sums, taps) in sums.iter_mut().zip(taps) {
+                    // SAFETY: as the caller promises, `b` counts the blocks.
+                    unsafe { add_wide(sums, taps[t], b, w) };
+                }
             }
-        }
-        if T % 2 == 1 {
-            let w = load(&weights[T - 1]);
-            for (sums, taps) in sums.iter_mut().zip(taps) {
-                // SAFETY: as above.
-                add(sums, vmull_s8(load(unsafe { &*taps[T - 1].add(b) }), w));
+        } else {
+            for pair in 0..T / 2 {
+                let (t, u) = (2 * pair, 2 * pair + 1);
+                let [w, v] = [load(&weights[t]), load(&weights[u])];
+                for (sums, taps) in sums.iter_mut().zip(taps) {
+                    // SAFETY: as above.
+                    let (x, y) = unsafe { (bytes(taps[t], b), bytes(taps[u], b)) };
+                    add(sums, vmlal_s8(vmull_s8(x, w), y, v));
+                }
+            }
+            if T % 2 == 1 {
+                let w = load(&weights[T - 1]);
+                for (sums, taps) in sums.iter_mut().zip(taps) {
+                    // SAFETY: as above.
+                    add(sums, vmull_s8(unsafe { bytes(taps[T - 1], b) }, w));
+                }
             }
         }
         for (p, sums) in sums.iter().enumerate() {
@@ -78,12 +116,12 @@ fn follows(first: &[u32; 9], second: &[u32; 9]) -> bool {
 
 /// Nine taps, as in 3 x 3 windows: four pixels in a row read six columns of three rows, or else two pixels at a time.
 #[target_feature(enable = "neon")]
-fn nine(depthwise: &Depthwise, out: &mut [i8]) {
+fn nine<X: Value, Y: Value>(depthwise: &Depthwise<X>, out: &mut [Y]) {
     let row = depthwise.params.len() / PARAM_BLOCK;
     let starts = |offsets: &[u32; 9]| offsets.map(|offset| start(depthwise, offset));
     let last = |offsets: &[u32; 9]| [offsets[2], offsets[5], offsets[8]].map(|offset| start(depthwise, offset));
     let (mut offsets, _) = depthwise.offsets.as_chunks::<9>();
-    let mut out: *mut [i8; 8] = out.as_mut_ptr().cast();
+    let mut out: *mut [Y; 8] = out.as_mut_ptr().cast();
     // SAFETY: `Kernels::depthwise` has checked that from each offset on, and for each pixel in `out`, there are `row` blocks; `out`
     // moves with `offsets`.
     unsafe {
@@ -119,11 +157,11 @@ fn nine(depthwise: &Depthwise, out: &mut [i8]) {
 
 /// Three taps, as in 3 x 1 and 1 x 3 windows: four pixels at a time.
 #[target_feature(enable = "neon")]
-fn three(depthwise: &Depthwise, out: &mut [i8]) {
+fn three<X: Value, Y: Value>(depthwise: &Depthwise<X>, out: &mut [Y]) {
     let row = depthwise.params.len() / PARAM_BLOCK;
     let starts = |offsets: &[u32; 3]| offsets.map(|offset| start(depthwise, offset));
     let (tiles, rest) = depthwise.offsets.as_chunks::<3>().0.as_chunks::<4>();
-    let mut out: *mut [i8; 8] = out.as_mut_ptr().cast();
+    let mut out: *mut [Y; 8] = out.as_mut_ptr().cast();
     // SAFETY: `Kernels::depthwise` has checked that from each offset on, and for each pixel in `out`, there are `row` blocks; `out`
     // moves with the pixels.
     unsafe {
@@ -147,10 +185,21 @@ const KEPT: usize = 64;
 /// From each start on, `b` + 1 blocks are valid.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn accumulate(sums: &mut [Sums; 2], weights: &[[i8; 8]], starts: &[[Start; 2]], b: usize) {
+unsafe fn accumulate<X: Value>(sums: &mut [Sums; 2], weights: &[[i8; 8]], starts: &[[Start<X>; 2]], b: usize) {
     let [first, second] = sums;
+    if X::DTYPE != Dtype::I8 {
+        for (w, &[p, q]) in weights.iter().zip(starts) {
+            let w = vmovl_s8(load(w));
+            // SAFETY: as the caller promises.
+            unsafe {
+                add_wide(first, p, b, w);
+                add_wide(second, q, b, w);
+            }
+        }
+        return;
+    }
     // SAFETY: as the caller promises.
-    let x = |start: Start| load(unsafe { &*start.add(b) });
+    let x = |start: Start<X>| unsafe { bytes(start, b) };
     let ((weights, last_weight), (starts, last_start)) = (weights.as_chunks::<2>(), starts.as_chunks::<2>());
     for ([w, v], [[p, q], [r, s]]) in weights.iter().zip(starts) {
         let [w, v] = [load(w), load(v)];
@@ -166,7 +215,7 @@ unsafe fn accumulate(sums: &mut [Sums; 2], weights: &[[i8; 8]], starts: &[[Start
 
 /// Where the taps of two pixels start.
 #[inline(always)]
-fn fill(depthwise: &Depthwise, starts: &mut [[Start; 2]], first: &[u32], second: &[u32]) {
+fn fill<X>(depthwise: &Depthwise<X>, starts: &mut [[Start<X>; 2]], first: &[u32], second: &[u32]) {
     for (starts, (&p, &q)) in starts.iter_mut().zip(first.iter().zip(second)) {
         *starts = [start(depthwise, p), start(depthwise, q)];
     }
@@ -174,7 +223,7 @@ fn fill(depthwise: &Depthwise, starts: &mut [[Start; 2]], first: &[u32], second:
 
 /// Any number of taps: two pixels at a time.
 #[target_feature(enable = "neon")]
-fn any(depthwise: &Depthwise, out: &mut [i8]) {
+fn any<X: Value, Y: Value>(depthwise: &Depthwise<X>, out: &mut [Y]) {
     let (blocks, _) = depthwise.params.as_chunks::<PARAM_BLOCK>();
     let (weights, _) = depthwise.weights.as_chunks::<8>();
     let (out, _) = out.as_chunks_mut::<8>(); // [pixels][blocks]
@@ -214,7 +263,7 @@ fn any(depthwise: &Depthwise, out: &mut [i8]) {
 
 /// See [`Depthwise`].
 #[target_feature(enable = "neon")]
-pub fn depthwise(depthwise: &Depthwise, out: &mut [i8]) {
+pub fn depthwise<X: Value, Y: Value>(depthwise: &Depthwise<X>, out: &mut [Y]) {
     match depthwise.taps {
         3 => three(depthwise, out),
         9 => nine(depthwise, out),

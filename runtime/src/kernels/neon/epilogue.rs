@@ -1,11 +1,12 @@
-//! From the sums of eight channels to eight output bytes.
+//! From the sums of eight channels to eight outputs.
 
 use core::arch::aarch64::*;
 
 use super::{
     super::{Epilogue, MULTIPLIERS_AT, PARAM_BLOCK, Residual, SHIFTS_AT},
-    load, narrow, requantize, requantize_wide,
+    narrow, narrow_wide, requantize, requantize_wide,
 };
+use crate::element::{Dtype, Value};
 
 /// One channel block's parameters in registers.
 pub(super) struct Params {
@@ -48,19 +49,51 @@ fn add_residual(t: [int32x4_t; 2], r: int8x8_t, residual: &Residual) -> [int32x4
     ]
 }
 
-/// From sums, with their biases, to eight output bytes.
+/// The same in Q20 and 64 bits: `(2^8 * t + (r - zero_point) * multiplier + 2^19) >> 20`, which fits 32.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) fn finish(acc: [int32x4_t; 2], params: &Params, epilogue: &Epilogue, out: &mut [i8; 8]) {
-    let (m, s) = (&params.multiplier, &params.shift);
-    let y = match &epilogue.residual {
-        None => [requantize(acc[0], m[0], s[0]), requantize(acc[1], m[1], s[1])],
-        Some(residual) => {
-            let t = [requantize_wide(acc[0], m[0], s[0]), requantize_wide(acc[1], m[1], s[1])];
-            add_residual(t, load(out), residual)
-        }
+fn add_residual_wide(t: [int32x4_t; 2], r: int16x8_t, residual: &Residual) -> [int32x4_t; 2] {
+    let (zero_point, m) = (vdupq_n_s32(residual.zero_point.into()), residual.multiplier);
+    let sum = |t: int32x4_t, r: int32x4_t| {
+        let r = vsubq_s32(r, zero_point);
+        let low = vmlal_n_s32(vshll_n_s32::<8>(vget_low_s32(t)), vget_low_s32(r), m);
+        let high = vmlal_high_n_s32(vshll_high_n_s32::<8>(t), r, m);
+        vrshrn_high_n_s64::<20>(vrshrn_n_s64::<20>(low), high)
     };
-    let y = narrow(y, epilogue.zero_point, epilogue.min, epilogue.max);
-    // SAFETY: `out` is eight writable bytes; the store has no alignment requirement.
-    unsafe { vst1_s8(out.as_mut_ptr(), y) };
+    [sum(t[0], vmovl_s16(vget_low_s16(r))), sum(t[1], vmovl_high_s16(r))]
+}
+
+/// What a residual is added to: quotients limited to +-2^30.
+#[inline]
+#[target_feature(enable = "neon")]
+fn limited(y: [int32x4_t; 2]) -> [int32x4_t; 2] {
+    y.map(|y| vmaxq_s32(vminq_s32(y, vdupq_n_s32(1 << 30)), vdupq_n_s32(-(1 << 30))))
+}
+
+/// From sums, with their biases, to eight outputs.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn finish<Y: Value>(acc: [int32x4_t; 2], params: &Params, epilogue: &Epilogue, out: &mut [Y; 8]) {
+    let (m, s, out) = (&params.multiplier, &params.shift, out.as_mut_ptr());
+    let wide = || [requantize_wide(acc[0], m[0], s[0]), requantize_wide(acc[1], m[1], s[1])];
+    let &Epilogue { zero_point, min, max, .. } = epilogue;
+    // SAFETY: `out` is eight values of type Y, to read and to write; no alignment requirement.
+    unsafe {
+        match Y::DTYPE {
+            Dtype::I8 => {
+                let y = match &epilogue.residual {
+                    None => [requantize(acc[0], m[0], s[0]), requantize(acc[1], m[1], s[1])],
+                    Some(residual) => add_residual(limited(wide()), vld1_s8(out.cast()), residual),
+                };
+                vst1_s8(out.cast(), narrow(y, zero_point, min, max));
+            }
+            _ => {
+                let y = match &epilogue.residual {
+                    None => wide(),
+                    Some(residual) => add_residual_wide(limited(wide()), vld1q_s16(out.cast()), residual),
+                };
+                vst1q_s16(out.cast(), narrow_wide(y, zero_point, min, max));
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use core::arch::{aarch64::*, asm};
 
-use super::{super::WEIGHT_STEP, load, sums};
+use super::{super::WEIGHT_STEP, channel, load, load_wide, multiply, sums};
 
 /// Channels 2 `pair` and 2 `pair` + 1 of a weight line: 16 bytes.
 #[inline]
@@ -97,11 +97,36 @@ pub fn gemv(x: &[i8], weights: &[i8], acc: &mut [i32]) {
                 lanes[2 * pair + 1] = vpadalq_s16(lanes[2 * pair + 1], vmull_high_s8(x, w));
             }
         }
-        let [low, high] = sums(&lanes);
-        // SAFETY: `acc` is eight writable words: four at its start, four at its middle.
-        unsafe {
-            vst1q_s32(acc.as_mut_ptr(), low);
-            vst1q_s32(acc.as_mut_ptr().add(4), high);
+        store(acc, &lanes);
+    }
+}
+
+/// The sums of eight channels.
+#[inline]
+#[target_feature(enable = "neon")]
+fn store(acc: &mut [i32; 8], lanes: &[int32x4_t; 8]) {
+    let [low, high] = sums(lanes);
+    // SAFETY: `acc` is eight writable words: four at its start, four at its middle.
+    unsafe {
+        vst1q_s32(acc.as_mut_ptr(), low);
+        vst1q_s32(acc.as_mut_ptr().add(4), high);
+    }
+}
+
+/// The same of an int16 vector.
+#[target_feature(enable = "neon")]
+pub fn gemv_wide(x: &[i16], weights: &[i8], acc: &mut [i32]) {
+    let (x, _) = x.as_chunks::<8>();
+    let (lines, _) = weights.as_chunks::<WEIGHT_STEP>();
+    let (acc, _) = acc.as_chunks_mut::<8>();
+    for (acc, lines) in acc.iter_mut().zip(lines.chunks_exact(x.len().max(1))) {
+        let mut lanes = [vdupq_n_s32(0); 8];
+        for (line, x) in lines.iter().zip(x) {
+            let x = load_wide(x);
+            for (c, lanes) in lanes.iter_mut().enumerate() {
+                *lanes = multiply(*lanes, x, vmovl_s8(channel(line, c)));
+            }
         }
+        store(acc, &lanes);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Check, Run, value};
 use crate::{
+    element::Dtype,
     error::{Error, Field, StepError},
     format::PARAMS_ALIGN,
     id::ConstOffset,
@@ -20,8 +21,8 @@ mod field {
 const FACTOR: usize = 8;
 /// Most factors of a step: 32 kB.
 const FACTORS_MAX: i64 = 4096;
-/// As many differences of at most 255 fit an int32.
-const PIXELS_MAX: i64 = i32::MAX as i64 / 255;
+/// As many differences fit an int32: of at most 255, and of int16 values from their zero point, which is 0.
+const PIXELS_MAX: [i64; 2] = [i32::MAX as i64 / 255, i32::MAX as i64 / 32768];
 
 /// What the sum of an average's window is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +42,13 @@ impl Divisor {
         bytes
     }
 
-    /// For windows of as many pixels.
-    pub(super) fn check(self, check: &mut Check, pixels: u64) -> Result<(), StepError> {
+    /// For windows of as many pixels of a type.
+    pub(super) fn check(self, check: &mut Check, pixels: u64, dtype: Dtype) -> Result<(), StepError> {
         let found = i64::try_from(pixels).unwrap_or(i64::MAX);
         match self {
             Divisor::All(multiplier, shift) => {
                 factor(multiplier, shift.into())?;
-                value(Field::Kernel, found, 1..=PIXELS_MAX)
+                value(Field::Kernel, found, 1..=PIXELS_MAX[usize::from(dtype != Dtype::I8)])
             }
             Divisor::Inside(factors) => {
                 value(Field::Kernel, found, 1..=FACTORS_MAX)?;
