@@ -29,6 +29,16 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// The clamp of a step whose output has that scale.
+    pub fn quantized(self, scale: Scale) -> (i16, i16) {
+        let Limits { min, max } = self;
+        let low = if min == f32::NEG_INFINITY { -128 } else { scale.quantize(min).into() };
+        let high = if max == f32::INFINITY { 127 } else { scale.quantize(max).into() };
+        (low, high)
+    }
+}
+
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}..{}", self.min, self.max)

@@ -88,6 +88,8 @@ pub struct Importer<'a> {
     endings: HashMap<TensorId, Ending>,
     meanings: HashMap<TensorId, Meaning>,
     unsigned: HashSet<String>,
+    /// Values that are integers in ONNX, and the reals that these mean here.
+    integers: HashSet<String>,
     /// Values of all tensors so far, as [`VALUES`] counts them.
     held: u64,
     budget: &'a Budget,
@@ -118,7 +120,16 @@ impl<'a> Importer<'a> {
             values.insert(name, Value::View(view.clone()));
         }
         let (endings, meanings) = (HashMap::new(), HashMap::new());
-        Ok(Importer { graph, values, endings, meanings, unsigned: HashSet::new(), held, budget })
+        Ok(Importer {
+            graph,
+            values,
+            endings,
+            meanings,
+            unsigned: HashSet::new(),
+            integers: HashSet::new(),
+            held,
+            budget,
+        })
     }
 
     /// The inputs of a node if all are constants; one that is left out keeps its place, empty.
@@ -362,6 +373,10 @@ impl<'a> Importer<'a> {
     /// # Errors
     /// If no node makes it, or it is constant.
     pub(crate) fn output(&self, name: &str) -> Result<View, Error> {
+        if self.integers.contains(name) {
+            let what = "quantized numbers; supported: real ones (end it before they are quantized, --outputs)";
+            return Err(Error::Model(format!("output `{name}` is made of {what}")));
+        }
         match self.values.get(name) {
             Some(Value::View(view)) => Ok(view.clone()),
             Some(Value::Constant(_)) => Err(Error::Model(format!("output `{name}` is a constant"))),
@@ -379,6 +394,11 @@ impl<'a> Importer<'a> {
     /// Is that tensor an input of the network?
     pub(crate) fn is_input(&self, tensor: TensorId) -> bool {
         self.graph.is_input(tensor)
+    }
+
+    /// Output `index` of a node is made of integers in ONNX, and read as what they mean: it cannot be an output of the network.
+    pub fn stands_for_integers(&mut self, node: &Node, index: usize) {
+        self.integers.extend(node.output(index).map(str::to_owned));
     }
 
     /// The tensor that a nonlinearity at the end was applied to, if that does not have to be executed: where the one output

@@ -32,8 +32,9 @@
 //! | `onnx` | nodes that answer questions and complain by name |
 //! | `external`, `part` | files beside the model; which part of it is read |
 //! | `constant`, `front_end`, `samples`, `wire` | constants; the front end's settings; where samples come from; what decoding takes |
+//! | `epilogue` | what follows in the same step |
 //! | `scale` | from real numbers to int8 and fixed-point factors |
-//! | `budget`, `epilogue`, `error`, `metadata`, `output`, `shape` | memory of an import; what follows in the same step; what goes wrong; what the trainer says beside a network; files that are written whole; shapes |
+//! | `budget`, `error`, `metadata`, `output`, `shape` | memory of an import; what goes wrong; what the trainer says beside a network; files that are written whole; shapes |
 
 // What a cast loses, a model file would say wrongly: each is checked, or says why it may.
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]

@@ -5,8 +5,6 @@ use escarp_runtime::{
     quant::{MULTIPLIER_MIN, SHIFT_MAX},
 };
 
-use crate::epilogue::Limits;
-
 /// Fraction bits of sums of tensors, and of what goes into gates: Q12.
 pub const Q12: f64 = 4096.0;
 
@@ -39,13 +37,6 @@ impl Scale {
     /// The value of an int8.
     pub fn dequantize(self, q: i8) -> f32 {
         self.scale * (f32::from(q) - f32::from(self.zero_point))
-    }
-
-    /// The clamp of an epilogue.
-    pub fn limits(self, Limits { min, max }: Limits) -> (i16, i16) {
-        let low = if min == f32::NEG_INFINITY { -128 } else { self.quantize(min).into() };
-        let high = if max == f32::INFINITY { 127 } else { self.quantize(max).into() };
-        (low, high)
     }
 }
 

@@ -29,7 +29,7 @@ fn shuffled_channels() {
         .node("Transpose", &["r"], "t", vec![ints("perm", &[0, 2, 1, 3, 4])])
         .node("Reshape", &["t", "whole"], "s", vec![])
         .node("Conv", &["s", "v"], "y", vec![]);
-    assert_eq!(steps(&check(onnx, 2.0)), ["conv", "copy", "conv"]);
+    assert_eq!(steps(&check(onnx, 2.0)), ["conv", "conv"], "the weights change places, not the values");
 }
 
 #[test]
@@ -87,11 +87,11 @@ fn padded_every_way() {
         ("reflect", [0, 0, 2, 3, 0, 0, 1, 4]),
         ("edge", [0, 1, 2, 0, 0, 0, 3, 1]),
     ] {
-        let onnx = map()
-            .ints("pads", &pads)
-            .floats("value", &[], vec![if mode == "constant" { 0.75 } else { 0.0 }])
-            .node("Pad", &["a", "pads", "value"], "y", vec![text("mode", mode)]);
-        check(onnx, 3.0);
+        // tract takes any Pad with a value for a constant one.
+        let inputs = ["a", "pads", "value"];
+        let inputs = if mode == "constant" { &inputs[..] } else { &inputs[..2] };
+        let onnx = map().ints("pads", &pads).floats("value", &[], vec![0.75]);
+        check(onnx.node("Pad", inputs, "y", vec![text("mode", mode)]), 3.0);
     }
 }
 

@@ -97,7 +97,7 @@ impl Op for Add {
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         let factor = |i: usize| f64::from(site.inputs[i].scale) / f64::from(site.output.scale) * Q12;
         let multipliers = [0, 1].map(|i| nearest_i32(factor(i) * f64::from(self.signs[i])));
-        Ok(Box::new(QAdd { combine: self.combine, multipliers, limits: site.output.limits(self.limits) }))
+        Ok(Box::new(QAdd { combine: self.combine, multipliers, limits: self.limits.quantized(site.output) }))
     }
 
     fn alone(&self) -> Result<(), &'static str> {

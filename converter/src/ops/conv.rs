@@ -134,7 +134,7 @@ impl Op for Conv {
         let output = f64::from(site.output.scale);
         let (unit, smallest_shift) = if self.residual { (output / Q12, SHIFT_MIN_WIDE) } else { (output, SHIFT_MIN) };
         let rows = self.rows(site.inputs[0]).quantize(site, unit, smallest_shift)?;
-        let limits = site.output.limits(self.limits);
+        let limits = self.limits.quantized(site.output);
         let residual = self.residual.then(|| nearest_i32(f64::from(site.inputs[1].scale) / output * Q12));
         let groups = (self.groups > 1).then(|| {
             let [inputs, outputs] = [self.inputs, self.bias.len() / self.groups].map(u16::try_from);

@@ -94,7 +94,7 @@ impl Op for Depthwise {
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         let rows = self.rows(site.inputs[0]).quantize(site, f64::from(site.output.scale), SHIFT_MIN)?;
-        Ok(Box::new(QDepthwise { geometry: self.geometry, rows, limits: site.output.limits(self.limits) }))
+        Ok(Box::new(QDepthwise { geometry: self.geometry, rows, limits: self.limits.quantized(site.output) }))
     }
 
     fn alone(&self) -> Result<(), &'static str> {

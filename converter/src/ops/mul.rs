@@ -73,7 +73,7 @@ impl Op for Mul {
         let unit: f64 = site.inputs.iter().map(|s| f64::from(s.scale)).product();
         let factor = (unit / f64::from(site.output.scale)).max(SMALLEST_FACTOR);
         let factor = multiplier(factor, SHIFT_MIN).ok_or_else(|| site.wrong(format!("a factor of {factor}")))?;
-        Ok(Box::new(QMul { factor, limits: site.output.limits(self.limits) }))
+        Ok(Box::new(QMul { factor, limits: self.limits.quantized(site.output) }))
     }
 
     fn alone(&self) -> Result<(), &'static str> {

@@ -136,7 +136,7 @@ impl Op for Pool {
                 QDivisor::Inside((least..=most).map(factor).collect::<Result<_, _>>()?)
             }
         };
-        Ok(Box::new(QPool { geometry: self.geometry, average, limits: site.output.limits(self.limits) }))
+        Ok(Box::new(QPool { geometry: self.geometry, average, limits: self.limits.quantized(site.output) }))
     }
 
     fn alone(&self) -> Result<(), &'static str> {

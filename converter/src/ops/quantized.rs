@@ -43,11 +43,11 @@ pub fn is_of_onnxruntime(operator: &str) -> bool {
 
 /// Values rounded to a scale.
 #[derive(Debug)]
-struct Grid {
+struct Rounding {
     scale: Scale,
 }
 
-impl Op for Grid {
+impl Op for Rounding {
     fn detail(&self) -> String {
         format!("scale {} zero {}", self.scale.scale, self.scale.zero_point)
     }
@@ -131,7 +131,8 @@ fn import_quantize(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         scale.ok_or_else(|| node.unsupported("y_scale", "several numbers", "one scale for a whole activation"))?;
     let x = importer.view(node, 0)?;
     let x = super::arrange::whole(importer, node, x)?;
-    let tensor = importer.emit(node, Grid { scale }, vec![x.tensor], x.shape)?;
+    let tensor = importer.emit(node, Rounding { scale }, vec![x.tensor], x.shape)?;
+    importer.stands_for_integers(node, 0);
     importer.define(node, 0, x.on(tensor))
 }
 
@@ -149,6 +150,7 @@ fn import_dequantize(importer: &mut Importer, node: &Node) -> Result<(), Error> 
 fn import_dynamic(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[])?;
     let x = importer.view(node, 0)?;
+    (0..3).for_each(|output| importer.stands_for_integers(node, output));
     importer.define(node, 0, x)?;
     importer.define_constant(node, 1, Constant::Float(ndarray::arr0(1.0).into_dyn()))?;
     importer.define_constant(node, 2, Constant::Int(ndarray::arr0(0).into_dyn()))
