@@ -386,7 +386,9 @@ impl<'a> Importer<'a> {
 
     /// Is that output a constant? Then it is put aside as one.
     pub(crate) fn is_constant_output(&mut self, name: &str) -> bool {
-        let Some(Value::Constant(constant)) = self.values.get(name) else { return false };
+        let Some(Value::Constant(constant)) = self.values.get(name).filter(|_| !self.integers.contains(name)) else {
+            return false;
+        };
         self.graph.constants.push((name.into(), constant.clone()));
         true
     }
