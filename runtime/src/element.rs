@@ -1,6 +1,6 @@
 //! What tensors are made of.
 
-use crate::{bytes::Views, quant::sat16};
+use crate::bytes::Views;
 
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,19 +55,33 @@ impl Element for i32 {
 pub trait Value: Element + Into<i32> + Ord {
     /// The number, or the nearest one that the type holds.
     fn saturated(y: i32) -> Self;
+
+    /// The number, if the type holds it; else its low bits.
+    fn wrapped(y: i32) -> Self;
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "compared just before")]
+#[expect(clippy::cast_possible_truncation, reason = "compared just before, or what is asked for")]
 impl Value for i8 {
     #[inline(always)]
     fn saturated(y: i32) -> i8 {
         y.max(i8::MIN.into()).min(i8::MAX.into()) as i8
     }
+
+    #[inline(always)]
+    fn wrapped(y: i32) -> i8 {
+        y as i8
+    }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "compared just before, or what is asked for")]
 impl Value for i16 {
     #[inline(always)]
     fn saturated(y: i32) -> i16 {
-        sat16(y)
+        y.max(i16::MIN.into()).min(i16::MAX.into()) as i16
+    }
+
+    #[inline(always)]
+    fn wrapped(y: i32) -> i16 {
+        y as i16
     }
 }

@@ -227,7 +227,7 @@ fn argmaxes_that_are_refused() {
     for dtype in [Dtype::I8, Dtype::I16] {
         assert_eq!(argmax(|net, _| net.tensors[1].dtype = dtype), Err(StepError::Dtype { id: 1 }));
     }
-    let wide = argmax(|net, step| step.input = net.wide([2, 3, 5], Dtype::I16));
+    let wide = argmax(|net, step| step.input = net.wide([2, 3, 5], Dtype::I32));
     assert_eq!(wide, Err(StepError::Dtype { id: 2 }));
     assert_eq!(argmax(|net, step| step.output = net.state(1)), Err(StepError::State { id: 2 }));
 }

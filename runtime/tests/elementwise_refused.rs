@@ -215,8 +215,10 @@ fn enlargements() {
     let quantization = Err(StepError::Quantization { id: 1 });
     assert_eq!(resize(|net, _| net.tensors[1].zero_point = 5), quantization);
     assert_eq!(resize(|net, _| net.tensors[1].scale = 0.25), quantization);
-    let wide = resize(|net, step| step.input = net.wide([2, 3, 5], Dtype::I16));
-    assert_eq!(wide, Err(StepError::Dtype { id: 2 }));
+    let sums = resize(|net, step| step.input = net.wide([2, 3, 5], Dtype::I32));
+    assert_eq!(sums, Err(StepError::Dtype { id: 2 }));
+    let mixed = resize(|net, step| step.input = net.wide([2, 3, 5], Dtype::I16));
+    assert_eq!(mixed, Err(StepError::Dtype { id: 1 }), "the output keeps its type");
     let overlap = Err(StepError::Overlap { a: 0, b: 1 });
     assert_eq!(resize(|net, _| net.tensors[1].offset = 32), overlap);
     let same = |net: &mut Writer, step: &mut ResizeStep| {
@@ -248,8 +250,10 @@ fn interpolations() {
     let quantization = Err(StepError::Quantization { id: 1 });
     assert_eq!(interpolate(|net, _, _| net.tensors[1].zero_point = 5), quantization);
     assert_eq!(interpolate(|net, _, _| net.tensors[1].scale = 0.25), quantization);
-    let wide = interpolate(|net, step, _| step.input = net.wide([2, 3, 5], Dtype::I16));
-    assert_eq!(wide, Err(StepError::Dtype { id: 2 }));
+    let sums = interpolate(|net, step, _| step.input = net.wide([2, 3, 5], Dtype::I32));
+    assert_eq!(sums, Err(StepError::Dtype { id: 2 }));
+    let mixed = interpolate(|net, step, _| step.input = net.wide([2, 3, 5], Dtype::I16));
+    assert_eq!(mixed, Err(StepError::Dtype { id: 1 }), "the output keeps its type");
     let overlap = Err(StepError::Overlap { a: 0, b: 1 });
     assert_eq!(interpolate(|net, _, _| net.tensors[1].offset = 32), overlap);
     let beyond = |field, found| Err(StepError::Value { field, found });

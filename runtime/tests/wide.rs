@@ -1,15 +1,17 @@
 //! Element-wise operators and pools where a tensor is int16: each against its definition, for every combination of types.
 
+mod typed;
 mod writer;
 
 use escarp_runtime::{
-    Dtype::{self, I8, I16},
-    ops::{AddStep, Combine, Divisor, LookupStep, MulStep, PoolStep, ScaleStep, Step},
+    Dtype::{self, I8, I16, I32},
+    ops::{
+        AddStep, ArgmaxStep, Between, Combine, Divisor, InterpolateStep, LookupStep, MulStep, PoolStep, ResizeStep,
+        ScaleStep, Step,
+    },
 };
-use writer::{
-    Random, Writer,
-    typed::{limits, run, scaled, values},
-};
+use typed::{limits, run, scaled, values};
+use writer::{Random, Writer};
 
 /// Small maps whose channels fill groups of 8 or do not, and one whose channels fill more than a piece.
 const SHAPES: [[u16; 3]; 7] = [[1, 1, 1], [2, 3, 5], [1, 4, 8], [3, 1, 9], [2, 2, 40], [9, 7, 19], [2, 1, 700]];
@@ -235,5 +237,59 @@ fn pools_equal_their_definition() {
             };
             assert_eq!(got as i64, y.clamp(min.into(), max.into()), "case {case} {at}, {from:?} to {to:?}: {step:?}");
         }
+    }
+}
+
+#[test]
+fn other_sizes_equal_their_definition() {
+    let mut random = Random(85);
+    for (case, shape @ [height, width, channels]) in SHAPES.into_iter().take(6).enumerate().cycle().take(60) {
+        let x = values(&mut random, I16, len(shape));
+        let at = |y: u16, x_at: u16, c: u16| x[((y * width + x_at) * channels + c) as usize] as i64;
+        let target = [2 * height, 3 * width, channels];
+        let pixels = (0..target[0]).flat_map(|y| (0..target[1]).map(move |x_at| (y, x_at)));
+
+        let mut net = Writer::default();
+        let (input, output) = (net.wide(shape, I16), net.wide(target, I16));
+        net.steps.push(Step::from(ResizeStep { input, output, factor: [2, 3] }));
+        let repeated = pixels.clone().flat_map(|(y, x_at)| (0..channels).map(move |c| (y / 2, x_at / 3, c)));
+        let want: Vec<i32> = repeated.map(|(y, x_at, c)| at(y, x_at, c) as i32).collect();
+        assert_eq!(run(&net.finish_plain(&[input], output), &[&x]), want, "case {case}");
+
+        let mut net = Writer::default();
+        let (input, output) = (net.wide(shape, I16), net.wide(target, I16));
+        let mut axis = |from: u16, to: u16| -> Vec<Between> {
+            let mut index = || random.below(from.into()) as u16;
+            let pairs: Vec<[u16; 2]> = (0..to).map(|_| [index(), index()]).collect();
+            pairs.into_iter().map(|[low, high]| Between { low, high, weight: random.below(2049) }).collect()
+        };
+        let [vertical, horizontal] = [axis(height, target[0]), axis(width, target[1])];
+        let [rows, columns] = [&vertical, &horizontal].map(|axis| net.axis(axis));
+        net.steps.push(Step::from(InterpolateStep { input, output, rows, columns }));
+        let got = run(&net.finish_plain(&[input], output), &[&x]);
+        let parts = |b: &Between| [(b.low, 2048 - b.weight as i64), (b.high, b.weight as i64)];
+        let mut got = got.into_iter();
+        for (y, x_at) in pixels {
+            for c in 0..channels {
+                let four =
+                    parts(&vertical[y as usize]).map(|row| parts(&horizontal[x_at as usize]).map(|cell| (row, cell)));
+                let sum: i64 = four.as_flattened().iter().map(|&((y, wy), (x, wx))| wy * wx * at(y, x, c)).sum();
+                assert_eq!(got.next().unwrap() as i64, (sum + (1 << 21)).div_euclid(1 << 22), "case {case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_largest_channel_is_the_first_of_the_largest() {
+    let mut random = Random(86);
+    for shape @ [height, width, channels] in SHAPES {
+        let mut net = Writer::default();
+        let (input, output) = (net.wide(shape, I16), net.wide([height, width, 1], I32));
+        net.steps.push(Step::from(ArgmaxStep { input, output }));
+        let x = values(&mut random, I16, len(shape));
+        let largest = |pixel: &[i32]| pixel.iter().position(|y| y == pixel.iter().max().unwrap()).unwrap() as i32;
+        let want: Vec<i32> = x.chunks(channels.into()).map(largest).collect();
+        assert_eq!(run(&net.finish_plain(&[input], output), &[&x]), want, "{shape:?}");
     }
 }

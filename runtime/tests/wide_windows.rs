@@ -1,6 +1,7 @@
 //! Convolutions and products with int16 inputs or outputs against their definitions, for every combination of types, and what
 //! of them is refused.
 
+mod typed;
 mod writer;
 
 use escarp_runtime::{
@@ -8,10 +9,8 @@ use escarp_runtime::{
     Error, Field, Model, StepError,
     ops::{ConvStep, DepthwiseStep, Groups, LinearStep, Step},
 };
-use writer::{
-    Matrix, Random, Row, Writer,
-    typed::{limits, run, scaled, values},
-};
+use typed::{limits, run, scaled, values};
+use writer::{Matrix, Random, Row, Writer};
 
 const TYPES: [[Dtype; 2]; 4] = [[I8, I16], [I16, I8], [I16, I16], [I8, I8]];
 

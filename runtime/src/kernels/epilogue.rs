@@ -54,6 +54,8 @@ impl Epilogue {
     /// Turns the sums of one channel block into 8 outputs; `params` as [`PARAM_BLOCK`] lays them out.
     #[inline(always)]
     pub(crate) fn apply<Y: Value>(&self, acc: &[i32; 8], params: &[u8; PARAM_BLOCK], out: &mut [Y; 8]) {
+        // Limits that the type holds, once for all: then it holds the results too.
+        let [min, max] = [self.min, self.max].map(|limit| Y::saturated(limit.into()).into());
         let (words, shifts) = params.split_at(SHIFTS_AT);
         let (words, _) = words.as_chunks::<4>();
         let (bias, multiplier) = words.split_at(MULTIPLIERS_AT / 4);
@@ -66,8 +68,7 @@ impl Epilogue {
                 Some(residual) => residual.sum::<Y>(t.clamp(-(1 << 30), 1 << 30), (*out).into()),
             };
             // `max` then `min`, not `clamp`: that one panics on an empty range.
-            let y = y.saturating_add(self.zero_point as i32);
-            *out = Y::saturated(y.max(self.min as i32).min(self.max as i32));
+            *out = Y::wrapped(y.saturating_add(self.zero_point as i32).max(min).min(max));
         }
     }
 }

@@ -6,16 +6,17 @@ use super::{
     field::{INPUT, OUTPUT},
 };
 use crate::{
-    bytes::as_i32_mut,
-    element::Dtype,
+    bytes::{Views, as_i32_mut},
+    element::{Dtype, Value},
     error::{Error, StepError},
+    format::Tensor,
     id::TensorId,
 };
 
 /// `output[y, x] = ` the first of the largest channels of `input[y, x, :]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArgmaxStep {
-    /// `[H, W, C]`, int8.
+    /// `[H, W, C]`, int8 or int16.
     pub input: TensorId,
     /// `[H, W, 1]`, int32, scale 1, apart from the input; its padding channels become 0.
     pub output: TensorId,
@@ -46,7 +47,7 @@ impl Operator for ArgmaxStep {
     }
 
     fn check(&self, check: &mut Check) -> Result<(), StepError> {
-        let (input, output) = (check.activation(self.input)?, check.values(self.output)?);
+        let (input, output) = (check.number(self.input)?, check.values(self.output)?);
         check.apart(self.input, self.output)?;
         if output.dtype != Dtype::I32 {
             return Err(StepError::Dtype { id: self.output });
@@ -64,20 +65,27 @@ impl Operator for ArgmaxStep {
     fn run(&self, run: &mut Run) -> Result<(), Error> {
         let (input, output) = (run.tensor(self.input)?, run.tensor(self.output)?);
         let ([source, target], _) = run.memory.tensors([&input, &output])?;
-        let pixels = source.chunks_exact(input.padded_channels());
-        for (pixel, target) in pixels.zip(as_i32_mut(target).chunks_exact_mut(output.padded_channels())) {
-            target.fill(0);
-            if let Some(target) = target.first_mut() {
-                *target = largest(pixel.iter().take(input.channels.into()));
-            }
+        match input.dtype {
+            Dtype::I8 => each(&input, i8::of(source), &output, as_i32_mut(target)),
+            _ => each(&input, i16::of(source), &output, as_i32_mut(target)),
         }
         Ok(())
     }
 }
 
+fn each<X: Value>(input: &Tensor, source: &[X], output: &Tensor, target: &mut [i32]) {
+    let pixels = source.chunks_exact(input.padded_channels());
+    for (pixel, target) in pixels.zip(target.chunks_exact_mut(output.padded_channels())) {
+        target.fill(0);
+        if let Some(target) = target.first_mut() {
+            *target = largest(pixel.iter().take(input.channels.into()));
+        }
+    }
+}
+
 /// The place of the first of the largest.
-fn largest<'v>(values: impl Iterator<Item = &'v i8>) -> i32 {
-    let (mut place, mut max) = (0, i8::MIN);
+fn largest<'v, X: Value + 'v>(values: impl Iterator<Item = &'v X>) -> i32 {
+    let (mut place, mut max) = (0, X::saturated(i32::MIN));
     for (at, &value) in (0..).zip(values) {
         if value > max {
             (place, max) = (at, value);

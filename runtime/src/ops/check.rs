@@ -45,6 +45,16 @@ impl<'c, 'm> Check<'c, 'm> {
         if tensor.dtype == Dtype::I32 { Err(StepError::Dtype { id }) } else { Ok(tensor) }
     }
 
+    /// An int8 or int16 input and an output that means the same: of its type, scale and zero point.
+    pub(super) fn kept(&self, input: TensorId, output: TensorId) -> Result<[Tensor; 2], StepError> {
+        let [from, to] = [self.number(input)?, self.number(output)?];
+        if from.dtype != to.dtype {
+            return Err(StepError::Dtype { id: output });
+        }
+        let same = from.zero_point == to.zero_point && from.scale == to.scale;
+        if same { Ok([from, to]) } else { Err(StepError::Quantization { id: output }) }
+    }
+
     /// A tensor of any element type that is no state.
     pub(super) fn values(&self, id: TensorId) -> Result<Tensor, StepError> {
         let tensor = self.tensor(id)?;

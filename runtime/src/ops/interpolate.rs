@@ -6,8 +6,9 @@ use super::{
     field::{INPUT, OUTPUT},
 };
 use crate::{
+    element::{Dtype, Value},
     error::{Error, Field, StepError},
-    format::PARAMS_ALIGN,
+    format::{PARAMS_ALIGN, Tensor},
     id::{ConstOffset, TensorId},
 };
 
@@ -64,7 +65,7 @@ impl Between {
     }
 
     /// The two of them, each `len` of `source`'s values long.
-    fn of<'s>(&self, source: &'s [i8], len: usize) -> Option<[&'s [i8]; 2]> {
+    fn of<'s, X>(&self, source: &'s [X], len: usize) -> Option<[&'s [X]; 2]> {
         let part = |index: u16| source.get(index as usize * len..)?.get(..len);
         Some([part(self.low)?, part(self.high)?])
     }
@@ -79,9 +80,9 @@ impl Between {
 /// `output[y, x, :]`: between the rows of `y` and the columns of `x`, the four products of weights in Q22, one rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InterpolateStep {
-    /// `[H, W, C]`, int8.
+    /// `[H, W, C]`, int8 or int16.
     pub input: TensorId,
-    /// `[H', W', C]`, int8, of the same scale and zero point, apart from the input.
+    /// `[H', W', C]`, of the same type, scale and zero point, apart from the input.
     pub output: TensorId,
     /// `H'` times [`Between`], 8-byte aligned.
     pub rows: ConstOffset,
@@ -114,18 +115,16 @@ impl Operator for InterpolateStep {
     }
 
     fn cost(&self, tensors: &dyn Tensors) -> Option<Cost> {
-        let work = tensors.tensor(self.output)?.padded_elements().saturating_mul(VALUE_WORK);
+        let output = tensors.tensor(self.output)?;
+        let work = output.padded_elements().saturating_mul(VALUE_WORK * output.dtype.size());
         Some(Cost { work, ..Cost::default() })
     }
 
     fn check(&self, check: &mut Check) -> Result<(), StepError> {
-        let (input, output) = (check.activation(self.input)?, check.activation(self.output)?);
+        let [input, output] = check.kept(self.input, self.output)?;
         check.apart(self.input, self.output)?;
         if output.channels != input.channels {
             return Err(StepError::Shape { id: self.output });
-        }
-        if output.zero_point != input.zero_point || output.scale != input.scale {
-            return Err(StepError::Quantization { id: self.output });
         }
         let axes = [(Field::Rows, self.rows), (Field::Columns, self.columns)];
         for (axis, (field, offset)) in axes.into_iter().enumerate() {
@@ -142,11 +141,21 @@ impl Operator for InterpolateStep {
 
     fn run(&self, run: &mut Run) -> Result<(), Error> {
         let (input, output) = (run.tensor(self.input)?, run.tensor(self.output)?);
+        match input.dtype {
+            Dtype::I8 => self.each(run, &input, &output, blend),
+            _ => self.each(run, &input, &output, blend_wide),
+        }
+    }
+}
+
+impl InterpolateStep {
+    fn each<X: Value>(&self, run: &mut Run, input: &Tensor, output: &Tensor, blend: Blend<X>) -> Result<(), Error> {
         let rows = run.consts(self.rows, output.height as u64 * BETWEEN as u64)?.as_chunks().0;
         let columns = run.consts(self.columns, output.width as u64 * BETWEEN as u64)?.as_chunks().0;
-        let ([source, target], _) = run.memory.tensors([&input, &output])?;
+        let ([source, target], _) = run.memory.tensors([input, output])?;
+        let (source, target) = (X::of(source), X::of_mut(target));
         let pixel = input.padded_channels();
-        let [from, to] = [&input, &output].map(|tensor| tensor.width.max(1) as usize * pixel);
+        let [from, to] = [input, output].map(|tensor| tensor.width.max(1) as usize * pixel);
         for (row, target) in rows.iter().map(Between::read).zip(target.chunks_exact_mut(to)) {
             let [above, below] = row.of(source, from).ok_or(Error::Kernel)?;
             for (column, target) in columns.iter().map(Between::read).zip(target.chunks_exact_mut(pixel)) {
@@ -159,7 +168,10 @@ impl Operator for InterpolateStep {
     }
 }
 
-/// Between four pixels: `[above, below][left, right]`.
+/// Between four pixels: `[above, below][left, right]`, by the weights of rows and of columns.
+type Blend<X> = fn([[&[X]; 2]; 2], [i32; 2], [i32; 2], &mut [X]);
+
+/// [`Blend`] of int8.
 ///
 /// Both weights of an axis are 2^11 together, so the sum is at most `128 * 2^22 + 2^21 < 2^31`, and the mean an int8.
 #[expect(clippy::cast_possible_truncation, reason = "a mean of int8 values")]
@@ -169,5 +181,16 @@ fn blend([[a, b], [c, d]]: [[&[i8]; 2]; 2], [up, down]: [i32; 2], [left, right]:
         let below = (c as i32 * left).wrapping_add(d as i32 * right);
         let sum = above.wrapping_mul(up).wrapping_add(below.wrapping_mul(down));
         *target = (sum.wrapping_add(1 << (FRACTION - 1)) >> FRACTION) as i8;
+    }
+}
+
+/// [`Blend`] of int16: a row's sum is at most `2^15 * 2^11`, both need 64 bits.
+#[expect(clippy::cast_possible_truncation, reason = "a mean of int16 values")]
+fn blend_wide([[a, b], [c, d]]: [[&[i16]; 2]; 2], [up, down]: [i32; 2], [left, right]: [i32; 2], target: &mut [i16]) {
+    for ((((target, &a), &b), &c), &d) in target.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+        let above = (a as i32 * left).wrapping_add(b as i32 * right);
+        let below = (c as i32 * left).wrapping_add(d as i32 * right);
+        let sum = above as i64 * up as i64 + below as i64 * down as i64;
+        *target = ((sum + (1 << (FRACTION - 1))) >> FRACTION) as i16;
     }
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     error::{Error, Field, StepError},
+    format::in_memory,
     id::TensorId,
 };
 
@@ -20,9 +21,9 @@ mod field {
 /// `output[y, x, :] = input[y / factor, x / factor, :]`, rounded down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResizeStep {
-    /// `[H, W, C]`, int8.
+    /// `[H, W, C]`, int8 or int16.
     pub input: TensorId,
-    /// `[H * factor, W * factor, C]`, int8, of the same scale and zero point, apart from the input.
+    /// `[H * factor, W * factor, C]`, of the same type, scale and zero point, apart from the input.
     pub output: TensorId,
     /// For rows, columns; at least 1.
     pub factor: [u8; 2],
@@ -46,13 +47,13 @@ impl Operator for ResizeStep {
         Reads::one(self.input)
     }
 
-    /// A value read for each one made.
+    /// A value read for each one made, in bytes.
     fn cost(&self, tensors: &dyn Tensors) -> Option<Cost> {
-        Some(Cost { work: tensors.tensor(self.output)?.padded_elements(), ..Cost::default() })
+        Some(Cost { work: tensors.tensor(self.output)?.bytes(), ..Cost::default() })
     }
 
     fn check(&self, check: &mut Check) -> Result<(), StepError> {
-        let (input, output) = (check.activation(self.input)?, check.activation(self.output)?);
+        let [input, output] = check.kept(self.input, self.output)?;
         check.apart(self.input, self.output)?;
         for axis in 0..2 {
             value(Field::Factor, self.factor[axis], 1..=255)?;
@@ -60,18 +61,14 @@ impl Operator for ResizeStep {
                 return Err(StepError::Shape { id: self.output });
             }
         }
-        if output.channels != input.channels {
-            return Err(StepError::Shape { id: self.output });
-        }
-        let kept = output.zero_point == input.zero_point && output.scale == input.scale;
-        if kept { Ok(()) } else { Err(StepError::Quantization { id: self.output }) }
+        if output.channels != input.channels { Err(StepError::Shape { id: self.output }) } else { Ok(()) }
     }
 
     fn run(&self, run: &mut Run) -> Result<(), Error> {
         let (input, output) = (run.tensor(self.input)?, run.tensor(self.output)?);
         let ([source, target], _) = run.memory.tensors([&input, &output])?;
         let [tall, wide] = self.factor.map(|n| n.max(1) as usize);
-        let run = input.padded_channels();
+        let run = input.padded_channels() * in_memory(input.dtype.size()).max(1);
         let rows =
             source.chunks_exact(input.width.max(1) as usize * run).flat_map(|row| core::iter::repeat_n(row, tall));
         for (row, target) in rows.zip(target.chunks_exact_mut(output.width.max(1) as usize * run)) {

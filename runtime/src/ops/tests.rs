@@ -337,6 +337,9 @@ fn costs_of_int16_by_hand() {
         assert_eq!(work(LinearStep { input, output, ..LINEAR }.into()), 3 * stored * 16);
         assert_eq!(work(DepthwiseStep { input, output, kernel: [3, 3], ..DEPTHWISE }.into()), 3 * 8 * 9 * stored);
     }
+    let resize = ResizeStep { input: 1, output: 2, factor: [1, 1] };
+    assert_eq!(work(resize.into()), 2 * stored);
+    assert_eq!(work(InterpolateStep { input: 1, output: 2, ..INTERPOLATE }.into()), 2 * 16 * stored);
     // One pixel of padding, of 2 bytes a channel, behind the offsets of 6 pixels of 9 taps.
     let scratch = |input| Step::from(ConvStep { input, output: 0, ..PLAIN }).cost(&tensors[..]).unwrap().scratch;
     assert_eq!([0, 1].map(scratch), [6 * 36 + 16, 6 * 36 + 32].map(|bytes: u64| bytes.next_multiple_of(16)));

@@ -2,7 +2,6 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 mod every;
-pub mod typed;
 
 pub use every::every_net;
 

@@ -1,8 +1,9 @@
 //! Values of int8 and int16 tensors alike, as i32.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use escarp_runtime::{Cpu, Dtype, Model, Session};
 
-use super::Random;
+use crate::writer::Random;
 
 /// Values of a type; every fourth is at one of its ends.
 pub fn values(random: &mut Random, dtype: Dtype, len: usize) -> Vec<i32> {
@@ -46,7 +47,8 @@ pub fn run(file: &[u8], inputs: &[&[i32]]) -> Vec<i32> {
         session.infer().unwrap();
         match model.outputs().next().unwrap().tensor.dtype {
             Dtype::I8 => session.output::<i8>(0).unwrap().iter().map(|&y| y.into()).collect::<Vec<i32>>(),
-            _ => session.output::<i16>(0).unwrap().iter().map(|&y| y.into()).collect(),
+            Dtype::I16 => session.output::<i16>(0).unwrap().iter().map(|&y| y.into()).collect(),
+            Dtype::I32 => session.output::<i32>(0).unwrap().to_vec(),
         }
     };
     let portable = on(Cpu::PORTABLE, 0x55);
