@@ -19,6 +19,7 @@ pub mod depthwise;
 pub mod dropout;
 pub mod embedding;
 pub mod flatten;
+pub mod gate;
 pub mod global_average_pool;
 pub mod global_max_pool;
 pub mod grouped;

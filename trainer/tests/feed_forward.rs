@@ -15,6 +15,7 @@ use escarp_trainer::layers::{
     dropout::Dropout,
     embedding::Embedding,
     flatten::Flatten,
+    gate::Gate,
     global_average_pool::GlobalAveragePool,
     global_max_pool::GlobalMaxPool,
     window_pool::{Over, WindowPool},
@@ -168,7 +169,7 @@ fn gradients_are_central_differences() {
     }
     for shape in [&[2, 3, 4, 2][..], &[2, 5, 3]] {
         let lengths = (shape.len() == 3).then(|| vec![2, 5]);
-        check("global average", Box::new(GlobalAveragePool), vec![random(shape, rng)], lengths.clone());
+        check("global average", Box::<GlobalAveragePool>::default(), vec![random(shape, rng)], lengths.clone());
         check("global max", Box::new(GlobalMaxPool::default()), vec![random(shape, rng)], lengths);
         check("flatten", Box::new(Flatten), vec![random(shape, rng)], None);
         check("dropout", Box::new(Dropout::new(0.4, 2)), vec![random(shape, rng)], None);
@@ -176,6 +177,9 @@ fn gradients_are_central_differences() {
             check("add", Box::new(Add { relu }), vec![random(shape, rng), random(shape, rng)], None);
         }
     }
+    let map = random(&[3, 2, 5, 4], rng);
+    check("global average, axes kept", Box::new(GlobalAveragePool { keep: true }), vec![map.clone()], None);
+    check("gate", Box::new(Gate), vec![map, random(&[3, 1, 1, 4], rng)], None);
     let weight = random(&[12], rng).into_raw_vec_and_offset().0;
     check("dense", Box::new(Dense::new(weight, 3, 4)), vec![random(&[2, 5, 3], rng)], None);
 }
@@ -242,7 +246,7 @@ impl Case {
             "batch-norm" => Box::new(Normalization::new(*self.x.shape.last().expect("channels"))),
             "max-pool" => pool(Over::Max),
             "average-pool" => pool(Over::Average { include_padding: n("include_padding") == 1 }),
-            "global-average-pool" => Box::new(GlobalAveragePool),
+            "global-average-pool" => Box::<GlobalAveragePool>::default(),
             "global-max-pool" => Box::new(GlobalMaxPool::default()),
             "dense" => {
                 let [inputs, outputs] = self.parameters[0].shape[..] else { panic!("a matrix") };

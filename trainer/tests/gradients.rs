@@ -1,5 +1,7 @@
 //! Every derivative against central differences, in double precision, where their error is about 1e-9.
 
+mod common;
+
 use escarp_trainer::{
     engine::parameter::Parameter,
     nets::{
@@ -50,6 +52,19 @@ fn residual_net() {
         let mut net = Net::<f64>::new(&arch, &mut rng).expect("a sound architecture");
         shake(net.parameters(), &mut rng);
         let x = ArrayD::from_shape_fn(arch.input_shape(batch), |_| rng.random_range(-1.0..1.0));
+        let labels: Vec<usize> = (0..batch).map(|i| i % 4).collect();
+        check(&mut net, |net| net.gradients(&x, Targets::Classes(&labels), 0.1).expect("shapes fit").loss);
+    }
+}
+
+#[test]
+fn squeeze_and_excitation() {
+    for batch in [3, 19] {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let (_, arch) = common::nets().remove(2);
+        let mut net = Net::<f64>::new(&arch, &mut rng).expect("a sound architecture");
+        shake(net.parameters(), &mut rng);
+        let x = common::samples(&arch, batch, &mut rng).mapv(f64::from);
         let labels: Vec<usize> = (0..batch).map(|i| i % 4).collect();
         check(&mut net, |net| net.gradients(&x, Targets::Classes(&labels), 0.1).expect("shapes fit").loss);
     }

@@ -70,6 +70,14 @@ fn layers_that_do_not_go_together_are_refused() {
             &["`pool`: no layer takes what it gives"],
         ),
         (refused(map, &[pool, pool, "kind = \"flatten\"\n", dense]), &["`pool`: another layer has this name"]),
+        (
+            refused(sequence, &["kind = \"squeeze-excitation\"\nname = \"gate\"\n", dense]),
+            &["`gate` takes maps", "the input gives 9 frames of 4 numbers"],
+        ),
+        (
+            refused(map, &["kind = \"squeeze-excitation\"\nreduction = 0\n", dense]),
+            &["`squeeze-excitation1`", "reduction = 0; allowed: 1 to 1024"],
+        ),
         (refused(map, &["kind = \"dropout\"\nrate = 1.0\n"]), &["rate = 1; allowed: 0 to below 1"]),
         (refused(map, &["kind = \"flatten\"\nname = \"a.b\"\n", dense]), &["`a.b`: a name", "no dot"]),
         (refused(map, &["kind = \"flatten\"\nname = \"\"\n", dense]), &["not empty"]),

@@ -116,6 +116,31 @@ impl Case {
         Self::new("mixed", &arch, images, front_end)
     }
 
+    /// What mobile nets are made of: convolutions in groups, curved functions, gates, means of windows that reach over the edge.
+    fn mobile() -> Self {
+        let (images, front_end) = Self::images();
+        let layers = r#"[
+            {"kind": "convolution", "init": "he-normal", "outputs": 12, "stride": 2, "normalize": true, "activation": "hard-swish"},
+            {"kind": "convolution", "init": "he-normal", "outputs": 12, "groups": 12, "normalize": true, "activation": "relu"},
+            {"kind": "convolution", "init": "he-normal", "outputs": 20, "groups": 2, "normalize": true, "name": "groups"},
+            {"kind": "convolution", "init": "he-normal", "outputs": 20, "kernel": 1, "normalize": true, "activation": "silu"},
+            {"kind": "convolution", "init": "he-normal", "outputs": 20, "kernel": 5, "groups": 20, "normalize": true, "activation": "leaky-relu"},
+            {"kind": "convolution", "init": "he-normal", "outputs": 20, "kernel": 1, "activation": "sigmoid"},
+            {"kind": "add", "of": "groups"},
+            {"kind": "squeeze-excitation", "init": "he-normal", "reduction": 2, "activation": "silu", "gate": "hard-sigmoid"},
+            {"kind": "average-pool", "kernel": 3, "stride": 2, "padding": 1, "name": "mean"},
+            {"kind": "convolution", "init": "he-normal", "outputs": 40, "groups": 20, "normalize": true},
+            {"kind": "convolution", "init": "he-normal", "outputs": 20, "kernel": 1, "normalize": true},
+            {"kind": "add", "of": "mean", "activation": "hard-swish"},
+            {"kind": "squeeze-excitation", "init": "he-normal"},
+            {"kind": "average-pool", "kernel": 3, "stride": 1, "padding": 1, "include_padding": true},
+            {"kind": "global-average-pool"}, {"kind": "dense"}]"#;
+        let layers = serde_json::from_str(layers).expect("layers as users write them");
+        let shape = images.shape();
+        let arch = Arch { input: Shape::Map([shape[0], shape[1], 3]), classes: CLASSES, layers };
+        Self::new("mobile", &arch, images, front_end)
+    }
+
     fn recurrent(reset: &str) -> Self {
         let mut motion = Motion::builtin(0, 0, 8);
         let standard = motion.statistics(&all(&motion));
@@ -131,8 +156,8 @@ impl Case {
         Self::new("GRU", &Arch { input, classes: CLASSES, layers }, Box::new(motion), front_end)
     }
 
-    fn cases() -> [Self; 4] {
-        [Self::residual(), Self::mixed(), Self::recurrent("after"), Self::recurrent("before")]
+    fn cases() -> [Self; 5] {
+        [Self::residual(), Self::mixed(), Self::mobile(), Self::recurrent("after"), Self::recurrent("before")]
     }
 }
 
@@ -239,9 +264,9 @@ fn clipped_values_pass_no_gradient_back() {
 
 #[test]
 fn the_loss_falls() {
-    for mut case in [Case::residual(), Case::recurrent("after")] {
+    for (mut case, rate) in [(Case::residual(), 0.05), (Case::mobile(), 0.3), (Case::recurrent("after"), 0.05)] {
         case.quantize();
-        let losses = train(&mut case.net, &*case.samples, 60, 0.05);
+        let losses = train(&mut case.net, &*case.samples, 60, rate);
         let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
         let (first, last) = (mean(&losses[..8]), mean(&losses[52..]));
         assert!(last < 0.95 * first, "{}: {first} to {last}", case.name);

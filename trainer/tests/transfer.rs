@@ -84,8 +84,13 @@ fn a_net_from_our_onnx_computes_what_the_exporting_net_did() {
     let normalized = arch(r#"[{"kind": "batch-norm"}, {"kind": "gru", "hidden": 4}, {"kind": "dense"}]"#);
     let words = r#"[{"kind": "embedding", "outputs": 5}, {"kind": "gru", "hidden": 4}, {"kind": "dense"}]"#;
     let words = Arch { input: Shape::Tokens([9, 20]), ..arch(words) };
+    let gated = r#"[{"kind": "convolution", "outputs": 16, "normalize": true}, {"kind": "squeeze-excitation", "reduction": 2,
+        "activation": "silu", "gate": "hard-sigmoid"}, {"kind": "convolution", "outputs": 8}, {"kind":
+        "squeeze-excitation"}, {"kind": "global-average-pool"}, {"kind": "dense"}]"#;
+    let gated = Arch { input: Shape::Map([8, 7, 2]), ..arch(gated) };
     for arch in [
         mixed,
+        gated,
         words,
         normalized,
         Arch::resnet(2, 4, [12, 9, 3], 3),

@@ -8,6 +8,9 @@
 //! silu        x s                     f' = s (1 + x (1 - s))               (Elfwing et al., 2018; also "swish")
 //! hard-swish  x min(max(x + 3, 0), 6) / 6
 //!                                     f' = 0 below -3, 1 above 3, (2 x + 3) / 6 between   (Howard et al., ICCV 2019)
+//! hard-sigmoid
+//!             min(max(x + 3, 0), 6) / 6
+//!                                     f' = 1/6 between -3 and 3, else 0                   (the same)
 //! ```
 //!
 //! A NaN stays a NaN in all of them.
@@ -41,11 +44,14 @@ pub enum Function {
     Silu,
     /// `x min(max(x + 3, 0), 6) / 6`.
     HardSwish,
+    /// `min(max(x + 3, 0), 6) / 6`.
+    HardSigmoid,
 }
 
 impl Function {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Relu, Self::LeakyRelu, Self::Sigmoid, Self::Tanh, Self::Silu, Self::HardSwish];
+    pub const ALL: [Self; 7] =
+        [Self::Relu, Self::LeakyRelu, Self::Sigmoid, Self::Tanh, Self::Silu, Self::HardSwish, Self::HardSigmoid];
 }
 
 /// The leaky ReLU's slope below zero unless told: PyTorch's (Keras: 0.3).
@@ -104,6 +110,14 @@ impl Activation {
                     x => (x + x + three) / six,
                 },
             ),
+            Function::HardSigmoid => visit.visit(
+                |x| match x {
+                    x if x < -three => zero,
+                    x if x > three => one,
+                    x => (x + three) / six,
+                },
+                |x, _| if x <= -three || x >= three { zero } else { one / six },
+            ),
         }
     }
 }
@@ -151,6 +165,7 @@ impl<T: Scalar> Layer<T> for Activation {
             Function::Tanh => kind::Activation::Tanh,
             Function::Silu => kind::Activation::Silu,
             Function::HardSwish => kind::Activation::HardSwish,
+            Function::HardSigmoid => kind::Activation::HardSigmoid,
         })
     }
 
@@ -183,6 +198,7 @@ impl<T: Scalar> Layer<T> for Activation {
                 graph.node("Mul", name, &[inputs[0].clone(), gate], vec![])
             }
             Function::HardSwish => graph.node("HardSwish", name, inputs, vec![]),
+            Function::HardSigmoid => graph.node("HardSigmoid", name, inputs, vec![float("alpha", 1.0 / 6.0)]),
         }
     }
 }

@@ -10,14 +10,18 @@ use crate::{
 };
 
 /// `[batch, height, width, channels]` or `[batch, frames, channels]` to `[batch, channels]`.
-#[derive(Clone, Copy, Debug)]
-pub struct GlobalAveragePool;
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GlobalAveragePool {
+    /// Of a map: to a map of one pixel, `[batch, 1, 1, channels]`, instead.
+    pub keep: bool,
+}
 
 impl<T: Scalar> Layer<T> for GlobalAveragePool {
     fn forward(&mut self, inputs: &[&ArrayD<T>], y: &mut ArrayD<T>, pass: &mut Pass<'_, T>) {
         let x = only(inputs);
         let [batch, h, w, channels] = extent(x);
-        reshape(y, &[batch, channels]);
+        let (pixel, vector) = ([batch, 1, 1, channels], [batch, channels]);
+        reshape(y, if self.keep { &pixel } else { &vector });
         let samples = numbers(x).chunks_exact(h * w * channels).zip(numbers_mut(y).chunks_exact_mut(channels));
         for (i, (x, y)) in samples.enumerate() {
             let rows = pass.lengths.map_or(h, |lengths| lengths[i]);
@@ -65,6 +69,9 @@ impl<T: Scalar> Layer<T> for GlobalAveragePool {
             return Value { rank: 2, ..mean };
         }
         let pooled = graph.node("GlobalAveragePool", name, inputs, vec![]);
+        if self.keep {
+            return pooled;
+        }
         graph.node("Flatten", &format!("{name}.flatten"), &[pooled], vec![])
     }
 }

@@ -55,6 +55,8 @@ pub enum Activation {
     Silu,
     /// The piecewise approximation of SiLU.
     HardSwish,
+    /// The piecewise approximation of the sigmoid.
+    HardSigmoid,
     /// None.
     Linear,
     /// Anything else, and words that are not listed here.
@@ -65,14 +67,14 @@ pub enum Activation {
 impl Activation {
     /// Whether its derivative goes to zero at both ends.
     pub fn saturates(self) -> bool {
-        matches!(self, Self::Sigmoid | Self::Tanh)
+        matches!(self, Self::Sigmoid | Self::HardSigmoid | Self::Tanh)
     }
 
     /// Outside of which its output is [`SATURATED`], if its derivative goes to zero at both ends.
     pub fn saturates_beyond(self) -> Option<(f32, f32)> {
         let share = SATURATED as f32;
         match self {
-            Self::Sigmoid => Some((share, 1.0 - share)),
+            Self::Sigmoid | Self::HardSigmoid => Some((share, 1.0 - share)),
             Self::Tanh => Some((2.0 * share - 1.0, 1.0 - 2.0 * share)),
             _ => None,
         }
@@ -87,6 +89,7 @@ impl Activation {
             Self::Tanh => "tanh",
             Self::Silu => "SiLU",
             Self::HardSwish => "hard-swish",
+            Self::HardSigmoid => "hard sigmoid",
             Self::Linear => "linear",
             Self::Other => "other",
         }

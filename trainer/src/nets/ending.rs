@@ -28,8 +28,9 @@ pub(crate) fn check(layers: &[LayerSpec]) -> Result<(), NetError> {
         let above = bound.last().copied().flatten();
         let earlier = |name: &String| places.get(name).and_then(|&at: &usize| bound[at]);
         let now = match layer {
-            // Pools and flattening keep the bounds of what they are given.
+            // Pools, flattening and gates keep the bounds of what they are given.
             LayerSpec::Flatten(_)
+            | LayerSpec::SqueezeExcitation(_)
             | LayerSpec::MaxPool(_)
             | LayerSpec::AveragePool(_)
             | LayerSpec::GlobalMaxPool(_)
@@ -83,6 +84,7 @@ fn name(function: Function) -> &'static str {
         Function::Tanh => "a tanh",
         Function::Silu => "a SiLU",
         Function::HardSwish => "a hard-swish",
+        Function::HardSigmoid => "a hard sigmoid",
     }
 }
 
@@ -139,6 +141,13 @@ mod tests {
                 "sigmoid"}, {"kind": "add", "of": "a"}"#
                     .to_owned(),
                 ["`a`", "a ReLU", "`activation`"],
+            ),
+            (
+                format!(
+                    r#"{{"kind": "convolution", "outputs": 3, "activation": "hard-sigmoid"}},
+                    {{"kind": "squeeze-excitation"}}, {pool}"#
+                ),
+                ["`convolution1`", "a hard sigmoid", "`activation`"],
             ),
             (format!(r#"{dense}, {{"kind": "branch", "from": "head"}}"#), ["`branch2`", "goes back", "leave it out"]),
             (r#"{"kind": "gru", "hidden": 3, "layers": 2}"#.to_owned(), ["`gru1`", "-1 and 1", "`dense`"]),

@@ -14,6 +14,7 @@ mod padding;
 mod pool;
 mod residual;
 mod rnn;
+mod squeeze_excitation;
 mod stack;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -31,6 +32,7 @@ pub use padding::Padding;
 pub use pool::{AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool};
 pub use residual::Residual;
 pub use rnn::Rnn;
+pub use squeeze_excitation::{Gate, SqueezeExcitation};
 pub use stack::{HIDDEN, LAYERS};
 
 use super::{NetError, builder::Builder};
@@ -125,6 +127,8 @@ kinds! {
     GlobalMaxPool = "global-max-pool",
     /// Mean over all pixels or frames.
     GlobalAveragePool = "global-average-pool",
+    /// A gate for each channel, of the mean of all.
+    SqueezeExcitation = "squeeze-excitation",
     /// Back to an earlier layer.
     Branch = "branch",
     /// The end of a shortcut.

@@ -105,6 +105,51 @@ kind = "dense"
 init = { kind = "orthogonal", gain = 1.4 }
 "#;
 
+/// Squeeze and excitation with both gates, and what mobile nets have around it.
+const GATES: &str = r#"
+input = { map = [9, 7, 3] }
+classes = 4
+
+[[layer]]
+kind = "convolution"
+name = "stem"
+outputs = 12
+stride = 2
+normalize = true
+activation = "hard-swish"
+init = "he-normal"
+
+[[layer]]
+kind = "squeeze-excitation"
+name = "soft"
+
+[[layer]]
+kind = "convolution"
+outputs = 12
+groups = 12
+normalize = true
+activation = "hard-sigmoid"
+init = "he-normal"
+
+[[layer]]
+kind = "squeeze-excitation"
+name = "hard"
+reduction = 2
+activation = "hard-swish"
+gate = "hard-sigmoid"
+init = "he-normal"
+
+[[layer]]
+kind = "add"
+of = "soft"
+
+[[layer]]
+kind = "global-average-pool"
+
+[[layer]]
+kind = "dense"
+"#;
+
 /// Tokens through an embedding; frames pooled both ways.
 const TOKENS: &str = r#"
 input = { tokens = [7, 20] }
@@ -151,10 +196,10 @@ kind = "dropout"
 kind = "dense"
 "#;
 
-/// Both nets, by name.
+/// All of them, by name.
 pub fn nets() -> Vec<(&'static str, Arch)> {
     let read = |(name, text)| (name, NetFile::parse(name, text).expect("sound").arch().expect("says its input"));
-    [("maps", MAPS), ("tokens", TOKENS)].map(read).to_vec()
+    [("maps", MAPS), ("tokens", TOKENS), ("gates", GATES)].map(read).to_vec()
 }
 
 /// Random samples for `arch`.

@@ -103,7 +103,7 @@ impl GlobalAveragePool {
         let (Shape::Map([_, _, channels]) | Shape::Sequence([_, channels])) = builder.at.shape else {
             return Err(builder.misfit(name, "maps or a sequence"));
         };
-        builder.push(name, global_average_pool::GlobalAveragePool, Shape::Vector(channels));
+        builder.push(name, global_average_pool::GlobalAveragePool::default(), Shape::Vector(channels));
         Ok(())
     }
 }

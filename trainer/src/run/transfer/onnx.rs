@@ -16,13 +16,14 @@ use super::Tensor;
 use crate::layers::batch_norm::EPSILON;
 
 /// Operators of our exports that have no weights.
-const WEIGHTLESS: [&str; 17] = [
+const WEIGHTLESS: [&str; 18] = [
     "Relu",
     "LeakyRelu",
     "Sigmoid",
     "Tanh",
     "Mul",
     "HardSwish",
+    "HardSigmoid",
     "GlobalAveragePool",
     "GlobalMaxPool",
     "AveragePool",
