@@ -39,7 +39,7 @@ fn same_everywhere(model: &Path, files: &[String]) {
     let mut here: Vec<Vec<i64>> = Vec::new();
     for file in files {
         let see = |decision: Decision| {
-            here.push(decision.output.iter().map(|&q| q.into()).collect());
+            here.push(decision.outputs[0].numbers.iter().map(|&q| q.into()).collect());
             Ok(())
         };
         runner.decide(file, &std::fs::read(file).unwrap(), see).unwrap();

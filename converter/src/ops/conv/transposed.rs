@@ -117,8 +117,8 @@ fn spread(importer: &mut Importer, node: &Node, x: &View, s: &Spread) -> Result<
     let shape = [sides[0], sides[1], x.shape[2]];
     let mut to = View::new(0, shape, x.steps, &MAP.map(Some));
     let mut from = View::new(x.tensor, x.shape, x.steps, &MAP.map(Some));
-    for d in 0..2 {
-        let at = |i: usize| (i * s.stride[d] + s.reach[d] - 1).checked_sub(s.before[d]).filter(|&at| at < sides[d]);
+    for (d, &side) in sides.iter().enumerate() {
+        let at = |i: usize| (i * s.stride[d] + s.reach[d] - 1).checked_sub(s.before[d]).filter(|&at| at < side);
         let inside: Vec<usize> = (0..x.shape[d]).filter(|&i| at(i).is_some()).collect();
         let (first, count) = (inside.first().copied().ok_or_else(wrong)?, inside.len());
         let step = if count == 1 { 1 } else { s.stride[d].cast_signed() };
