@@ -83,12 +83,12 @@ fn the_converter_reads_the_ranges_that_it_would_have_found_itself() {
         let seen = calibrate::calibrate(&graph, &converters(samples, 1.0), &picks).expect("samples fit");
         let mut found = 0;
         let made = graph.nodes.iter().filter(|n| n.operator != "GRU").map(|n| n.output);
-        for id in made.chain([graph.input]) {
+        for id in made.chain([graph.input()]) {
             let name = &graph.tensors[id].name;
             let known = metadata.activations.iter().find(|a| a.tensor == *name);
             let known = known.unwrap_or_else(|| panic!("nothing is known of `{name}`"));
             // Behind a recurrent layer the converter's graph answers every frame, the net the last alone.
-            let within = graph.steps > 1 && id != graph.input;
+            let within = graph.steps > 1 && id != graph.input();
             for (ours, theirs) in [(-known.min, -seen[id].min), (known.max, seen[id].max)] {
                 let (away, least) = (ours - theirs, 1e-4 * theirs.abs().max(1.0));
                 assert!(away <= least && (within || away >= -least), "{name}: {ours}, converter {theirs}");
