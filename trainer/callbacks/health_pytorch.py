@@ -60,7 +60,7 @@ def norm(tensors):
 
 
 ACTIVATIONS = {nn.ReLU: "relu", nn.LeakyReLU: "leaky_relu", nn.Sigmoid: "sigmoid", nn.Tanh: "tanh", nn.SiLU: "silu",
-               nn.Hardswish: "hard_swish", nn.GRU: "tanh", nn.LSTM: "tanh", nn.RNN: "tanh"}
+               nn.Hardswish: "hard_swish", nn.Hardsigmoid: "hard_sigmoid", nn.GRU: "tanh", nn.LSTM: "tanh", nn.RNN: "tanh"}
 
 
 class HealthLog(GradientLog):

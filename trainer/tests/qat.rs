@@ -16,7 +16,7 @@ use escarp_trainer::{
     engine::parameter::first_non_finite,
     fit::{qat::Quantizer, ranges::activations},
     layers::Layer,
-    nets::{Arch, LayerSpec, Net, Shape, Watch, export::export, loss::Targets},
+    nets::{Arch, LayerSpec, Net, Shape, Watch, export::export, loss::Targets, presets::Preset},
     run::transfer::take,
 };
 use ndarray::ArrayD;
@@ -120,11 +120,13 @@ impl Case {
     fn mobile() -> Self {
         let (images, front_end) = Self::images();
         let layers = r#"[
-            {"kind": "convolution", "init": "he-normal", "outputs": 12, "stride": 2, "normalize": true, "activation": "hard-swish"},
+            {"kind": "convolution", "init": "he-normal", "outputs": 12, "stride": 2, "normalize": true,
+                "activation": "hard-swish"},
             {"kind": "convolution", "init": "he-normal", "outputs": 12, "groups": 12, "normalize": true, "activation": "relu"},
             {"kind": "convolution", "init": "he-normal", "outputs": 20, "groups": 2, "normalize": true, "name": "groups"},
             {"kind": "convolution", "init": "he-normal", "outputs": 20, "kernel": 1, "normalize": true, "activation": "silu"},
-            {"kind": "convolution", "init": "he-normal", "outputs": 20, "kernel": 5, "groups": 20, "normalize": true, "activation": "leaky-relu"},
+            {"kind": "convolution", "init": "he-normal", "outputs": 20, "kernel": 5, "groups": 20, "normalize": true,
+                "activation": "leaky-relu"},
             {"kind": "convolution", "init": "he-normal", "outputs": 20, "kernel": 1, "activation": "sigmoid"},
             {"kind": "add", "of": "groups"},
             {"kind": "squeeze-excitation", "init": "he-normal", "reduction": 2, "activation": "silu", "gate": "hard-sigmoid"},
@@ -272,6 +274,31 @@ fn the_loss_falls() {
         assert!(last < 0.95 * first, "{}: {first} to {last}", case.name);
         assert_eq!(first_non_finite(&case.net.parameters()), None);
     }
+}
+
+#[test]
+fn the_mobile_preset_learns_and_keeps_its_answers_in_int8() {
+    let (samples, front_end) = Case::images();
+    let shape = samples.shape();
+    let layers = Preset::find("mobilenet-small").expect("a preset").net().layers;
+    let arch = Arch { input: Shape::Map([shape[0], shape[1], 3]), classes: CLASSES, layers };
+    let mut net = fresh(&arch);
+    let losses = train(&mut net, &*samples, 40, 0.05);
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
+    assert!(mean(&losses[32..]) < 0.9 * mean(&losses[..8]), "{losses:?}");
+
+    let (x, _) = batch(&*samples, &all(&*samples), None);
+    let onnx = export(&net, &Metadata { front_end, ..Metadata::default() }).expect("a sound net");
+    let (sample_len, values) = (x.len() / x.shape()[0], x.iter().copied().collect());
+    let calibration = InMemory { values, sample_len, labels: vec![], source: "images".into() };
+    let converted = convert(&onnx, &calibration, &Options::default()).expect("a net that packs");
+    let (_, int8) = runtime(&converted.file, &x);
+    let best = |scores: &[f32]| scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| class);
+    let float = net.predict(&x).expect("shapes fit");
+    let agree = float.rows().into_iter().zip(int8.chunks_exact(CLASSES));
+    let agree = agree.filter(|(float, int8)| best(float.as_slice().expect("row-major")) == best(int8)).count();
+    assert!(10 * agree >= 9 * x.shape()[0], "{agree} of {} samples", x.shape()[0]);
 }
 
 #[test]

@@ -38,6 +38,7 @@ presets! {
     "plain18",
     "plain34",
     "plain50",
+    "mobilenet-small",
     "gru",
     "lstm",
     "rnn",
@@ -64,12 +65,24 @@ impl Preset {
 }
 
 impl NetFile {
-    /// Gives the first convolution `width` channels and all layers with channels as many times more or less.
+    /// Gives the first convolution `width` channels and all layers with channels as many times more or less; depthwise
+    /// convolutions stay what they are.
     pub fn widen(&mut self, width: usize) {
-        let mut outputs: Vec<&mut usize> = self.layers.iter_mut().filter_map(LayerSpec::channels_mut).collect();
         // A file may say 0, which is refused when the net is built.
-        let Some(first) = outputs.first().map(|o| (**o).max(1)) else { return };
-        outputs.iter_mut().for_each(|o| **o = (**o * width / first).max(1));
+        let first = self.layers.iter_mut().find_map(LayerSpec::channels_mut).map(|outputs| (*outputs).max(1));
+        let Some(first) = first else { return };
+        let wide = |channels: usize| (channels * width / first).max(1);
+        for layer in &mut self.layers {
+            if let LayerSpec::Convolution(layer) = layer
+                && layer.groups > 1
+                && layer.groups == layer.outputs
+            {
+                layer.groups = wide(layer.groups);
+            }
+            if let Some(outputs) = layer.channels_mut() {
+                *outputs = wide(*outputs);
+            }
+        }
     }
 
     /// Gives every recurrent layer a state of `hidden` numbers.
@@ -192,6 +205,19 @@ mod tests {
             }
             assert_eq!((net.layers, net.input), (twin.layers, twin.input), "{}", preset.name);
         }
+    }
+
+    #[test]
+    fn mobile_nets_of_any_width_can_be_built() {
+        let numbers = [1, 5, 16, 24].map(|width| {
+            let mut net = preset("mobilenet-small");
+            net.widen(width);
+            let arch = net.arch().expect("input and classes");
+            let mut net = Net::<f32>::new(&arch, &mut ChaCha8Rng::seed_from_u64(0)).expect("a sound net");
+            net.parameters().iter().map(|p| p.value.len()).sum::<usize>()
+        });
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+        assert!((100_000..300_000).contains(&numbers[2]), "{numbers:?}");
     }
 
     #[test]
