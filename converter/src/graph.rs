@@ -72,6 +72,8 @@ pub struct Output {
     pub name: String,
     /// What its values are.
     pub meaning: Meaning,
+    /// What the file does to them at its end, and this graph does not: the meaning that was taken off.
+    pub taken: Meaning,
     /// How ONNX arranges it: every element once.
     pub view: View,
 }

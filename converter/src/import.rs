@@ -15,7 +15,7 @@ use crate::{
     budget::Budget,
     constant::Constant,
     error::Error,
-    graph::{self, Graph, Input, Output},
+    graph::{self, Graph, Input, Meaning, Output},
     importer::Importer,
     metadata::FrontEnd,
     onnx::{self, Node},
@@ -255,17 +255,17 @@ fn outputs(importer: &mut Importer, proto: &pb::GraphProto, any_batch: bool, ops
             wrong("each output once");
             continue;
         }
-        let mut meaning = importer.meaning(view.tensor);
+        let (mut meaning, mut taken_off) = (importer.meaning(view.tensor), Meaning::Plain);
         let decides = count == 1 && view.shape[0] * view.shape[1] == 1 && view.covers() && !any_batch;
         if decides && let Some((before, taken)) = importer.end(view.tensor) {
-            (view.tensor, meaning) = (before, taken);
+            (view.tensor, meaning, taken_off) = (before, taken, taken);
         }
         let taken = importer.is_input(view.tensor) || outputs.iter().any(|o| o.tensor == view.tensor);
         if taken || !view.covers() {
             let proto = pb::NodeProto { op_type: "output".into(), output: vec![name.clone()], ..Default::default() };
             view = ops::copied(importer, &Node::new(&proto, opset), &view)?;
         }
-        outputs.push(Output { tensor: view.tensor, name: name.clone(), meaning, view });
+        outputs.push(Output { tensor: view.tensor, name: name.clone(), meaning, taken: taken_off, view });
     }
     if findings.is_empty() { Ok(outputs) } else { Err(findings.error(opset, &[])) }
 }

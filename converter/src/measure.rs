@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::{
     error::Error,
-    eval::{Evaluator, read_off, share},
+    eval::{Evaluator, share},
     graph::Graph,
     oracle::FloatRunner,
     plan::Plan,
@@ -185,8 +185,8 @@ pub fn measure(
                     session.infer().map_err(failed)?;
                 }
                 done();
-                for (at, ((expected, port), sums)) in expected.iter().zip(model.outputs()).zip(&mut sums).enumerate() {
-                    let int8 = read_off(port.meaning, &taken(&session, at)?);
+                for (at, (expected, sums)) in expected.iter().zip(&mut sums).enumerate() {
+                    let int8 = float.as_original(at, &taken(&session, at)?);
                     expected.iter().zip(int8).for_each(|(&f, q)| sums.add(f, q.into()));
                 }
                 if !decides {

@@ -184,7 +184,7 @@ fn differ(float: &FloatRunner) -> Result<Option<String>, Error> {
 fn ours(graph: &Graph, sample: &[f32]) -> Vec<Vec<f32>> {
     let mut evaluator = Evaluator::new(graph);
     evaluator.run(sample, |_, _| {});
-    graph.outputs.iter().map(|o| read_off(o.meaning, evaluator.value(o.tensor))).collect()
+    graph.outputs.iter().map(|o| read_off(o.taken, evaluator.value(o.tensor))).collect()
 }
 
 /// ONNX lets nodes share names, which are for people; tract wants every input, weight and node to have its own.
@@ -205,6 +205,11 @@ impl FloatRunner<'_> {
     /// What is doubtful about its answers, in a line.
     pub fn doubt(&self) -> Option<&str> {
         self.doubt.as_deref()
+    }
+
+    /// Values of output `index` of our graph as the original gives them: through what was taken off its end.
+    pub fn as_original(&self, index: usize, values: &[f32]) -> Vec<f32> {
+        self.graph.outputs.get(index).map_or_else(|| values.to_vec(), |output| read_off(output.taken, values))
     }
 
     /// Where a single output decides: at one half if it is a probability, else at 0.

@@ -5,7 +5,7 @@ mod compare;
 
 use build::{Onnx, int, ints};
 use compare::{check, weights};
-use escarp_converter::{Options, read};
+use escarp_converter::{Options, float_runner, read};
 use escarp_runtime::{Meaning, Model};
 
 fn two_inputs() -> Onnx {
@@ -78,4 +78,14 @@ fn too_many_are_refused() {
     }
     let error = read(&onnx.bytes(), &Options::default()).unwrap_err().to_string();
     assert_eq!(error, "model: 33 outputs; allowed: 1 to 32");
+}
+
+/// Our trainer writes scores and says beside the network that they are logits: nothing was taken off, and both readings agree.
+#[test]
+fn scores_that_are_told_to_be_logits_are_compared_as_they_are() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/images.onnx");
+    let onnx = std::fs::read(file).unwrap();
+    let graph = read(&onnx, &Options::default()).unwrap();
+    assert_eq!((graph.outputs[0].meaning, graph.outputs[0].taken), (Meaning::Softmax, Meaning::Plain));
+    assert_eq!(float_runner(&onnx, &graph).unwrap().doubt(), None);
 }

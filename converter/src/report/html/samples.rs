@@ -70,7 +70,10 @@ pub(super) fn examples(report: &Report) -> Markup {
 
 fn example(report: &Report, answer: &Answer) -> Markup {
     let picture = report.samples.get(answer.index).ok().and_then(|values| picture(report, &values));
-    // The original's outputs already went through the softmax that the int8 file leaves to the reader.
+    // An original's outputs that went through the softmax which the int8 file leaves to the reader have gone through it.
+    let output = &report.converted.graph.outputs[0];
+    let done = output.taken == output.meaning;
+    let float = if done { answer.float.clone() } else { shown_scores(report, &answer.float) };
     let int8 = shown_scores(report, &answer.int8);
     // A single output decides by its sign: the class is not an index of it.
     let score = |values: &[f32], class: usize| values.get(class).or(values.first()).copied().unwrap_or(f32::NAN);
@@ -89,7 +92,7 @@ fn example(report: &Report, answer: &Answer) -> Markup {
             figcaption {
                 b { (answer.label.map_or("unlabelled".into(), |l| report.label(l))) }
                 div.name { (report.samples.name(answer.index)) }
-                (line("float", answer.float_top, &answer.float))
+                (line("float", answer.float_top, &float))
                 (line("int8", answer.int8_top, &int8))
             }
         }
