@@ -62,7 +62,7 @@ fn the_model_file_says_all_that_its_user_needs() {
     run(&["generate", "text", "--out", ".", "--train", "30", "--test", "10"], here, 0);
     let said = text(&["--data", "train", "--test", "test", "--out", "run"], here, 0);
     says(&said, &["60 files of 2 classes", "54 training, 6 validation, 20 test samples", "a vocabulary of 60"]);
-    says(&said, &["escarp-convert cannot pack this net yet", "embedding", "model.onnx runs elsewhere"]);
+    says(&said, &["escarp-convert cannot pack this net yet", "`tokens` is of type int64", "model.onnx runs elsewhere"]);
     let onnx = std::fs::read(here.join("run/model.onnx")).unwrap();
     let metadata = metadata(&onnx);
     assert_eq!((metadata.labels, metadata.scores), (vec!["bad".into(), "good".into()], Scores::Binary));
