@@ -201,6 +201,13 @@ fn front_end_of(graph: &Graph) -> FrontEnd {
 /// [`Error::Samples`] with the file's name: it cannot be read, is empty, or does not fit the network; [`Error::Labels`] if
 /// its classes are not the network's.
 pub fn open(path: &Path, graph: &Graph, labels: &[String]) -> Result<Source, Error> {
+    if graph.inputs.len() > 1 {
+        let count = graph.inputs.len();
+        return Err(Error::Samples(format!(
+            "{}: files hold values of one input, the network has {count}; a program gives them joined, through the library",
+            path.display()
+        )));
+    }
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
         return array(path, graph).map(Source::Array);
     }
