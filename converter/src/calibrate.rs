@@ -33,6 +33,8 @@ pub struct Histogram {
     pub max: f32,
     /// Values in each of 2048 equal parts of `min..=max`.
     pub bins: Vec<u64>,
+    /// Smallest and largest value of each channel.
+    pub channels: Vec<(f32, f32)>,
 }
 
 impl Histogram {
@@ -82,17 +84,11 @@ impl Histogram {
                 (low, if cut == 0 { max } else { high.max(0.0) })
             }
             Method::Mse => {
-                let shares = |limit: f32| if limit == 0.0 { 1..=1 } else { 16..=64 };
                 let mut best = (f64::INFINITY, (min, max));
-                for low in shares(min).rev() {
-                    for high in shares(max).rev() {
-                        let part =
-                            |limit: f32, share: i32| if limit == 0.0 { 0.0 } else { limit * share as f32 / 64.0 };
-                        let range = (part(min, low), part(max, high));
-                        let error = self.error(range);
-                        if error < best.0 {
-                            best = (error, range);
-                        }
+                for range in shares((min, max)) {
+                    let error = self.error(range);
+                    if error < best.0 {
+                        best = (error, range);
                     }
                 }
                 best.1
@@ -112,6 +108,13 @@ impl Histogram {
     }
 }
 
+/// The ranges that are tried in place of a whole one: each end in steps of 1/64, from all of it down to a quarter.
+pub(crate) fn shares((min, max): (f32, f32)) -> impl Iterator<Item = (f32, f32)> {
+    let of =
+        |limit: f32| (if limit == 0.0 { 64..=64 } else { 16..=64 }).rev().map(move |n: i32| limit * n as f32 / 64.0);
+    of(min).flat_map(move |low| of(max).map(move |high| (low, high)))
+}
+
 /// Runs the samples through the float graph twice: extremes, then histograms. One entry for each tensor of the graph;
 /// tensors that folding left unused stay empty.
 ///
@@ -121,21 +124,33 @@ pub fn calibrate(graph: &Graph, samples: &dyn Samples, picks: &[usize]) -> Resul
     if picks.is_empty() {
         return Err(Error::Samples("none: calibration needs at least one".into()));
     }
-    let empty = Histogram { min: f32::INFINITY, max: f32::NEG_INFINITY, bins: vec![] };
-    let start = || vec![empty.clone(); graph.tensors.len()];
+    let nothing = (f32::INFINITY, f32::NEG_INFINITY);
+    let empty = |id: usize| {
+        let channels = vec![nothing; graph.shape(id)[2]];
+        Histogram { min: nothing.0, max: nothing.1, bins: vec![], channels }
+    };
+    let start = || (0..graph.tensors.len()).map(empty).collect();
     let look = |h: &mut Histogram, v: &[f32]| {
-        h.min = v.iter().copied().fold(h.min, f32::min);
-        h.max = v.iter().copied().fold(h.max, f32::max);
-        // The folds skip NaN, so ask for it.
+        for pixel in v.chunks_exact(h.channels.len().max(1)) {
+            for ((min, max), &v) in h.channels.iter_mut().zip(pixel) {
+                (*min, *max) = (min.min(v), max.max(v));
+            }
+        }
+        h.min = h.channels.iter().fold(h.min, |min, c| min.min(c.0));
+        h.max = h.channels.iter().fold(h.max, |max, c| max.max(c.1));
+        // `min` and `max` skip NaN, so ask for it.
         v.iter().all(|v| v.is_finite())
     };
     let extremes = each(graph, samples, picks, start, look, |a, b| {
         a.min = a.min.min(b.min);
         a.max = a.max.max(b.max);
+        for (a, b) in a.channels.iter_mut().zip(&b.channels) {
+            *a = (a.0.min(b.0), a.1.max(b.1));
+        }
     })?;
     // A tensor that nobody saw needs no bins: of a long network, most were folded away.
     let bins = |h: &Histogram| vec![0; if h.min <= h.max { BINS } else { 0 }];
-    let start = || extremes.iter().map(|h| Histogram { bins: bins(h), ..*h }).collect();
+    let start = || extremes.iter().map(|h| Histogram { bins: bins(h), ..h.clone() }).collect();
     let count = |h: &mut Histogram, v: &[f32]| {
         for &v in v {
             let bin = h.bin(v);
@@ -187,7 +202,7 @@ mod tests {
     use super::*;
 
     fn bell() -> Histogram {
-        let mut h = Histogram { min: -1.0, max: 9.0, bins: vec![0; BINS] };
+        let mut h = Histogram { min: -1.0, max: 9.0, bins: vec![0; BINS], channels: vec![] };
         // 10,000 values between 0 and 1 and a single 9.
         for i in 0..10_000 {
             let bin = h.bin(i as f32 / 10_000.0);

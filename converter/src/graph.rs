@@ -17,7 +17,7 @@ use crate::{
 
 mod op;
 
-pub use op::{Cost, Map, Op, Pointwise, ScaleRule};
+pub use op::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule};
 
 /// A tensor: the input, or what one node makes.
 #[derive(Clone, Debug)]

@@ -15,7 +15,8 @@
 //! | `convert` | the whole chain in one call |
 //! | `doubt` | answers that no trained network would give to its own kind of samples |
 //! | `measure` | what a conversion cost, by running the file beside the float network |
-//! | `quantize`, `ranges` | `Graph` to `QGraph`; what training and samples say of ranges |
+//! | `refine` | weights and biases that lessen what int8 costs |
+//! | `equalize`, `quantize`, `ranges` | channels brought together; `Graph` to `QGraph`; what training and samples say of ranges |
 //! | `calibrate` | which range of values each tensor gets, from samples |
 //! | `oracle` | what the network computes in f32: tract's reading of the file, held against ours |
 //! | `eval` | what the network computes in f32: ours |
@@ -49,6 +50,7 @@ mod constant;
 mod convert;
 pub mod doubt;
 mod epilogue;
+mod equalize;
 mod error;
 pub mod eval;
 mod external;
@@ -71,6 +73,7 @@ pub mod plan;
 pub mod qgraph;
 pub mod quantize;
 pub mod ranges;
+pub mod refine;
 pub mod report;
 mod rows;
 pub mod samples;

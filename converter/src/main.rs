@@ -24,6 +24,7 @@ use escarp_converter::{
     pack::About,
     part::{Part, parse_inputs, parse_outputs},
     read,
+    refine::Refine,
     report::Report,
 };
 use escarp_media::{visible, visible_lines};
@@ -73,6 +74,9 @@ struct Args {
     /// How the range of each activation is chosen from the samples.
     #[arg(long, value_enum, default_value_t = Ranges::Percentile)]
     ranges: Ranges,
+    /// What is refined on the samples, layer by layer.
+    #[arg(long, value_enum, default_value_t = Refining::None)]
+    refine: Refining,
     /// The model file to write.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -104,6 +108,16 @@ enum Ranges {
     Percentile,
     /// The least mean squared error.
     Mse,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Refining {
+    /// Nothing: all is rounded to the nearest.
+    None,
+    /// Biases, and channels brought together.
+    Bias,
+    /// Weights too: rounded such that errors cancel.
+    Round,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -359,6 +373,11 @@ fn options(args: &Args) -> Result<Options, Failure> {
             Ranges::Minmax => Method::MinMax,
             Ranges::Percentile => Method::Percentile(99.99),
             Ranges::Mse => Method::Mse,
+        },
+        refine: match args.refine {
+            Refining::None => Refine::None,
+            Refining::Bias => Refine::Bias,
+            Refining::Round => Refine::Round,
         },
         strict: args.strict,
         ..Options::default()

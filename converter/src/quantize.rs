@@ -33,6 +33,22 @@ pub fn ranges(graph: &Graph, seen: &[Histogram], input_range: Option<(f32, f32)>
 /// # Panics
 /// If there is not one range for each tensor.
 pub fn quantize(graph: &Graph, ranges: &[(f32, f32)]) -> Result<QGraph, Error> {
+    quantize_and(graph, ranges, |_, node, _| Ok(node))
+}
+
+/// As [`quantize`]; each node goes through `refine`, with its number and all tensors as far as they have their scales, before the
+/// next is quantized.
+///
+/// # Errors
+/// As [`quantize`], and what `refine` says.
+///
+/// # Panics
+/// If there is not one range for each tensor.
+pub fn quantize_and(
+    graph: &Graph,
+    ranges: &[(f32, f32)],
+    mut refine: impl FnMut(usize, QNode, &[QTensor]) -> Result<QNode, Error>,
+) -> Result<QGraph, Error> {
     assert_eq!(ranges.len(), graph.tensors.len(), "one range for each tensor");
     let tensor = |id: usize, scale: Scale| QTensor {
         name: graph.tensors[id].name.clone(),
@@ -60,13 +76,9 @@ pub fn quantize(graph: &Graph, ranges: &[(f32, f32)]) -> Result<QGraph, Error> {
         let site = Site { node: &node.name, operator: &node.operator, inputs: &inputs, output: scale };
         let op = node.op.quantize(&site)?;
         tensors[node.output].scale = scale;
-        nodes.push(QNode {
-            name: node.name.clone(),
-            operator: node.operator.clone(),
-            op,
-            inputs: node.inputs.clone(),
-            output: node.output,
-        });
+        let (name, operator, inputs) = (node.name.clone(), node.operator.clone(), node.inputs.clone());
+        let made = QNode { name, operator, op, inputs, output: node.output };
+        nodes.push(refine(nodes.len(), made, &tensors)?);
     }
     Ok(QGraph {
         tensors,

@@ -80,13 +80,10 @@ impl FloatRows<'_> {
             scale = scale.max(unit / input * SMALLEST_FACTOR);
             let ints: Vec<i8> = row.iter().map(|&w| nearest_i8((f64::from(w) / scale).clamp(-127.0, 127.0))).collect();
             let sum: i64 = ints.iter().map(|&w| i64::from(w)).sum();
-            let reach: i64 = ints.iter().map(|&w| i64::from(w).abs()).sum();
             let whole = nearest_i64(f64::from(self.bias[channel]) / (input * scale))
                 .saturating_sub(i64::from(self.input.zero_point) * sum);
-            // A bias beyond i64 has become its end: nothing may be added to that unchecked.
-            let bound = whole.saturating_abs().saturating_add(reach * 128);
-            let whole = i32::try_from(whole).ok().filter(|_| bound < 1 << 31);
-            let whole = whole.ok_or_else(|| Error::Overflow { node: site.node.into(), channel, bound })?;
+            let whole =
+                proved(&ints, whole).map_err(|bound| Error::Overflow { node: site.node.into(), channel, bound })?;
             let (m, shift) = multiplier(input * scale / unit, smallest_shift).ok_or_else(|| {
                 site.wrong(format!(
                     "channel {channel}: the factor from sums to outputs is outside the fixed-point range"
@@ -100,6 +97,17 @@ impl FloatRows<'_> {
         }
         Ok(rows)
     }
+}
+
+/// The bias of a row, if with it no sum leaves i32: `sum|w| * 128 + |bias| < 2^31`.
+///
+/// # Errors
+/// That sum if it is too large.
+fn proved(ints: &[i8], bias: i64) -> Result<i32, i64> {
+    let reach: i64 = ints.iter().map(|&w| i64::from(w).abs()).sum();
+    // A bias beyond i64 has become its end: nothing may be added to that unchecked.
+    let bound = bias.saturating_abs().saturating_add(reach * 128);
+    i32::try_from(bias).ok().filter(|_| bound < 1 << 31).ok_or(bound)
 }
 
 /// The unit of a row whose largest weight is `largest`: 1/127 of that, unless all weights are multiples of a larger part, as those of
@@ -117,6 +125,31 @@ fn on_grid(row: &[f32], largest: f64) -> f64 {
 }
 
 impl Rows {
+    /// Gives a row other weights, with the same bias; `false`, unchanged, if they are the same, or its sums could not be proved any
+    /// more to stay inside i32.
+    pub fn replace(&mut self, row: usize, ints: &[i8], zero_point: i8) -> bool {
+        let old = &mut self.weight[row * ints.len()..][..ints.len()];
+        let sum = |ints: &[i8]| ints.iter().map(|&w| i64::from(w)).sum::<i64>();
+        let whole = i64::from(self.bias[row]) + i64::from(zero_point) * (sum(old) - sum(ints));
+        let Ok(whole) = proved(ints, whole) else { return false };
+        if old == ints {
+            return false;
+        }
+        old.copy_from_slice(ints);
+        self.bias[row] = whole;
+        true
+    }
+
+    /// Adds to the bias of each row, in units of its sums; one whose sums could not be proved any more stays as it is.
+    pub fn shift(&mut self, by: &[f64]) {
+        let depth = self.weight.len() / self.bias.len().max(1);
+        for ((bias, by), row) in self.bias.iter_mut().zip(by).zip(self.weight.chunks_exact(depth.max(1))) {
+            if let Ok(whole) = proved(row, i64::from(*bias).saturating_add(nearest_i64(*by))) {
+                *bias = whole;
+            }
+        }
+    }
+
     /// All rows, in their order.
     pub fn order(&self) -> Vec<Option<usize>> {
         (0..self.bias.len()).map(Some).collect()

@@ -2,7 +2,14 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{epilogue::Epilogue, error::Error, qgraph::QOp, scale::Scale, shape::Shape, site::Site};
+use crate::{
+    epilogue::{Epilogue, Limits},
+    error::Error,
+    qgraph::QOp,
+    scale::Scale,
+    shape::Shape,
+    site::Site,
+};
 
 /// An operation of a [`super::Graph`] with its weights.
 pub trait Op: fmt::Debug + Send + Sync {
@@ -33,6 +40,17 @@ pub trait Op: fmt::Debug + Send + Sync {
     /// [`Error::Overflow`] if a channel's sums cannot be proved to stay inside i32, [`Error::Node`] for a factor without a
     /// fixed-point form.
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error>;
+
+    /// Its products, from an input to an output of those shapes, if each output is one row of weights times what lies under a
+    /// window, and [`QOp::refined`] gives those rows: what refining looks at.
+    fn products(&self, input: Shape, output: Shape) -> Option<Products<'_>>;
+
+    /// What becomes of a factor for each channel of an input or of the output.
+    fn channels(&self) -> Channels;
+
+    /// Divides by the factors of input 0 and multiplies by those of the output, in its weights; called only where
+    /// [`Op::channels`] says [`Factors::Weights`] of that end, with 1 for each channel of the other.
+    fn scale_channels(&mut self, input: &[f32], output: &[f32]);
 
     /// Whether it can be a step of its own.
     ///
@@ -71,6 +89,48 @@ pub struct Cost {
 impl Cost {
     /// Of what has no weights and multiplies nothing.
     pub const NONE: Cost = Cost { parameters: 0, macs: 0, packed: 0, gathered: 0 };
+}
+
+/// Outputs that are rows of weights times what lies under a window: of input 0, plus a bias, plus input 1 where there is one.
+#[derive(Clone, Debug)]
+pub struct Products<'a> {
+    /// `[output channel][tap][input channel of the group]`
+    pub weight: &'a [f32],
+    /// `[output channel]`
+    pub bias: &'a [f32],
+    /// Groups of channels, as many outputs as inputs in each.
+    pub groups: usize,
+    /// The input's pixel under each tap, `None` outside: `[output pixel][tap]`
+    pub taps: Vec<Option<usize>>,
+    /// After everything else.
+    pub limits: Limits,
+}
+
+/// What becomes of positive factors for each channel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Channels {
+    /// Of each input.
+    pub inputs: &'static [Factors],
+    /// Of the output.
+    pub output: Factors,
+    /// Limits of the output, which are one for all channels.
+    pub limits: Limits,
+}
+
+impl Channels {
+    /// None can be had anywhere.
+    pub const FIXED: Channels = Channels { inputs: &[], output: Factors::None, limits: Limits::NONE };
+}
+
+/// Where a factor for each channel may go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Factors {
+    /// Nowhere: the channels must be what they are.
+    None,
+    /// Into weights.
+    Weights,
+    /// Through: channel `c` of the output has the factor of channel `c` of these inputs.
+    Through,
 }
 
 /// A tensor's values while a graph is evaluated.

@@ -17,7 +17,7 @@ use crate::{
     constant::Constant,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -100,6 +100,16 @@ impl Op for Add {
         Ok(Box::new(QAdd { combine: self.combine, multipliers, limits: self.limits.quantized(site.output) }))
     }
 
+    fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
+        None
+    }
+
+    fn channels(&self) -> Channels {
+        Channels { inputs: &[Factors::Through; 2], output: Factors::Through, limits: self.limits }
+    }
+
+    fn scale_channels(&mut self, _: &[f32], _: &[f32]) {}
+
     fn alone(&self) -> Result<(), &'static str> {
         Ok(())
     }
@@ -139,6 +149,10 @@ impl QOp for QAdd {
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
         vec![]
+    }
+
+    fn refined(&mut self) -> Option<&mut Rows> {
+        None
     }
 
     fn in_place(&self) -> InPlace {

@@ -13,7 +13,7 @@ use crate::{
     blocks::Block,
     epilogue::Epilogue,
     error::Error,
-    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
     importer::{Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -69,6 +69,16 @@ impl Op for Argmax {
         Ok(Box::new(*self))
     }
 
+    fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
+        None
+    }
+
+    fn channels(&self) -> Channels {
+        Channels::FIXED
+    }
+
+    fn scale_channels(&mut self, _: &[f32], _: &[f32]) {}
+
     fn alone(&self) -> Result<(), &'static str> {
         Ok(())
     }
@@ -94,6 +104,10 @@ impl QOp for Argmax {
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
         vec![]
+    }
+
+    fn refined(&mut self) -> Option<&mut Rows> {
+        None
     }
 
     fn in_place(&self) -> InPlace {

@@ -6,7 +6,7 @@ use super::table::QTable;
 use crate::{
     epilogue::Epilogue,
     error::Error,
-    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
     qgraph::QOp,
     scale::Scale,
     shape::Shape,
@@ -92,6 +92,16 @@ impl Op for Chain {
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         Ok(Box::new(QTable::new(site, |x| self.at(x, &mut vec![], &mut vec![]))))
     }
+
+    fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
+        None
+    }
+
+    fn channels(&self) -> Channels {
+        Channels::FIXED
+    }
+
+    fn scale_channels(&mut self, _: &[f32], _: &[f32]) {}
 
     fn alone(&self) -> Result<(), &'static str> {
         Ok(())

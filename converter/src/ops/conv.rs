@@ -15,7 +15,7 @@ use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
     importer::{Hint, Import},
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
@@ -149,6 +149,26 @@ impl Op for Conv {
         Ok(Box::new(QConv { geometry: self.geometry, inputs: self.inputs, groups, runs, rows, limits, residual }))
     }
 
+    fn products(&self, input: Shape, output: Shape) -> Option<Products<'_>> {
+        let taps = self.geometry.taps(input, output).collect();
+        Some(Products { weight: &self.weight, bias: &self.bias, groups: self.groups, taps, limits: self.limits })
+    }
+
+    fn channels(&self) -> Channels {
+        Channels { inputs: &[Factors::Weights, Factors::Through], output: Factors::Weights, limits: self.limits }
+    }
+
+    fn scale_channels(&mut self, input: &[f32], output: &[f32]) {
+        let (taps, made) = (self.depth() / self.inputs, self.bias.len() / self.groups);
+        for (row, (weights, bias)) in self.weight.chunks_exact_mut(taps * self.inputs).zip(&mut self.bias).enumerate() {
+            let input = &input[row / made * self.inputs..][..self.inputs];
+            for (i, w) in weights.iter_mut().enumerate() {
+                *w *= output[row] / input[i % self.inputs];
+            }
+            *bias *= output[row];
+        }
+    }
+
     fn alone(&self) -> Result<(), &'static str> {
         Ok(())
     }
@@ -203,6 +223,10 @@ impl QOp for QConv {
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
         vec![("weight", &self.rows)]
+    }
+
+    fn refined(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
     }
 
     fn in_place(&self) -> InPlace {

@@ -13,7 +13,7 @@ use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
     scale::Scale,
@@ -97,6 +97,23 @@ impl Op for Depthwise {
         Ok(Box::new(QDepthwise { geometry: self.geometry, rows, limits: self.limits.quantized(site.output) }))
     }
 
+    fn products(&self, input: Shape, output: Shape) -> Option<Products<'_>> {
+        let taps = self.geometry.taps(input, output).collect();
+        Some(Products { weight: &self.weight, bias: &self.bias, groups: self.bias.len(), taps, limits: self.limits })
+    }
+
+    fn channels(&self) -> Channels {
+        Channels { inputs: &[Factors::Weights], output: Factors::Weights, limits: self.limits }
+    }
+
+    fn scale_channels(&mut self, input: &[f32], output: &[f32]) {
+        let taps = self.taps();
+        for (c, (weights, bias)) in self.weight.chunks_exact_mut(taps).zip(&mut self.bias).enumerate() {
+            weights.iter_mut().for_each(|w| *w *= output[c] / input[c]);
+            *bias *= output[c];
+        }
+    }
+
     fn alone(&self) -> Result<(), &'static str> {
         Ok(())
     }
@@ -145,6 +162,10 @@ impl QOp for QDepthwise {
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
         vec![("weight", &self.rows)]
+    }
+
+    fn refined(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
     }
 
     fn in_place(&self) -> InPlace {

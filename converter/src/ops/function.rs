@@ -10,7 +10,7 @@ use crate::{
     constant::Constant,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Meaning, Op, Pointwise, ScaleRule},
+    graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::QOp,
@@ -100,6 +100,16 @@ impl Op for Elementwise {
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         Ok(Box::new(QTable::new(site, |x| self.at(x))))
     }
+
+    fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
+        None
+    }
+
+    fn channels(&self) -> Channels {
+        Channels::FIXED
+    }
+
+    fn scale_channels(&mut self, _: &[f32], _: &[f32]) {}
 
     fn alone(&self) -> Result<(), &'static str> {
         Ok(())

@@ -19,7 +19,7 @@ use crate::{
     constant::Constant,
     epilogue::Epilogue,
     error::Error,
-    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -126,6 +126,16 @@ impl Op for Gru {
         }))
     }
 
+    fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
+        None
+    }
+
+    fn channels(&self) -> Channels {
+        Channels::FIXED
+    }
+
+    fn scale_channels(&mut self, _: &[f32], _: &[f32]) {}
+
     fn alone(&self) -> Result<(), &'static str> {
         Ok(())
     }
@@ -162,6 +172,10 @@ impl QOp for QGru {
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
         vec![("weight", &self.input), ("recurrent", &self.state)]
+    }
+
+    fn refined(&mut self) -> Option<&mut Rows> {
+        None
     }
 
     fn in_place(&self) -> InPlace {

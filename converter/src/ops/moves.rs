@@ -11,7 +11,7 @@ use crate::{
     blocks::Block,
     epilogue::Epilogue,
     error::Error,
-    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::Scale,
@@ -131,6 +131,16 @@ impl Op for Move {
         Ok(Box::new(QMove { parts, fill: site.output.quantize(self.fill), shape: self.shape }))
     }
 
+    fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
+        None
+    }
+
+    fn channels(&self) -> Channels {
+        Channels::FIXED
+    }
+
+    fn scale_channels(&mut self, _: &[f32], _: &[f32]) {}
+
     fn alone(&self) -> Result<(), &'static str> {
         Ok(())
     }
@@ -183,6 +193,10 @@ impl QOp for QMove {
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
         vec![]
+    }
+
+    fn refined(&mut self) -> Option<&mut Rows> {
+        None
     }
 
     fn in_place(&self) -> InPlace {

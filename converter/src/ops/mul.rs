@@ -16,7 +16,7 @@ use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -76,6 +76,16 @@ impl Op for Mul {
         Ok(Box::new(QMul { factor, limits: self.limits.quantized(site.output) }))
     }
 
+    fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
+        None
+    }
+
+    fn channels(&self) -> Channels {
+        Channels { inputs: &[Factors::Through, Factors::None], output: Factors::Through, limits: self.limits }
+    }
+
+    fn scale_channels(&mut self, _: &[f32], _: &[f32]) {}
+
     fn alone(&self) -> Result<(), &'static str> {
         Ok(())
     }
@@ -111,6 +121,10 @@ impl QOp for QMul {
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
         vec![]
+    }
+
+    fn refined(&mut self) -> Option<&mut Rows> {
+        None
     }
 
     fn in_place(&self) -> InPlace {

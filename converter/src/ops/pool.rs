@@ -13,7 +13,7 @@ use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
     importer::Importer,
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -139,6 +139,16 @@ impl Op for Pool {
         Ok(Box::new(QPool { geometry: self.geometry, average, limits: self.limits.quantized(site.output) }))
     }
 
+    fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
+        None
+    }
+
+    fn channels(&self) -> Channels {
+        Channels { inputs: &[Factors::Through], output: Factors::Through, limits: self.limits }
+    }
+
+    fn scale_channels(&mut self, _: &[f32], _: &[f32]) {}
+
     fn alone(&self) -> Result<(), &'static str> {
         Ok(())
     }
@@ -189,6 +199,10 @@ impl QOp for QPool {
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
         vec![]
+    }
+
+    fn refined(&mut self) -> Option<&mut Rows> {
+        None
     }
 
     fn in_place(&self) -> InPlace {

@@ -8,7 +8,7 @@ use crate::{
     constant::Constant,
     epilogue::Epilogue,
     error::Error,
-    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::QOp,
@@ -81,6 +81,16 @@ impl Op for Rounding {
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         Ok(Box::new(QTable::new(site, |x| x)))
     }
+
+    fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
+        None
+    }
+
+    fn channels(&self) -> Channels {
+        Channels::FIXED
+    }
+
+    fn scale_channels(&mut self, _: &[f32], _: &[f32]) {}
 
     fn alone(&self) -> Result<(), &'static str> {
         Ok(())

@@ -11,8 +11,9 @@ use escarp_runtime::{
 use crate::{
     blocks::Block,
     epilogue::Epilogue,
+    epilogue::Limits,
     error::Error,
-    graph::{Cost, Map, Op, Pointwise, ScaleRule},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::Scale,
@@ -80,6 +81,16 @@ impl Op for Resize {
         Ok(Box::new(self.clone()))
     }
 
+    fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
+        None
+    }
+
+    fn channels(&self) -> Channels {
+        Channels { inputs: &[Factors::Through], output: Factors::Through, limits: Limits::NONE }
+    }
+
+    fn scale_channels(&mut self, _: &[f32], _: &[f32]) {}
+
     fn alone(&self) -> Result<(), &'static str> {
         Ok(())
     }
@@ -112,6 +123,10 @@ impl QOp for Resize {
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
         vec![]
+    }
+
+    fn refined(&mut self) -> Option<&mut Rows> {
+        None
     }
 
     fn in_place(&self) -> InPlace {

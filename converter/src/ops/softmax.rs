@@ -18,7 +18,7 @@ use crate::{
     blocks::Block,
     epilogue::Epilogue,
     error::Error,
-    graph::{Cost, Map, Meaning, Op, Pointwise, ScaleRule},
+    graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule},
     importer::{Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -78,6 +78,16 @@ impl Op for ChannelSoftmax {
         Ok(Box::new(QSoftmax { table: table.collect() }))
     }
 
+    fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
+        None
+    }
+
+    fn channels(&self) -> Channels {
+        Channels::FIXED
+    }
+
+    fn scale_channels(&mut self, _: &[f32], _: &[f32]) {}
+
     fn alone(&self) -> Result<(), &'static str> {
         Ok(())
     }
@@ -110,6 +120,10 @@ impl QOp for QSoftmax {
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
         vec![]
+    }
+
+    fn refined(&mut self) -> Option<&mut Rows> {
+        None
     }
 
     fn in_place(&self) -> InPlace {

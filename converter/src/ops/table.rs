@@ -43,6 +43,10 @@ impl QOp for QTable {
         vec![]
     }
 
+    fn refined(&mut self) -> Option<&mut Rows> {
+        None
+    }
+
     fn in_place(&self) -> InPlace {
         InPlace::IfItDies(0)
     }

@@ -14,6 +14,9 @@ pub trait QOp: fmt::Debug + Send + Sync {
     /// Its int8 weights, each set under the name that our trainer gives the parameter, after that of the layer.
     fn rows(&self) -> Vec<(&'static str, &Rows)>;
 
+    /// The rows that refining may change, of an operation with [`crate::graph::Op::products`].
+    fn refined(&mut self) -> Option<&mut Rows>;
+
     /// Whether the output lies in the bytes of an input.
     fn in_place(&self) -> InPlace;
 

@@ -19,9 +19,7 @@
 
 mod int8;
 
-use escarp_converter::{
-    Options, calibrate, front_end, graph::Graph, metadata::FrontEnd, qgraph::Rows, quantize, scale::Scale,
-};
+use escarp_converter::{calibrate, front_end, graph::Graph, metadata::FrontEnd, qgraph::Rows, quantize, scale::Scale};
 use ndarray::{Array2, ArrayD};
 use rayon::prelude::*;
 
@@ -90,7 +88,7 @@ impl Quantizer {
         let graph = read(net)?;
         let picks: Vec<usize> = (0..indices.len()).collect();
         let seen = calibrate::calibrate(&graph, &Calibration { samples, indices }, &picks).map_err(failed)?;
-        let method = Options::default().method;
+        let method = calibrate::Method::Percentile(99.99);
         let ranges = quantize::ranges(&graph, &seen, front_end::range(inputs), method);
         self.ranges = ranges.into_iter().flat_map(|(low, high)| [low, high]).collect();
         Ok(())
