@@ -15,6 +15,7 @@
 //! | `convert` | the whole chain in one call |
 //! | `doubt` | answers that no trained network would give to its own kind of samples |
 //! | `measure` | what a conversion cost, by running the file beside the float network |
+//! | `fit` | ways to choose ranges, to round and to bring channels together, tried and judged |
 //! | `refine` | weights and biases that lessen what int8 costs |
 //! | `equalize`, `quantize`, `ranges` | channels brought together; `Graph` to `QGraph`; what training and samples say of ranges |
 //! | `calibrate` | which range of values each tensor gets, from samples |
@@ -55,6 +56,7 @@ mod error;
 pub mod eval;
 mod external;
 pub mod files;
+mod fit;
 mod fold;
 pub mod front_end;
 pub mod graph;

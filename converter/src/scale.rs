@@ -36,6 +36,11 @@ impl Scale {
 
     /// The value of an int8.
     pub fn dequantize(self, q: i8) -> f32 {
+        self.real(q.into())
+    }
+
+    /// The value of a number of a tensor that may be wider.
+    pub fn real(self, q: i16) -> f32 {
         self.scale * (f32::from(q) - f32::from(self.zero_point))
     }
 }
@@ -50,6 +55,12 @@ pub fn narrow(v: f64) -> f32 {
 #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
 pub fn nearest_i8(v: f64) -> i8 {
     v.round() as i8
+}
+
+/// The nearest i16, as [`nearest_i8`].
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
+pub fn nearest_i16(v: f64) -> i16 {
+    v.round() as i16
 }
 
 /// The nearest i64, as [`nearest_i8`].
