@@ -34,6 +34,7 @@
 //! | `onnx` | nodes that answer questions and complain by name |
 //! | `external`, `part` | files beside the model; which part of it is read |
 //! | `constant`, `front_end`, `samples`, `wire` | constants; the front end's settings; where samples come from; what decoding takes |
+//! | `product` | products of matrices, the same on every machine |
 //! | `epilogue` | what follows in the same step |
 //! | `scale` | from real numbers to int8 and fixed-point factors |
 //! | `budget`, `error`, `metadata`, `output`, `shape` | memory of an import; what goes wrong; what the trainer says beside a network; files that are written whole; shapes |
@@ -72,6 +73,7 @@ pub mod pack;
 pub mod page;
 pub mod part;
 pub mod plan;
+mod product;
 pub mod qgraph;
 pub mod quantize;
 pub mod ranges;

@@ -8,7 +8,6 @@ use escarp_runtime::{
     ops::{ConvStep, Groups, LinearStep, RATIO_MAX, Runs, Step},
     quant::{SHIFT_MIN, SHIFT_MIN_WIDE},
 };
-use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul, s};
 
 use super::window::Geometry;
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
     error::Error,
     graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
     importer::{Hint, Import},
+    product::{self, Columns, Weights},
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
     scale::{Q12, Scale, nearest_i32},
@@ -29,6 +29,9 @@ pub const ONNX: &[(&str, Import)] = &[
     ("Conv", Import::new(import::import).hint(|_| Hint::ChannelsFirst)),
     ("ConvTranspose", Import::new(transposed::import).hint(|_| Hint::ChannelsFirst)),
 ];
+
+/// Pixels whose windows are gathered at a time.
+const GATHERED: usize = 96;
 
 /// A convolution with its weights.
 #[derive(Debug)]
@@ -98,19 +101,33 @@ impl Op for Conv {
         } else {
             out.fill(0.0);
         }
-        let weights = ArrayView2::from_shape((channels, depth), &self.weight).expect("weights are channels x depth");
-        let mut y = ArrayViewMut2::from_shape((pixels, channels), &mut *out).expect("out is pixels x channels");
+        // Where every window is a pixel and none is left out, the input is what would be gathered.
+        let pixelwise = self.geometry == Geometry::whole([1, 1, 1]) && x.shape[..2] == shape[..2];
+        let plain = self.groups == 1 && (pixelwise || pixels == 1 && self.geometry == Geometry::whole(x.shape));
+        let mut gathered = vec![0.0; if plain { 0 } else { pixels.min(GATHERED) * depth }];
         for group in 0..self.groups {
-            let mut columns = vec![0.0f32; pixels * depth];
-            for (column, tap) in columns.chunks_exact_mut(self.inputs).zip(self.geometry.taps(x.shape, shape)) {
-                if let Some(p) = tap {
-                    column.copy_from_slice(&x.values[p * x.shape[2] + group * self.inputs..][..self.inputs]);
+            let rows = &self.weight[group * made * depth..][..made * depth];
+            let weights = Weights::new(rows, depth, pixels);
+            let columns = Columns { first: group * made, count: made, stride: channels };
+            let mut taps = self.geometry.taps(x.shape, shape);
+            for first in (0..pixels).step_by(GATHERED) {
+                let count = GATHERED.min(pixels - first);
+                let y = &mut out[first * channels..][..count * channels];
+                if plain {
+                    product::add(&x.values[first * depth..][..count * depth], &weights, y, columns);
+                    continue;
                 }
+                let gathered = &mut gathered[..count * depth];
+                for (column, tap) in gathered.chunks_exact_mut(self.inputs).zip(&mut taps) {
+                    match tap {
+                        Some(p) => {
+                            column.copy_from_slice(&x.values[p * x.shape[2] + group * self.inputs..][..self.inputs])
+                        }
+                        None => column.fill(0.0),
+                    }
+                }
+                product::add(gathered, &weights, y, columns);
             }
-            let a = ArrayView2::from_shape((pixels, depth), &columns).expect("im2col is pixels x depth");
-            let of_group = group * made..(group + 1) * made;
-            let b = weights.slice(s![of_group.clone(), ..]);
-            general_mat_mul(1.0, &a, &b.t(), 1.0, &mut y.slice_mut(s![.., of_group]));
         }
         for pixel in out.chunks_exact_mut(channels) {
             for (y, b) in pixel.iter_mut().zip(&self.bias) {

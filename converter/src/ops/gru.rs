@@ -67,10 +67,10 @@ impl Gru {
         let gate = |g: usize| (0..h).map(|i| sigmoid(wx(g * h + i) + u(g * h + i, state))).collect::<Vec<_>>();
         let (z, r) = (gate(0), gate(1));
         let n: Vec<f32> = if self.reset_after {
-            (0..h).map(|i| (wx(2 * h + i) + r[i] * u(2 * h + i, state)).tanh()).collect()
+            (0..h).map(|i| wx(2 * h + i) + r[i] * u(2 * h + i, state)).map(libm::tanhf).collect()
         } else {
             let reset: Vec<f32> = state.iter().zip(&r).map(|(h, r)| h * r).collect();
-            (0..h).map(|i| (wx(2 * h + i) + u(2 * h + i, &reset)).tanh()).collect()
+            (0..h).map(|i| wx(2 * h + i) + u(2 * h + i, &reset)).map(libm::tanhf).collect()
         };
         for i in 0..h {
             state[i] = (1.0 - z[i]) * n[i] + z[i] * state[i];
@@ -286,5 +286,5 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
+    1.0 / (1.0 + libm::expf(-x))
 }

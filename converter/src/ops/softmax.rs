@@ -56,7 +56,7 @@ impl Op for ChannelSoftmax {
     fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], [_, _, channels]: Shape) {
         for (out, values) in out.chunks_exact_mut(channels).zip(inputs[0].values.chunks_exact(channels)) {
             let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            out.iter_mut().zip(values).for_each(|(y, x)| *y = (x - largest).exp());
+            out.iter_mut().zip(values).for_each(|(y, x)| *y = libm::expf(x - largest));
             let sum: f32 = out.iter().sum();
             out.iter_mut().for_each(|y| *y /= sum);
         }
