@@ -23,6 +23,7 @@ use crate::{
     ranges,
     refine::{self, Refine, Refined, refine},
     samples::{Samples, spread},
+    widths::{Wide, widen},
 };
 
 /// What a caller may decide.
@@ -51,6 +52,8 @@ pub struct Options {
     pub method: Method,
     /// What is refined on the samples. A network that was trained for int8 is not: its weights have adapted to the nearest.
     pub refine: Refine,
+    /// Which activations are int16.
+    pub wide: Wide,
     /// Which kernels run the model here: changes how long that takes, and no result.
     pub cpu: Cpu,
     /// Anything doubtful is an error.
@@ -71,6 +74,7 @@ impl Default for Options {
             limit: 500,
             method: Method::Percentile(99.99),
             refine: Refine::None,
+            wide: Wide::None,
             cpu: escarp_detect::detect(),
             strict: false,
         }
@@ -135,6 +139,7 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
         folder: options.folder.as_deref(),
     };
     let mut graph = compose(fold(import(onnx, &request)?)?);
+    widen(&mut graph, &options.wide);
     if graph.outputs.is_empty() {
         return Ok(graph);
     }
@@ -214,7 +219,7 @@ fn fitted(
     let range = graph.metadata.as_ref().and_then(|m| front_end::range(&m.front_end));
     let ranges = |graph: &Graph, seen: &[Histogram]| quantize::ranges(graph, seen, range, options.method);
     // What a file has quantized was fitted already, and is kept.
-    let kept = graph.tensors.iter().any(|t| t.grid.is_some());
+    let kept = graph.tensors.iter().any(|t| t.grid.is_some() || t.wide);
     if options.refine == Refine::None || kept {
         let quantized = quantize(&graph, &ranges(&graph, &seen))?;
         return Ok(Fitted { graph, seen, quantized, notes: vec![] });

@@ -17,7 +17,7 @@ use crate::{
 
 mod op;
 
-pub use op::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule};
+pub use op::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths};
 
 /// A tensor: the input, or what one node makes.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Tensor {
     pub shape: Shape,
     /// The scale that the file itself gives its values: they are rounded to it in the float network too.
     pub grid: Option<Scale>,
+    /// It is to be int16.
+    pub wide: bool,
 }
 
 impl Tensor {

@@ -287,7 +287,12 @@ impl<'a> Importer<'a> {
         }
         self.take(node, "its weights, packed,", packed)?;
         let output = self.graph.tensors.len();
-        self.graph.tensors.push(graph::Tensor { name: node.output(0).unwrap_or_default().into(), shape, grid: None });
+        self.graph.tensors.push(graph::Tensor {
+            name: node.output(0).unwrap_or_default().into(),
+            shape,
+            grid: None,
+            wide: false,
+        });
         self.graph.nodes.push(graph::Node {
             name: node.name().into(),
             operator: node.operator().into(),

@@ -24,6 +24,7 @@
 //! | `plan` | `QGraph` to `Plan`: where everything lies, and the steps |
 //! | `compose`, `import` | functions of one tensor become one; ONNX to `Graph`: the pass over the nodes, and what the input is |
 //! | `ops` | the operators, one file each; no other room knows one by name |
+//! | `widths` | which tensors are int16 together |
 //! | `files`, `fold`, `importer` | samples from files; what needs no step of its own; what operators read their nodes with |
 //! | `graph` | the float network, and what every operator is: `Op` |
 //! | `qgraph` | the network in integers, and what every operator is then: `QOp` |
@@ -82,6 +83,7 @@ mod shape;
 mod site;
 mod substitute;
 mod view;
+mod widths;
 mod wire;
 
 pub use constant::Constant;
@@ -90,3 +92,4 @@ pub use error::{Error, Finding, Several};
 pub use ops::names as operators;
 pub use oracle::{FloatRunner, float_runner};
 pub use samples::Samples;
+pub use widths::Wide;

@@ -21,6 +21,7 @@ mod prelu;
 mod quantized;
 mod reduce;
 mod refused;
+mod rescale;
 mod reshape;
 mod resize;
 mod select;

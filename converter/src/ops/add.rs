@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use escarp_runtime::{
     kernels::Combine,
-    ops::{AddStep, RATIO_MAX, Step},
+    ops::{AddStep, RATIO_MAX, Step, WIDE_RATIO_MAX},
 };
 
 use super::{
@@ -17,12 +17,12 @@ use crate::{
     constant::Constant,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
-    scale::{Q12, Scale, nearest_i32},
+    scale::{Q12, Q20, Scale, nearest_i32},
     shape::Shape,
     site::Site,
     view::View,
@@ -52,6 +52,11 @@ struct Add {
 
 impl Add {
     const SUM: Add = Add { combine: Combine::Sum, signs: [1.0, 1.0], pixel: false, keeps: false, limits: Limits::NONE };
+}
+
+/// 1 in units of a multiplier, and the largest multiplier, where a tensor is int16 or none is.
+fn ratios(wide: bool) -> (f64, i32) {
+    if wide { (Q20, WIDE_RATIO_MAX) } else { (Q12, RATIO_MAX) }
 }
 
 fn result(combine: Combine, a: f32, b: f32, limits: Limits) -> f32 {
@@ -90,14 +95,24 @@ impl Op for Add {
         if self.keeps { ScaleRule::OfInput } else { ScaleRule::OfValues }
     }
 
-    fn least_unit(&self, inputs: &[Scale]) -> f64 {
-        inputs.iter().map(|s| f64::from(s.scale) * Q12 / f64::from(RATIO_MAX)).fold(0.0, f64::max)
+    fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
+        let (one, most) = ratios(wide || inputs.iter().any(|s| s.is_wide()));
+        inputs.iter().map(|s| f64::from(s.scale) * one / f64::from(most)).fold(0.0, f64::max)
+    }
+
+    fn widths(&self) -> Widths {
+        if self.keeps { Widths::Together } else { Widths::Each }
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
-        let factor = |i: usize| f64::from(site.inputs[i].scale) / f64::from(site.output.scale) * Q12;
+        let (one, _) = ratios(site.any_wide());
+        let factor = |i: usize| f64::from(site.inputs[i].scale) / f64::from(site.output.scale) * one;
         let multipliers = [0, 1].map(|i| nearest_i32(factor(i) * f64::from(self.signs[i])));
-        Ok(Box::new(QAdd { combine: self.combine, multipliers, limits: self.limits.quantized(site.output) }))
+        Ok(Box::new(QAdd { combine: self.combine, multipliers, one, limits: self.limits.quantized(site.output) }))
     }
 
     fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
@@ -136,15 +151,17 @@ impl Op for Add {
 #[derive(Debug)]
 struct QAdd {
     combine: Combine,
-    /// Operand scales over the output's, Q12; below 0 for what is subtracted.
+    /// Operand scales over the output's, Q12, Q20 where a tensor is int16; below 0 for what is subtracted.
     multipliers: [i32; 2],
+    /// 1 in their units.
+    one: f64,
     limits: (i16, i16),
 }
 
 impl QOp for QAdd {
     fn detail(&self) -> String {
         let combine = if self.combine == Combine::Sum { String::new() } else { format!("{:?} ", self.combine) };
-        format!("{combine}* {:?} / 4096 clamp {}..{}", self.multipliers, self.limits.0, self.limits.1)
+        format!("{combine}* {:?} / {} clamp {}..{}", self.multipliers, self.one, self.limits.0, self.limits.1)
     }
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {

@@ -13,7 +13,7 @@ use crate::{
     blocks::Block,
     epilogue::Epilogue,
     error::Error,
-    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
@@ -61,8 +61,16 @@ impl Op for Argmax {
         ScaleRule::Number
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, _: &Site) -> Result<Box<dyn QOp>, Error> {

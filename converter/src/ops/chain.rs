@@ -6,7 +6,7 @@ use super::table::QTable;
 use crate::{
     epilogue::Epilogue,
     error::Error,
-    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
     qgraph::QOp,
     scale::Scale,
     shape::Shape,
@@ -85,8 +85,16 @@ impl Op for Chain {
         ScaleRule::OfValues
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {

@@ -5,12 +5,12 @@ mod math;
 
 use std::sync::Arc;
 
-use super::{arrange::whole, table::QTable};
+use super::{arrange::whole, rescale::QRescale, table::QTable};
 use crate::{
     constant::Constant,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::QOp,
@@ -64,6 +64,11 @@ impl Elementwise {
     fn at(&self, x: f32) -> f32 {
         self.limits.clamp(self.function.at(x))
     }
+
+    /// It is limits and nothing else.
+    fn passes(&self) -> bool {
+        matches!(self.function, Function::Identity)
+    }
 }
 
 impl Op for Elementwise {
@@ -93,11 +98,22 @@ impl Op for Elementwise {
         ScaleRule::OfValues
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
-        0.0
+    fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
+        if self.passes() && (wide || inputs[0].is_wide()) { QRescale::least_unit(inputs[0], wide) } else { 0.0 }
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
+        if self.passes() && site.any_wide() {
+            return Ok(Box::new(QRescale::new(site, self.limits)?));
+        }
         Ok(Box::new(QTable::new(site, |x| self.at(x))))
     }
 
@@ -116,7 +132,7 @@ impl Op for Elementwise {
     }
 
     fn follows(&self) -> Option<Epilogue<'_>> {
-        matches!(self.function, Function::Identity).then_some(Epilogue::Limits(self.limits))
+        self.passes().then_some(Epilogue::Limits(self.limits))
     }
 
     fn absorb(&mut self, next: &Epilogue) -> bool {

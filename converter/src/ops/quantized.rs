@@ -8,7 +8,7 @@ use crate::{
     constant::Constant,
     epilogue::Epilogue,
     error::Error,
-    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::QOp,
@@ -74,8 +74,16 @@ impl Op for Rounding {
         ScaleRule::Fixed(self.scale)
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
@@ -125,7 +133,7 @@ fn scale(importer: &Importer, node: &Node, [scale, zero]: [usize; 2]) -> Result<
     let zero_point = zeros.first().copied().unwrap_or(0) - if unsigned || zeros.is_empty() { 128 } else { 0 };
     let zero_point = i8::try_from(zero_point);
     match zero_point {
-        Ok(zero_point) if scale.is_finite() && scale > 0.0 => Ok(Some(Scale { scale, zero_point })),
+        Ok(zero_point) if scale.is_finite() && scale > 0.0 => Ok(Some(Scale::int8(scale, zero_point))),
         _ => {
             Err(node
                 .wrong(format!("a scale of {scale} with the zero point {zeros:?}; allowed: above 0, of int8 or uint8")))

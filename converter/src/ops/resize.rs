@@ -13,7 +13,7 @@ use crate::{
     epilogue::Epilogue,
     epilogue::Limits,
     error::Error,
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::Scale,
@@ -73,8 +73,16 @@ impl Op for Resize {
         ScaleRule::OfInput
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Together
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, _: &Site) -> Result<Box<dyn QOp>, Error> {
