@@ -14,6 +14,7 @@
 //! | `page` | what pages and charts share, the trainer's too |
 //! | `convert` | the whole chain in one call |
 //! | `doubt` | answers that no trained network would give to its own kind of samples |
+//! | `wide` | which activations get 16 bits |
 //! | `measure` | what a conversion cost, by running the file beside the float network |
 //! | `refine` | weights and biases that lessen what int8 costs |
 //! | `equalize`, `quantize`, `ranges` | channels brought together; `Graph` to `QGraph`; what training and samples say of ranges |
@@ -83,6 +84,7 @@ mod shape;
 mod site;
 mod substitute;
 mod view;
+pub mod wide;
 mod widths;
 mod wire;
 

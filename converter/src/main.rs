@@ -26,6 +26,7 @@ use escarp_converter::{
     read,
     refine::Refine,
     report::Report,
+    wide::Target,
 };
 use escarp_media::{visible, visible_lines};
 use escarp_runtime::meta::Accuracy;
@@ -96,6 +97,12 @@ struct Args {
     /// Fail if the model file is larger.
     #[arg(long, value_name = "BYTES|K|M", value_parser = bytes)]
     max_flash: Option<u64>,
+    /// Give activations 16 bits until this share of the samples, in percent, has the same top-1 as in float.
+    #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "snr")]
+    agree: Option<f64>,
+    /// Give activations 16 bits until the worst output has this signal-to-noise ratio, in decibels, against float.
+    #[arg(long, value_name = "DB", value_parser = decibels)]
+    snr: Option<f64>,
     /// Treat warnings as errors.
     #[arg(long)]
     strict: bool,
@@ -247,6 +254,18 @@ fn run(args: &Args) -> Result<(), Failure> {
     say(report.terminal())
 }
 
+/// A share that may be asked for: above 0, at most 100.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|&n| n > 0.0 && n <= 100.0);
+    number.ok_or_else(|| "allowed: a number above 0, at most 100".into())
+}
+
+/// A signal-to-noise ratio that may be asked for: above 0, and below what 16 bits can hold.
+fn decibels(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|&n| n > 0.0 && n <= 90.0);
+    number.ok_or_else(|| "allowed: a number above 0, at most 90".into())
+}
+
 /// A number of bytes: `300000`, `256K` (1,024 each), `2M`.
 fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -381,6 +400,8 @@ fn options(args: &Args) -> Result<Options, Failure> {
             Refining::Bias => Refine::Bias,
             Refining::Round => Refine::Round,
         },
+        target: args.agree.map(Target::Agree).or(args.snr.map(Target::Snr)),
+        progress: |line| eprintln!("  {}", visible(line)),
         strict: args.strict,
         ..Options::default()
     })

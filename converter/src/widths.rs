@@ -101,7 +101,7 @@ impl Ties {
 pub fn widen(graph: &mut Graph, wide: &Wide) {
     let ties = Ties::new(graph);
     let asked: BTreeSet<TensorId> = match wide {
-        Wide::None => return,
+        Wide::None => BTreeSet::new(),
         Wide::All => (0..graph.tensors.len()).map(|id| ties.width(id)).collect(),
         Wide::These(ids) => ids.iter().filter(|&&id| id < graph.tensors.len()).map(|&id| ties.width(id)).collect(),
     };
