@@ -4,6 +4,7 @@
 mod activation;
 mod add;
 mod affine;
+mod along;
 mod argmax;
 mod arrange;
 mod chain;
@@ -14,9 +15,12 @@ mod function;
 mod gru;
 mod join;
 mod linear;
+mod matmul;
 mod moves;
 mod mul;
+mod norm;
 mod pool;
+mod power;
 mod prelu;
 mod quantized;
 mod reduce;
@@ -28,6 +32,7 @@ mod select;
 mod softmax;
 mod table;
 mod window;
+mod written;
 
 pub use arrange::copied;
 pub use chain::{Link, chained};
@@ -46,11 +51,13 @@ const TABLES: &[&[(&str, Import)]] = &[
     linear::ONNX,
     gru::ONNX,
     affine::ONNX,
+    norm::ONNX,
     add::ONNX,
     mul::ONNX,
     activation::ONNX,
     softmax::ONNX,
     function::ONNX,
+    power::ONNX,
     prelu::ONNX,
     pool::ONNX,
     reduce::ONNX,

@@ -33,6 +33,7 @@ pub const ONNX: &[(&str, Import)] = &[
     ("Add", Import::new(import).hint(|_| Hint::Through)),
     ("Sub", Import::new(import).hint(|_| Hint::Through)),
     ("Sum", Import::new(import_sum).hint(|_| Hint::Through)),
+    ("Mean", Import::new(import_sum).hint(|_| Hint::Through)),
     ("Max", Import::new(import_extremum).hint(|_| Hint::Through)),
     ("Min", Import::new(import_extremum).hint(|_| Hint::Through)),
 ];
@@ -41,7 +42,7 @@ pub const ONNX: &[(&str, Import)] = &[
 #[derive(Debug)]
 struct Add {
     combine: Combine,
-    /// 1, or -1 for what is subtracted.
+    /// What each operand is multiplied with: 1, or -1 for what is subtracted.
     signs: [f32; 2],
     /// The second operand is one pixel of several.
     pixel: bool,
@@ -97,7 +98,8 @@ impl Op for Add {
 
     fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
         let (one, most) = ratios(wide || inputs.iter().any(|s| s.is_wide()));
-        inputs.iter().map(|s| f64::from(s.scale) * one / f64::from(most)).fold(0.0, f64::max)
+        let ratio = |(s, sign): (&Scale, &f32)| f64::from(s.scale) * f64::from(sign.abs()) * one / f64::from(most);
+        inputs.iter().zip(&self.signs).map(ratio).fold(0.0, f64::max)
     }
 
     fn widths(&self) -> Widths {
@@ -213,15 +215,32 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     importer.define(node, 0, made)
 }
 
-/// Reads a Sum of tensors.
+/// Reads a Sum or Mean of tensors; each counts as much as any other.
 fn import_sum(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[])?;
+    let count = node.inputs().len();
+    let each = if node.operator() == "Mean" { 1.0 / count as f32 } else { 1.0 };
     let mut sum = importer.view(node, 0)?;
-    for index in 1..node.inputs().len() {
+    for index in 1..count {
         let next = importer.view(node, index)?;
-        sum = combined(importer, node, [sum, next], Combine::Sum)?;
+        sum = weighted(importer, node, [sum, next], [if index == 1 { each } else { 1.0 }, each])?;
     }
     importer.define(node, 0, sum)
+}
+
+/// The sum of two tensors whose shapes broadcast, each times a number.
+///
+/// # Errors
+/// As [`paired`].
+pub fn weighted(
+    importer: &mut Importer,
+    node: &Node,
+    [first, second]: [View; 2],
+    factors: [f32; 2],
+) -> Result<View, Error> {
+    let Pair { a, b, swapped } = paired(importer, node, first, second, true)?;
+    let signs = if swapped { [factors[1], factors[0]] } else { factors };
+    emit(importer, node, &a, &b, Add { signs, ..Add::SUM })
 }
 
 /// The difference of two tensors whose shapes broadcast.
@@ -229,9 +248,7 @@ fn import_sum(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 /// # Errors
 /// As [`paired`].
 pub fn difference(importer: &mut Importer, node: &Node, [first, second]: [View; 2]) -> Result<View, Error> {
-    let Pair { a, b, swapped } = paired(importer, node, first, second, true)?;
-    let signs = if swapped { [-1.0, 1.0] } else { [1.0, -1.0] };
-    emit(importer, node, &a, &b, Add { signs, ..Add::SUM })
+    weighted(importer, node, [first, second], [1.0, -1.0])
 }
 
 fn emit(importer: &mut Importer, node: &Node, a: &View, b: &View, add: Add) -> Result<View, Error> {

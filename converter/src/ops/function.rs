@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::{arrange::whole, rescale::QRescale, table::QTable};
 use crate::{
-    constant::Constant,
     epilogue::{Epilogue, Limits},
     error::Error,
     graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule, Widths},
@@ -50,7 +49,6 @@ pub const ONNX: &[(&str, Import)] = &[
     ("Floor", FUNCTION),
     ("Ceil", FUNCTION),
     ("Round", FUNCTION),
-    ("Pow", Import::new(import_pow).hint(|_| Hint::Through).remark("by a constant")),
 ];
 
 /// A function, and what follows it.
@@ -211,23 +209,6 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         Function::HardSigmoid { .. } => importer.means(y.tensor, Meaning::Probabilities),
         _ => {}
     }
-    importer.define(node, 0, y)
-}
-
-/// Reads a Pow whose exponent is one constant.
-fn import_pow(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    node.only(&[])?;
-    let numbers = |constant: &Constant| match constant {
-        Constant::Float(a) => a.iter().copied().collect::<Vec<f32>>(),
-        Constant::Int(a) => a.iter().map(|&v| v as f32).collect(),
-    };
-    let exponents = importer.constant(node, 1)?.filter(|c| c.shape().iter().all(|&d| d == 1)).map(numbers);
-    let exponent = match exponents.as_deref() {
-        Some(&[exponent]) if exponent.is_finite() => exponent,
-        _ => return Err(node.unsupported("exponent", node.input(1).unwrap_or("(absent)"), "one finite constant")),
-    };
-    let x = importer.view(node, 0)?;
-    let y = made(importer, node, x, Function::Pow { exponent }, Limits::NONE)?;
     importer.define(node, 0, y)
 }
 

@@ -3,7 +3,10 @@
 
 use tract_onnx::pb;
 
-use super::table::QTable;
+use super::{
+    table::QTable,
+    written::{Written, axis, float},
+};
 use crate::{
     constant::Constant,
     epilogue::Epilogue,
@@ -174,53 +177,10 @@ fn import_dynamic(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     importer.define_constant(node, 2, Constant::Int(ndarray::arr0(0).into_dyn()))
 }
 
-/// A node that is read in the place of another.
-struct Written<'a> {
-    node: &'a Node<'a>,
-    count: usize,
-}
-
-impl Written<'_> {
-    /// Reads a node of that operator; gives the name of what it makes.
-    fn run(
-        &mut self,
-        importer: &mut Importer,
-        operator: &str,
-        inputs: &[&str],
-        attribute: Vec<pb::AttributeProto>,
-        last: bool,
-    ) -> Result<String, Error> {
-        let name = self.node.output(0).unwrap_or_default();
-        // No name of the file has a control character in front that people would see.
-        let output = if last { name.to_owned() } else { format!("\u{1}{name} {}", self.count) };
-        self.count += 1;
-        let proto = pb::NodeProto {
-            name: self.node.name().into(),
-            op_type: operator.into(),
-            input: inputs.iter().map(|&i| i.to_owned()).collect(),
-            output: vec![output.clone()],
-            attribute,
-            ..Default::default()
-        };
-        // Scales along an axis are of operator set 13.
-        super::read(importer, &Node::new(&proto, self.node.opset.max(13)))?;
-        Ok(output)
-    }
-}
-
-fn axis(axis: i64) -> Vec<pb::AttributeProto> {
-    vec![pb::AttributeProto {
-        name: "axis".into(),
-        r#type: pb::attribute_proto::AttributeType::Int as i32,
-        i: axis,
-        ..Default::default()
-    }]
-}
-
 /// QLinearConv: what it means between DequantizeLinear and QuantizeLinear.
 fn import_conv(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
-    let mut written = Written { node, count: 0 };
+    let mut written = Written::new(node);
     let x = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
     let w = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(0), false)?;
     let mut inputs = vec![x, w];
@@ -238,7 +198,7 @@ fn import_conv(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 fn import_matmul(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[])?;
     let name = |index: usize| node.input(index).unwrap_or_default();
-    let mut written = Written { node, count: 0 };
+    let mut written = Written::new(node);
     let a = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
     let b = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(1), false)?;
     let y = written.run(importer, "MatMul", &[&a, &b], vec![], false)?;
@@ -259,7 +219,7 @@ fn float_form(node: &Node) -> Result<(String, Vec<pb::AttributeProto>), Error> {
 fn import_of_one(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
     let (operator, attributes) = float_form(node)?;
-    let mut written = Written { node, count: 0 };
+    let mut written = Written::new(node);
     let x = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
     let y = written.run(importer, &operator, &[&x], attributes, false)?;
     written.run(importer, "QuantizeLinear", &[&y, name(3), name(4)], vec![], true).map(drop)
@@ -269,7 +229,7 @@ fn import_of_one(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 fn import_of_two(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
     let (operator, attributes) = float_form(node)?;
-    let mut written = Written { node, count: 0 };
+    let mut written = Written::new(node);
     let a = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
     let b = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], vec![], false)?;
     let y = written.run(importer, &operator, &[&a, &b], attributes, false)?;
@@ -280,7 +240,7 @@ fn import_of_two(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 fn import_concat(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
     let (operator, attributes) = float_form(node)?;
-    let mut written = Written { node, count: 0 };
+    let mut written = Written::new(node);
     let mut parts = vec![];
     for first in (2..node.inputs().len()).step_by(3) {
         let inputs = [name(first), name(first + 1), name(first + 2)];
@@ -303,14 +263,8 @@ fn import_integer(importer: &mut Importer, node: &Node) -> Result<(), Error> {
             "QLinearConv, QLinearMatMul, or QuantizeLinear and DequantizeLinear",
         ));
     }
-    let mut written = Written { node, count: 0 };
-    let value = pb::AttributeProto {
-        name: "value_float".into(),
-        r#type: pb::attribute_proto::AttributeType::Float as i32,
-        f: 1.0,
-        ..Default::default()
-    };
-    let one = written.run(importer, "Constant", &[], vec![value], false)?;
+    let mut written = Written::new(node);
+    let one = written.run(importer, "Constant", &[], vec![float("value_float", 1.0)], false)?;
     let w = written.run(importer, "DequantizeLinear", &[name(1), &one, name(3)], axis(along), false)?;
     written.run(importer, operator, &[name(0), &w], node.attributes().to_vec(), true).map(drop)
 }

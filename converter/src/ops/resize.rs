@@ -1,7 +1,9 @@
-//! Resize and Upsample of two dimensions at most: each row and each column of the result lies at one of the input's, or between two.
+//! Resize and Upsample: each row and each column of the result lies at one of the input's, or between two. What lies between more, or
+//! outside, or is of more than two dimensions, is a sum along each dimension.
 
 mod import;
 mod side;
+mod weighted;
 
 use escarp_runtime::{
     format::PARAMS_ALIGN,
