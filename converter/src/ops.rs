@@ -27,11 +27,13 @@ mod select;
 mod softmax;
 mod table;
 mod window;
+mod written;
 
 pub use arrange::copied;
 pub use chain::{Link, chained};
 pub use quantized::is_of_onnxruntime;
 pub use refused::advice;
+pub use written::{ended, from_map, rounded, to_map};
 
 use crate::{
     error::Error,

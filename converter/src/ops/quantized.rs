@@ -8,6 +8,7 @@ use crate::{
     constant::Constant,
     epilogue::Epilogue,
     error::Error,
+    exporter::{Exported, Exporter},
     graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
     importer::{Hint, Import, Importer},
     onnx::Node,
@@ -106,6 +107,11 @@ impl Op for Rounding {
 
     fn pointwise(&self) -> Option<Pointwise> {
         None
+    }
+
+    /// What it makes is rounded as every tensor is.
+    fn export(&self, _: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        Ok(site.input(0)?.value.into())
     }
 }
 

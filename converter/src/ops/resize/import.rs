@@ -50,10 +50,11 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         }
     };
     let (mut sides, mut made) = ([Side::same(x.shape[0]), Side::same(x.shape[1])], x.clone());
+    let mut scales = [1.0; 2];
     for (change, &axis) in changes.iter().zip(&axes) {
         let at = usize::from(axis == Axis::Width);
         sides[at] = Side::new(node, [x.shape[at], change.to], change.scale, &rule)?;
-        made.shape[at] = change.to;
+        (made.shape[at], scales[at]) = (change.to, change.scale);
         made.dims[change.dim] = Dim::new([Run { axis, length: change.to, stride: 1 }]);
     }
     if node.opset < 11 {
@@ -62,7 +63,7 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         substitute(importer, node, &x, &all)?;
     }
     let [rows, columns] = sides;
-    let resize = Resize { rows, columns };
+    let resize = Resize { rows, columns, rule: Some((rule, scales)) };
     if resize.factors() == Some([1, 1]) {
         return importer.define(node, 0, x);
     }
@@ -196,14 +197,11 @@ fn substitute(importer: &mut Importer, node: &Node, x: &View, changes: &[(usize,
             "its matrix for the float network",
             to.saturating_mul(from).saturating_mul(2 * size_of::<f32>()),
         )?;
-        let matrix = side.matrix();
         if dim + 1 == rank {
-            let turned =
-                (0..from).flat_map(|i| (0..to).map(move |o| (o, i))).map(|(o, i)| matrix[o * from + i]).collect();
-            let matrix = instead.floats(&[from, to], turned);
+            let matrix = instead.floats(&[from, to], side.turned());
             value = instead.node("MatMul", &[&value, &matrix], &[]);
         } else if dim + 2 == rank {
-            let matrix = instead.floats(&[to, from], matrix);
+            let matrix = instead.floats(&[to, from], side.matrix());
             value = instead.node("MatMul", &[&matrix, &value], &[]);
         } else {
             return Ok(());

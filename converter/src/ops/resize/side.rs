@@ -54,6 +54,13 @@ pub struct Rule {
     pub nearest: String,
 }
 
+impl Rule {
+    /// Do all operator sets from 11 on have it?
+    pub fn is_lasting(&self) -> bool {
+        matches!(self.coordinates.as_str(), "half_pixel" | "pytorch_half_pixel" | "align_corners" | "asymmetric")
+    }
+}
+
 impl Side {
     /// As long as before.
     pub fn same(length: usize) -> Side {
@@ -124,6 +131,12 @@ impl Side {
             row[place.high] += place.weight;
         }
         all
+    }
+
+    /// The same, `[from][to]`.
+    pub fn turned(&self) -> Vec<f32> {
+        let (matrix, to) = (self.matrix(), self.places.len());
+        (0..self.from).flat_map(|i| (0..to).map(move |o| (o, i))).map(|(o, i)| matrix[o * self.from + i]).collect()
     }
 }
 
