@@ -11,6 +11,7 @@ mod chain;
 pub mod constants;
 mod conv;
 mod depthwise;
+mod expanded;
 mod function;
 mod gru;
 mod join;
@@ -38,6 +39,7 @@ pub use arrange::copied;
 pub use chain::{Link, chained};
 pub use quantized::is_of_onnxruntime;
 pub use refused::advice;
+pub use written::{ended, from_map, rounded, to_map};
 
 use crate::{
     error::Error,

@@ -11,12 +11,14 @@ use super::{
     affine::{Meant, import_with_constant},
     arrange::{Pair, pair, paired},
     function,
+    written::limited,
 };
 use crate::{
     blocks::Block,
     constant::Constant,
     epilogue::{Epilogue, Limits},
     error::Error,
+    exporter::{Exported, Exporter},
     graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
@@ -146,6 +148,28 @@ impl Op for Add {
         let (combine, [first, second], limits) = (self.combine, self.signs, self.limits);
         let sum = move |values: &[f32]| result(combine, first * values[0], second * values[1], limits);
         (!self.pixel).then(|| Arc::new(sum) as Pointwise)
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let (mut a, mut b) = (site.input(0)?.value, site.input(1)?.value);
+        let [first, second] = self.signs;
+        let operator = match self.combine {
+            Combine::Sum if first == second => "Add",
+            Combine::Sum => "Sub",
+            Combine::Maximum => "Max",
+            Combine::Minimum => "Min",
+        };
+        if operator == "Sub" && first < 0.0 {
+            (a, b) = (b, a);
+        }
+        let mut value = to.node(operator, site.node, &[a, b], vec![]);
+        if operator == "Add" && first < 0.0 {
+            value = to.node("Neg", site.node, &[&value], vec![]);
+        }
+        if operator.starts_with('M') && self.signs != [1.0, 1.0] {
+            return Err(site.wrong("an extremum of what is negated has no form"));
+        }
+        Ok(limited(to, site, value, self.limits))
     }
 }
 

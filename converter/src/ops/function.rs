@@ -2,13 +2,15 @@
 //! Relu and Clip, where what makes their input cannot take them.
 
 mod math;
+mod written;
 
 use std::sync::Arc;
 
-use super::{arrange::whole, rescale::QRescale, table::QTable};
+use super::{arrange::whole, rescale::QRescale, table::QTable, written as common};
 use crate::{
     epilogue::{Epilogue, Limits},
     error::Error,
+    exporter::{Exported, Exporter},
     graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
@@ -142,6 +144,11 @@ impl Op for Elementwise {
     fn pointwise(&self) -> Option<Pointwise> {
         let one = *self;
         Some(Arc::new(move |values| one.at(values[0])))
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let value = self.function.export(to, site)?;
+        Ok(common::limited(to, site, value, self.limits))
     }
 }
 

@@ -8,11 +8,13 @@ use super::{
     affine::{import_with_constant, scaled},
     arrange::{Pair, paired},
     function::{Function, applied},
+    written::limited,
 };
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
+    exporter::{Exported, Exporter},
     graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
@@ -109,6 +111,11 @@ impl Op for Mul {
     fn pointwise(&self) -> Option<Pointwise> {
         let limits = self.limits;
         Some(Arc::new(move |values| limits.clamp(values[0] * values[1])))
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let value = to.node("Mul", site.node, &[site.input(0)?.value, site.input(1)?.value], vec![]);
+        Ok(limited(to, site, value, self.limits))
     }
 }
 
