@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     graph::{Graph, Node},
+    history::{Change, Kind},
     ops::{Link, chained},
     shape::TensorId,
 };
@@ -102,7 +103,10 @@ impl Composing {
             (links.collect(), nodes.iter().map(|node| node.operator.as_str()).collect());
         if let (Some(at), Some(Node { name, output, .. })) = (group.last(), nodes.last()) {
             let (name, operator, output) = (name.clone(), operators.join("+"), *output);
-            self.nodes[*at] = Some(Node { name, operator, op: chained(links), inputs: vec![root], output });
+            let origins: Vec<usize> = nodes.iter().flat_map(|node| node.origins.iter().copied()).collect();
+            let change = Change { kind: Kind::Table, nodes: origins.clone(), into: None, detail: operator.clone() };
+            self.graph.changes.push(change);
+            self.nodes[*at] = Some(Node { name, operator, op: chained(links), inputs: vec![root], output, origins });
         }
     }
 }

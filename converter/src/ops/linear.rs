@@ -8,6 +8,7 @@ use super::{
 use crate::{
     epilogue::Limits,
     error::Error,
+    history::Kind,
     importer::{Import, Importer},
     onnx::Node,
     view::{Axis, Dim, View},
@@ -69,6 +70,9 @@ fn import(
         return Err(node.wrong(format!("a flattened map of {}x{}; allowed: 255x255", kernel[0], kernel[1])));
     }
     let order = x.places(&last(&x));
+    if !order.is_sorted() {
+        importer.tell(Kind::Order, format!("values lie as {}", x.words()));
+    }
     let mut ours = vec![0.0; ins * outs];
     for o in 0..outs {
         for (i, &place) in order.iter().enumerate() {
