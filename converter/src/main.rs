@@ -15,7 +15,7 @@ use escarp_converter::{
     calibrate::Method,
     convert,
     doubt::doubt,
-    files::{self, Source},
+    files::{self, Places, Source},
     float_runner, front_end,
     graph::Graph,
     measure::{Scores, measure},
@@ -43,12 +43,13 @@ const LONGEST_LABELS: u64 = 1 << 20;
 struct Args {
     /// The network.
     model: PathBuf,
-    /// Samples for calibration: a directory or tar of files (class folders or not), or an NPY array.
+    /// Samples for calibration: a directory or tar of files (class folders or not), or an NPY array. For a network of several inputs
+    /// such a path for each: `INPUT=PATH,OTHER=PATH`.
     #[arg(long, value_name = "DIR|TAR|NPY")]
-    samples: PathBuf,
+    samples: Places,
     /// Labelled samples to measure the accuracy on.
     #[arg(long, value_name = "DIR|TAR|NPY")]
-    test: Option<PathBuf>,
+    test: Option<Places>,
     /// Classes of an NPY test: an integer for each sample.
     #[arg(long, value_name = "NPY", requires = "test")]
     test_labels: Option<PathBuf>,
@@ -172,8 +173,8 @@ fn run(args: &Args) -> Result<(), Failure> {
     let mut options = options(args)?;
     let mut graph = match read(&onnx, &options) {
         // An array of samples tells the length of a sequence that the network leaves open.
-        Err(Error::Model(_) | Error::Several(_)) if options.frames.is_none() && is_npy(&args.samples) => {
-            options.frames = files::frames(&args.samples).ok();
+        Err(Error::Model(_) | Error::Several(_)) if options.frames.is_none() => {
+            options.frames = args.samples.paths().filter(|path| is_npy(path)).find_map(|path| files::frames(path).ok());
             read(&onnx, &options)?
         }
         graph => graph?,
@@ -309,16 +310,17 @@ fn read_whole(path: &Path, longest: u64) -> Result<Vec<u8>, Error> {
 /// Nothing worse than running for minutes and then having nowhere to write, except writing over what was read.
 fn check_outputs(args: &Args) -> Result<(), Failure> {
     let given = |flag, path: &Option<PathBuf>| path.clone().map(|path| (flag, path));
+    let all = |flag, places: &Places| places.paths().map(move |path| (flag, path.to_owned())).collect::<Vec<_>>();
+    let samples = all("--samples", &args.samples).into_iter();
+    let samples = samples.chain(args.test.iter().flat_map(|test| all("--test", test)));
     let inputs = [
         Some(("the model", args.model.clone())),
-        Some(("--samples", args.samples.clone())),
-        given("--test", &args.test),
         given("--test-labels", &args.test_labels),
         given("--labels", &args.labels.as_ref().map(PathBuf::from)),
     ];
     let outputs = [given("-o", &args.output), given("--report", &args.report), given("--json", &args.json)];
     let mut taken: Vec<(&str, PathBuf)> =
-        inputs.into_iter().flatten().map(|(flag, path)| (flag, place(&path))).collect();
+        inputs.into_iter().flatten().chain(samples).map(|(flag, path)| (flag, place(&path))).collect();
     for (flag, path) in outputs.into_iter().flatten() {
         let place = place(&path);
         if let Some((other, _)) = taken.iter().find(|(_, p)| *p == place) {
@@ -385,10 +387,11 @@ fn options(args: &Args) -> Result<Options, Failure> {
 }
 
 /// Opens the calibration samples. Where nothing else names the outputs, as many class folders as outputs do.
-fn open_samples(path: &Path, graph: &mut Graph, options: &mut Options) -> Result<Source, Failure> {
+fn open_samples(places: &Places, graph: &mut Graph, options: &mut Options) -> Result<Source, Failure> {
     let labels = graph.metadata.as_ref().map_or_else(Vec::new, |m| m.labels.clone());
     let images = |path: &Path| escarp_media::Folder::open(path, escarp_media::Kind::Image).is_ok();
     let raw = graph.metadata.as_ref().is_none_or(|m| m.front_end == FrontEnd::Raw);
+    let path = places.of(graph)?[0];
     if raw && !is_npy(path) && images(path) {
         return Err(Failure::Usage(format!(
             "{} holds images, and neither the model nor --pixels says what the network takes for a pixel; allowed: \
@@ -396,7 +399,7 @@ fn open_samples(path: &Path, graph: &mut Graph, options: &mut Options) -> Result
             path.display()
         )));
     }
-    let source = files::open(path, graph, &labels)?;
+    let source = files::open_places(places, graph, &labels)?;
     if labels.is_empty() && source.classes().len() == graph.len(graph.output()) {
         options.labels = Some(source.classes().to_vec());
         if let Some(metadata) = &mut graph.metadata {
@@ -407,23 +410,20 @@ fn open_samples(path: &Path, graph: &mut Graph, options: &mut Options) -> Result
 }
 
 fn open_test(args: &Args, converted: &Converted) -> Result<Option<Source>, Failure> {
-    let Some(path) = &args.test else { return Ok(None) };
+    let Some(places) = &args.test else { return Ok(None) };
     let graph = &converted.graph;
     let labels = &converted.about.metadata.labels;
-    let mut test = files::open(path, graph, labels)?;
+    let mut test = files::open_places(places, graph, labels)?;
     let outputs = graph.len(graph.output());
     let classes = test.classes().len();
-    match (&mut test, &args.test_labels) {
-        (Source::Array(array), Some(path)) => files::label_array(array, path, outputs)?,
-        (Source::Folder(_), Some(_)) => {
+    match (test.array(), &args.test_labels) {
+        (Some(array), Some(path)) => files::label_array(array, path, outputs)?,
+        (None, Some(_)) => {
             return Err(Failure::Usage("--test-labels is for an NPY --test; folders name their classes".into()));
         }
-        (Source::Folder(_), None) if labels.is_empty() && classes > outputs.max(2) => {
-            return Err(Error::Labels(format!(
-                "{}: {classes} classes; the network has {outputs} outputs",
-                path.display()
-            ))
-            .into());
+        (None, None) if labels.is_empty() && classes > outputs.max(2) => {
+            let path = places.of(graph)?[0].display();
+            return Err(Error::Labels(format!("{path}: {classes} classes; the network has {outputs} outputs")).into());
         }
         _ => {}
     }
