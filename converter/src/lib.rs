@@ -39,7 +39,7 @@
 //! | `constant`, `front_end`, `samples`, `wire` | constants; the front end's settings; where samples come from; what decoding takes |
 //! | `epilogue` | what follows in the same step |
 //! | `scale` | from real numbers to int8 and fixed-point factors |
-//! | `budget`, `error`, `metadata`, `output`, `proto`, `shape` | memory of an import; what goes wrong; what the trainer says beside a network; files that are written whole; messages of ONNX; shapes |
+//! | `budget`, `error`, `history`, `metadata`, `output`, `proto`, `shape` | memory of an import; what goes wrong; what became of the file's nodes; what the trainer says beside a network; files that are written whole; messages of ONNX; shapes |
 
 // What a cast loses, a model file would say wrongly: each is checked, or says why it may.
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -64,6 +64,7 @@ pub mod files;
 mod fold;
 pub mod front_end;
 pub mod graph;
+pub mod history;
 mod import;
 mod importer;
 pub mod measure;

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     epilogue::Limits,
     error::Error,
+    history::Kind,
     importer::{Import, Importer},
     onnx::Node,
     view::{Axis, Dim, View},
@@ -52,7 +53,9 @@ fn import_gemm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
                 Some(shape) if shape.iter().product::<usize>() == 1 => {
                     vec![importer.vector(node, 2, 1)?[0]; weight.ncols()]
                 }
-                Some(shape) if shape.last() == Some(&weight.ncols()) && shape.iter().product::<usize>() == weight.ncols() => {
+                Some(shape)
+                    if shape.last() == Some(&weight.ncols()) && shape.iter().product::<usize>() == weight.ncols() =>
+                {
                     importer.vector(node, 2, weight.ncols())?
                 }
                 _ => vec![],
@@ -164,6 +167,9 @@ fn weighted(
         return Err(node.wrong(format!("a flattened map of {}x{}; allowed: 255x255", kernel[0], kernel[1])));
     }
     let order = x.places(&last(&x));
+    if !order.is_sorted() {
+        importer.tell(Kind::Order, format!("values lie as {}", x.words()));
+    }
     let mut ours = vec![0.0; ins * outs];
     for o in 0..outs {
         for (i, &place) in order.iter().enumerate() {

@@ -110,7 +110,8 @@ pub fn batched(importer: &mut Importer, node: &Node, x: View, weight: &ArrayD<f3
     // Rows, and as channels the values of all matrices.
     let arranged = |length: usize| {
         let mut to = View { start: [0; 3], shape: [rows, 1, count.saturating_mul(length)], ..x.clone() };
-        let run = |axis: Axis, length: usize, stride: usize| Dim::new([Run { axis, length, stride: stride.cast_signed() }]);
+        let run =
+            |axis: Axis, length: usize, stride: usize| Dim::new([Run { axis, length, stride: stride.cast_signed() }]);
         to.dims[rank - 1] = run(Axis::Channel, length, 1);
         to.dims[rank - 2] = run(Axis::Height, rows, 1);
         let mut stride = length;
@@ -121,7 +122,8 @@ pub fn batched(importer: &mut Importer, node: &Node, x: View, weight: &ArrayD<f3
         to
     };
     let given = moved(importer, node, &x, &arranged(inner))?;
-    let weight = (0..count).flat_map(|n| weight.slice(s![n, .., ..]).t().iter().copied().collect::<Vec<f32>>()).collect();
+    let weight =
+        (0..count).flat_map(|n| weight.slice(s![n, .., ..]).t().iter().copied().collect::<Vec<f32>>()).collect();
     let geometry = Geometry::whole([1, 1, 1]);
     let bias = vec![0.0; count * columns];
     let conv = Conv { geometry, inputs: inner, groups: count, weight, bias, limits: Limits::NONE, residual: false };

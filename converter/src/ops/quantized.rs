@@ -4,8 +4,8 @@
 use tract_onnx::pb;
 
 use super::{
-    table::QTable,
     expanded::{Expanded, axis, float},
+    table::QTable,
 };
 use crate::{
     constant::Constant,

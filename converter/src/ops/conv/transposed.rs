@@ -101,7 +101,11 @@ fn of_volume(importer: &mut Importer, node: &Node, x: &View) -> Result<View, Err
     let (Ok([n, c, d, h, w]), Ok([ins, per_group, kd, kh, kw])) =
         (<[usize; 5]>::try_from(x.lengths()), <[usize; 5]>::try_from(given.shape()))
     else {
-        return Err(node.unsupported("W", format!("{:?}", given.shape()), "[channels, channels, depth, height, width]"));
+        return Err(node.unsupported(
+            "W",
+            format!("{:?}", given.shape()),
+            "[channels, channels, depth, height, width]",
+        ));
     };
     let groups = groups(node, ins)?;
     if ins != c || given.is_empty() || node.ints("output_shape")?.is_some() || node.text("auto_pad")?.is_some() {
@@ -117,7 +121,8 @@ fn of_volume(importer: &mut Importer, node: &Node, x: &View) -> Result<View, Err
     importer.charge(node, "its weights between planes", bytes)?;
     let weight = ArrayD::from_shape_fn(dims.to_vec(), |at| {
         let (from, to) = (at[0] % d, at[1] % planes);
-        let tap = (to + pads[0]).checked_sub(from * stride).filter(|t| t.is_multiple_of(dilation)).map(|t| t / dilation);
+        let tap =
+            (to + pads[0]).checked_sub(from * stride).filter(|t| t.is_multiple_of(dilation)).map(|t| t / dilation);
         tap.filter(|&tap| tap < kd).map_or(0.0, |tap| given[[at[0] / d, at[1] / planes, tap, at[2], at[3]]])
     });
     let bias = importer.bias(node, 2, per_group * groups)?;
