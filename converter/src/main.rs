@@ -15,6 +15,7 @@ use escarp_converter::{
     calibrate::Method,
     convert,
     doubt::doubt,
+    export::export,
     files::{self, Places, Source},
     float_runner, front_end,
     graph::Graph,
@@ -88,6 +89,9 @@ struct Args {
     /// A JSON report to write.
     #[arg(long, value_name = "FILE", requires = "output")]
     json: Option<PathBuf>,
+    /// The quantized network to write as ONNX too, with QuantizeLinear and DequantizeLinear around float operators.
+    #[arg(long, value_name = "FILE", requires = "output")]
+    export_qdq: Option<PathBuf>,
     /// Print a stage of the conversion.
     #[arg(long, value_enum)]
     dump: Option<Stage>,
@@ -207,6 +211,8 @@ fn run(args: &Args) -> Result<(), Failure> {
         Some(Stage::Graph) | None => {}
     }
     check_budgets(args, &converted)?;
+    let exported = args.export_qdq.as_ref().map(|_| export(&converted.graph, &converted.plan.graph)).transpose()?;
+    converted.notes.extend(exported.iter().flat_map(|e| &e.notes).map(|note| format!("--export-qdq: {note}")));
     let Some(output) = &args.output else { return Ok(()) };
     let test = open_test(args, &converted)?;
     converted.notes.extend(test.as_ref().and_then(|test| test.note("--test")));
@@ -250,6 +256,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     let mut files = vec![(output, converted.file.clone())];
     files.extend(args.report.as_ref().map(|path| (path, report.html().into_bytes())));
     files.extend(args.json.as_ref().map(|path| (path, report.json().into_bytes())));
+    files.extend(args.export_qdq.as_ref().zip(exported).map(|(path, onnx)| (path, onnx.bytes)));
     write_all(&files)?;
     say(report.terminal())
 }
@@ -337,7 +344,12 @@ fn check_outputs(args: &Args) -> Result<(), Failure> {
         given("--test-labels", &args.test_labels),
         given("--labels", &args.labels.as_ref().map(PathBuf::from)),
     ];
-    let outputs = [given("-o", &args.output), given("--report", &args.report), given("--json", &args.json)];
+    let outputs = [
+        given("-o", &args.output),
+        given("--report", &args.report),
+        given("--json", &args.json),
+        given("--export-qdq", &args.export_qdq),
+    ];
     let mut taken: Vec<(&str, PathBuf)> =
         inputs.into_iter().flatten().chain(samples).map(|(flag, path)| (flag, place(&path))).collect();
     for (flag, path) in outputs.into_iter().flatten() {

@@ -4,19 +4,24 @@
 mod activation;
 mod add;
 mod affine;
+mod along;
 mod argmax;
 mod arrange;
 mod chain;
 pub mod constants;
 mod conv;
 mod depthwise;
+mod expanded;
 mod function;
 mod gru;
 mod join;
 mod linear;
+mod matmul;
 mod moves;
 mod mul;
+mod norm;
 mod pool;
+mod power;
 mod prelu;
 mod quantized;
 mod reduce;
@@ -28,11 +33,13 @@ mod select;
 mod softmax;
 mod table;
 mod window;
+mod written;
 
 pub use arrange::copied;
 pub use chain::{Link, chained};
 pub use quantized::is_of_onnxruntime;
 pub use refused::advice;
+pub use written::{ended, from_map, rounded, to_map};
 
 use crate::{
     error::Error,
@@ -46,11 +53,13 @@ const TABLES: &[&[(&str, Import)]] = &[
     linear::ONNX,
     gru::ONNX,
     affine::ONNX,
+    norm::ONNX,
     add::ONNX,
     mul::ONNX,
     activation::ONNX,
     softmax::ONNX,
     function::ONNX,
+    power::ONNX,
     prelu::ONNX,
     pool::ONNX,
     reduce::ONNX,

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use crate::{
     epilogue::{Epilogue, Limits},
     error::Error,
+    exporter::{Exported, Exporter},
     qgraph::QOp,
     scale::Scale,
     shape::Shape,
@@ -74,6 +75,12 @@ pub trait Op: fmt::Debug + Send + Sync {
     /// What it makes of one value of each input, if that is all it does where inputs and output have one shape: the same for all
     /// places, and in every step.
     fn pointwise(&self) -> Option<Pointwise>;
+
+    /// Writes it as ONNX's float operators, with its int8 weights where the site has them; gives the name of what they make.
+    ///
+    /// # Errors
+    /// [`Error::Node`] if it has no such form.
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error>;
 }
 
 /// A function of values that meet, one of each input.

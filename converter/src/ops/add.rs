@@ -11,12 +11,14 @@ use super::{
     affine::{Meant, import_with_constant},
     arrange::{Pair, pair, paired},
     function,
+    written::limited,
 };
 use crate::{
     blocks::Block,
     constant::Constant,
     epilogue::{Epilogue, Limits},
     error::Error,
+    exporter::{Exported, Exporter},
     graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
@@ -33,6 +35,7 @@ pub const ONNX: &[(&str, Import)] = &[
     ("Add", Import::new(import).hint(|_| Hint::Through)),
     ("Sub", Import::new(import).hint(|_| Hint::Through)),
     ("Sum", Import::new(import_sum).hint(|_| Hint::Through)),
+    ("Mean", Import::new(import_sum).hint(|_| Hint::Through)),
     ("Max", Import::new(import_extremum).hint(|_| Hint::Through)),
     ("Min", Import::new(import_extremum).hint(|_| Hint::Through)),
 ];
@@ -41,7 +44,7 @@ pub const ONNX: &[(&str, Import)] = &[
 #[derive(Debug)]
 struct Add {
     combine: Combine,
-    /// 1, or -1 for what is subtracted.
+    /// What each operand is multiplied with: 1, or -1 for what is subtracted.
     signs: [f32; 2],
     /// The second operand is one pixel of several.
     pixel: bool,
@@ -97,7 +100,8 @@ impl Op for Add {
 
     fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
         let (one, most) = ratios(wide || inputs.iter().any(|s| s.is_wide()));
-        inputs.iter().map(|s| f64::from(s.scale) * one / f64::from(most)).fold(0.0, f64::max)
+        let ratio = |(s, sign): (&Scale, &f32)| f64::from(s.scale) * f64::from(sign.abs()) * one / f64::from(most);
+        inputs.iter().zip(&self.signs).map(ratio).fold(0.0, f64::max)
     }
 
     fn widths(&self) -> Widths {
@@ -144,6 +148,28 @@ impl Op for Add {
         let (combine, [first, second], limits) = (self.combine, self.signs, self.limits);
         let sum = move |values: &[f32]| result(combine, first * values[0], second * values[1], limits);
         (!self.pixel).then(|| Arc::new(sum) as Pointwise)
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let (mut a, mut b) = (site.input(0)?.value, site.input(1)?.value);
+        let [first, second] = self.signs;
+        let operator = match self.combine {
+            Combine::Sum if first == second => "Add",
+            Combine::Sum => "Sub",
+            Combine::Maximum => "Max",
+            Combine::Minimum => "Min",
+        };
+        if operator == "Sub" && first < 0.0 {
+            (a, b) = (b, a);
+        }
+        let mut value = to.node(operator, site.node, &[a, b], vec![]);
+        if operator == "Add" && first < 0.0 {
+            value = to.node("Neg", site.node, &[&value], vec![]);
+        }
+        if operator.starts_with('M') && self.signs != [1.0, 1.0] {
+            return Err(site.wrong("an extremum of what is negated has no form"));
+        }
+        Ok(limited(to, site, value, self.limits))
     }
 }
 
@@ -213,15 +239,32 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     importer.define(node, 0, made)
 }
 
-/// Reads a Sum of tensors.
+/// Reads a Sum or Mean of tensors; each counts as much as any other.
 fn import_sum(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[])?;
+    let count = node.inputs().len();
+    let each = if node.operator() == "Mean" { 1.0 / count as f32 } else { 1.0 };
     let mut sum = importer.view(node, 0)?;
-    for index in 1..node.inputs().len() {
+    for index in 1..count {
         let next = importer.view(node, index)?;
-        sum = combined(importer, node, [sum, next], Combine::Sum)?;
+        sum = weighted(importer, node, [sum, next], [if index == 1 { each } else { 1.0 }, each])?;
     }
     importer.define(node, 0, sum)
+}
+
+/// The sum of two tensors whose shapes broadcast, each times a number.
+///
+/// # Errors
+/// As [`paired`].
+pub fn weighted(
+    importer: &mut Importer,
+    node: &Node,
+    [first, second]: [View; 2],
+    factors: [f32; 2],
+) -> Result<View, Error> {
+    let Pair { a, b, swapped } = paired(importer, node, first, second, true)?;
+    let signs = if swapped { [factors[1], factors[0]] } else { factors };
+    emit(importer, node, &a, &b, Add { signs, ..Add::SUM })
 }
 
 /// The difference of two tensors whose shapes broadcast.
@@ -229,9 +272,7 @@ fn import_sum(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 /// # Errors
 /// As [`paired`].
 pub fn difference(importer: &mut Importer, node: &Node, [first, second]: [View; 2]) -> Result<View, Error> {
-    let Pair { a, b, swapped } = paired(importer, node, first, second, true)?;
-    let signs = if swapped { [-1.0, 1.0] } else { [1.0, -1.0] };
-    emit(importer, node, &a, &b, Add { signs, ..Add::SUM })
+    weighted(importer, node, [first, second], [1.0, -1.0])
 }
 
 fn emit(importer: &mut Importer, node: &Node, a: &View, b: &View, add: Add) -> Result<View, Error> {

@@ -13,9 +13,11 @@ use crate::{
     blocks::Block,
     epilogue::Epilogue,
     error::Error,
+    exporter::{Exported, Exporter},
     graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Import, Importer},
     onnx::Node,
+    proto::int,
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::Scale,
@@ -101,6 +103,10 @@ impl Op for Argmax {
 
     fn pointwise(&self) -> Option<Pointwise> {
         None
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        Ok(to.node("ArgMax", site.node, &[site.input(0)?.value], vec![int("axis", 1), int("keepdims", 1)]))
     }
 }
 

@@ -10,11 +10,15 @@ use escarp_runtime::{
 };
 use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul, s};
 
-use super::window::Geometry;
+use super::{
+    window::Geometry,
+    written::{convolved, filters, limited},
+};
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
+    exporter::{Exported, Exporter},
     graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import},
     qgraph::{InPlace, Placed, QOp, State},
@@ -211,6 +215,16 @@ impl Op for Conv {
 
     fn pointwise(&self) -> Option<Pointwise> {
         None
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let ([kh, kw], x) = (self.geometry.kernel, site.input(0)?);
+        let filters = filters(to, site, (&self.weight, &self.bias), [self.inputs, kh, kw])?;
+        let mut value = convolved(to, site, x, self.geometry, (self.groups, &filters));
+        if self.residual {
+            value = to.node("Add", site.node, &[&value, site.input(1)?.value], vec![]);
+        }
+        Ok(limited(to, site, value, self.limits))
     }
 }
 

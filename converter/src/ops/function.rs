@@ -2,14 +2,15 @@
 //! Relu and Clip, where what makes their input cannot take them.
 
 mod math;
+mod written;
 
 use std::sync::Arc;
 
-use super::{arrange::whole, rescale::QRescale, table::QTable};
+use super::{arrange::whole, rescale::QRescale, table::QTable, written as common};
 use crate::{
-    constant::Constant,
     epilogue::{Epilogue, Limits},
     error::Error,
+    exporter::{Exported, Exporter},
     graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
@@ -50,7 +51,6 @@ pub const ONNX: &[(&str, Import)] = &[
     ("Floor", FUNCTION),
     ("Ceil", FUNCTION),
     ("Round", FUNCTION),
-    ("Pow", Import::new(import_pow).hint(|_| Hint::Through).remark("by a constant")),
 ];
 
 /// A function, and what follows it.
@@ -145,6 +145,11 @@ impl Op for Elementwise {
         let one = *self;
         Some(Arc::new(move |values| one.at(values[0])))
     }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let value = self.function.export(to, site)?;
+        Ok(common::limited(to, site, value, self.limits))
+    }
 }
 
 /// Reads a function. A Sigmoid at the end is not executed; what ends in a HardSigmoid gives probabilities.
@@ -211,23 +216,6 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         Function::HardSigmoid { .. } => importer.means(y.tensor, Meaning::Probabilities),
         _ => {}
     }
-    importer.define(node, 0, y)
-}
-
-/// Reads a Pow whose exponent is one constant.
-fn import_pow(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    node.only(&[])?;
-    let numbers = |constant: &Constant| match constant {
-        Constant::Float(a) => a.iter().copied().collect::<Vec<f32>>(),
-        Constant::Int(a) => a.iter().map(|&v| v as f32).collect(),
-    };
-    let exponents = importer.constant(node, 1)?.filter(|c| c.shape().iter().all(|&d| d == 1)).map(numbers);
-    let exponent = match exponents.as_deref() {
-        Some(&[exponent]) if exponent.is_finite() => exponent,
-        _ => return Err(node.unsupported("exponent", node.input(1).unwrap_or("(absent)"), "one finite constant")),
-    };
-    let x = importer.view(node, 0)?;
-    let y = made(importer, node, x, Function::Pow { exponent }, Limits::NONE)?;
     importer.define(node, 0, y)
 }
 

@@ -14,14 +14,17 @@ use escarp_runtime::{
     quant::SHIFT_MIN_WIDE,
 };
 
+use super::written::{dims, reshaped, weights};
 use crate::{
     blocks::Block,
     constant::Constant,
     epilogue::Epilogue,
     error::Error,
+    exporter::{Exported, Exporter},
     graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
+    proto::int,
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
     scale::{Q12, Scale, Width},
@@ -158,6 +161,27 @@ impl Op for Gru {
 
     fn pointwise(&self) -> Option<Pointwise> {
         None
+    }
+
+    /// In float, with its int8 weights.
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let (x, name, hidden) = (site.input(0)?, site.node, self.hidden);
+        let mut weight = |at: usize, what: &str, float: &[f32], columns: usize| {
+            let (name, dims) = (format!("{name}.{what}"), [1, 3 * hidden, columns]);
+            match site.rows.get(at) {
+                Some((_, rows)) => weights(to, &name, &dims, 1, &rows.weight, &rows.scale),
+                None => to.floats(&name, &dims, float),
+            }
+        };
+        let w = weight(0, "weight", &self.input_weight, self.inputs);
+        let r = weight(1, "recurrent", &self.state_weight, hidden);
+        let bias =
+            to.floats(&format!("{name}.bias"), &[1, 6 * hidden], &[&self.input_bias[..], &self.state_bias].concat());
+        let sequence = reshaped(to, name, x.value, &[site.steps, 1, self.inputs]);
+        let attributes = vec![int("hidden_size", hidden), int("linear_before_reset", usize::from(self.reset_after))];
+        let states = to.node("GRU", name, &[&sequence, &w, &r, &bias], attributes);
+        to.note(format!("`{name}` computes in float, with int8 weights: ONNX has no integers for its state"));
+        Ok(reshaped(to, name, &states, &dims([1, 1, hidden], site.steps)))
     }
 }
 

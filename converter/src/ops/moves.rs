@@ -1,6 +1,8 @@
 //! Values moved to other places: for a view that is no form of what an operator reads, and for Concat and Pad. One tensor is made of
 //! parts of others, and of one value where no part goes.
 
+mod written;
+
 use escarp_runtime::{
     ConstOffset,
     format::PARAMS_ALIGN,
@@ -11,6 +13,7 @@ use crate::{
     blocks::Block,
     epilogue::Epilogue,
     error::Error,
+    exporter::{Exported, Exporter},
     graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
@@ -167,6 +170,10 @@ impl Op for Move {
 
     fn pointwise(&self) -> Option<Pointwise> {
         None
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        self.written(to, site)
     }
 }
 

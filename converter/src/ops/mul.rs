@@ -6,13 +6,15 @@ use escarp_runtime::ops::{MulStep, Step};
 
 use super::{
     affine::{import_with_constant, scaled},
-    arrange::{Pair, pair, paired},
+    arrange::{Pair, paired},
     function::{Function, applied},
+    written::limited,
 };
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
+    exporter::{Exported, Exporter},
     graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
@@ -110,6 +112,11 @@ impl Op for Mul {
         let limits = self.limits;
         Some(Arc::new(move |values| limits.clamp(values[0] * values[1])))
     }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let value = to.node("Mul", site.node, &[site.input(0)?.value, site.input(1)?.value], vec![]);
+        Ok(limited(to, site, value, self.limits))
+    }
 }
 
 /// A product in integers.
@@ -161,9 +168,18 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     })? {
         return Ok(());
     }
-    let made = pair(importer, node, [0, 1], true)?;
-    let made = emit(importer, node, made)?;
+    let operands = [importer.view(node, 0)?, importer.view(node, 1)?];
+    let made = product(importer, node, operands)?;
     importer.define(node, 0, made)
+}
+
+/// The product of two tensors whose shapes broadcast.
+///
+/// # Errors
+/// As [`paired`].
+pub fn product(importer: &mut Importer, node: &Node, [first, second]: [View; 2]) -> Result<View, Error> {
+    let made = paired(importer, node, first, second, true)?;
+    emit(importer, node, made)
 }
 
 fn emit(importer: &mut Importer, node: &Node, Pair { a, b, .. }: Pair) -> Result<View, Error> {
@@ -189,8 +205,7 @@ fn import_div(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         scaled(importer, node, inverse, 0)?
     } else {
         let dividend = importer.view(node, 0)?;
-        let made = paired(importer, node, dividend, inverse, true)?;
-        emit(importer, node, made)?
+        product(importer, node, [dividend, inverse])?
     };
     importer.define(node, 0, made)
 }

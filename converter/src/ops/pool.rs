@@ -8,14 +8,19 @@ use escarp_runtime::{
     quant::SHIFT_MIN_WIDE,
 };
 
-use super::window::Geometry;
+use super::{
+    window::Geometry,
+    written::{limited, windowed, with_number},
+};
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
+    exporter::{Exported, Exporter},
     graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::Importer,
     onnx::Node,
+    proto::int,
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::{SMALLEST_FACTOR, Scale, multiplier},
@@ -179,6 +184,26 @@ impl Op for Pool {
 
     fn pointwise(&self) -> Option<Pointwise> {
         None
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let (x, g) = (site.input(0)?, self.geometry);
+        let whole = g == Geometry::whole(x.shape);
+        let value = match self.kind {
+            Kind::Maximum if g == Geometry::whole([1, 1, 1]) => x.value.to_owned(),
+            Kind::Maximum if whole => to.node("GlobalMaxPool", site.node, &[x.value], vec![]),
+            Kind::Maximum => windowed(to, site, x, g, ("MaxPool", vec![])),
+            _ if whole => to.node("GlobalAveragePool", site.node, &[x.value], vec![]),
+            kind => {
+                let zeros = usize::from(kind != Kind::MeanInside);
+                windowed(to, site, x, g, ("AveragePool", vec![int("count_include_pad", zeros)]))
+            }
+        };
+        let value = match self.kind {
+            Kind::Sum => with_number(to, site, "Mul", &value, self.count() as f32),
+            _ => value,
+        };
+        Ok(limited(to, site, value, self.limits))
     }
 }
 

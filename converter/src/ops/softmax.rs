@@ -18,9 +18,11 @@ use crate::{
     blocks::Block,
     epilogue::Epilogue,
     error::Error,
+    exporter::{Exported, Exporter},
     graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Import, Importer},
     onnx::Node,
+    proto::int,
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::{Scale, nearest_i64},
@@ -110,6 +112,10 @@ impl Op for ChannelSoftmax {
 
     fn pointwise(&self) -> Option<Pointwise> {
         None
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        Ok(to.node("Softmax", site.node, &[site.input(0)?.value], vec![int("axis", 1)]))
     }
 }
 

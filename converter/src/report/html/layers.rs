@@ -11,7 +11,7 @@ use crate::{
         chart::{Points, Scale, Tenths, heights},
         wide,
     },
-    report::{decibels, short},
+    report::{decibels, graded, short},
 };
 
 pub(super) fn section(converted: &Converted) -> Markup {
@@ -42,11 +42,7 @@ fn row(converted: &Converted, place: usize) -> Markup {
     let (least, most) = scale.ends();
     let (low, high) = (scale.dequantize(least), scale.dequantize(most));
     let width = if layer.snr_db.is_finite() { (layer.snr_db / 60.0 * 100.0).clamp(1.0, 100.0) } else { 100.0 };
-    let class = match layer.snr_db {
-        snr if snr < 15.0 => "bad",
-        snr if snr < 25.0 => "fair",
-        _ => "good",
-    };
+    let class = graded(layer.snr_db);
     html! {
         tr {
             td title=(layer.name) { b { (layer.operator) } small { (short(&layer.name)) } }
