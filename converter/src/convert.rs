@@ -54,6 +54,8 @@ pub struct Options {
     pub refine: Refine,
     /// Which activations are int16.
     pub wide: Wide,
+    /// Which of them are made with weights of two terms, twice the products.
+    pub fine: Wide,
     /// How near to the float network the result has to be: activations get 16 bits until it is, whatever [`Options::wide`] says.
     pub target: Option<Target>,
     /// Is told what goes on where that takes long.
@@ -79,6 +81,7 @@ impl Default for Options {
             method: Method::Mse,
             refine: Refine::Round,
             wide: Wide::None,
+            fine: Wide::None,
             target: None,
             progress: |_| {},
             cpu: escarp_detect::detect(),
@@ -141,7 +144,7 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
         folder: options.folder.as_deref(),
     };
     let mut graph = compose(fold(import(onnx, &request)?)?);
-    widen(&mut graph, &options.wide);
+    widen(&mut graph, &options.wide, &options.fine);
     if graph.outputs.is_empty() {
         return Ok(graph);
     }
@@ -186,7 +189,8 @@ pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<
     });
     let choice = choice.transpose()?;
     let wide = choice.as_ref().map_or_else(|| options.wide.clone(), |choice| Wide::These(choice.wide.clone()));
-    let options = &Options { wide, ..options.clone() };
+    let fine = choice.as_ref().map_or_else(|| options.fine.clone(), |choice| Wide::These(choice.fine.clone()));
+    let options = &Options { wide, fine, ..options.clone() };
     let warnings = warnings(&graph, &metadata, &seen, picks.len());
     let mut notes = graph.notes.clone();
     let (graph, seen, quantized) = match trained {

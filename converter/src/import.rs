@@ -111,7 +111,13 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
             // Of several inputs each is seen in every step, so all have as many.
             Ok(view) if view.steps == *steps.get_or_insert(view.steps) => {
                 let view = View { tensor: tensors.len(), ..view };
-                tensors.push(graph::Tensor { name: input.name.clone(), shape: view.shape, grid: None, wide: false });
+                tensors.push(graph::Tensor {
+                    name: input.name.clone(),
+                    shape: view.shape,
+                    grid: None,
+                    wide: false,
+                    fine: false,
+                });
                 inputs.push(Input { tensor: view.tensor, view });
             }
             read => {

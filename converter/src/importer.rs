@@ -297,6 +297,7 @@ impl<'a> Importer<'a> {
             shape,
             grid: None,
             wide: false,
+            fine: false,
         });
         self.graph.nodes.push(graph::Node {
             name: node.name().into(),

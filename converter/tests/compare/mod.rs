@@ -63,8 +63,13 @@ pub fn exact_samples(sample_len: usize) -> InMemory {
 /// Converts with int16 where that is asked for and may be: all outputs at least so many decibels from float, and the same on every
 /// kernel of this machine.
 pub fn check_wide(onnx: Onnx, wide: Wide, decibels: f64) -> Converted {
+    check_fine(onnx, wide, Wide::None, decibels)
+}
+
+/// [`check_wide`], with weights of two terms where that is asked for and may be.
+pub fn check_fine(onnx: Onnx, wide: Wide, fine: Wide, decibels: f64) -> Converted {
     let bytes = onnx.bytes();
-    let options = Options { name: "test".into(), wide, method: Method::MinMax, ..Options::default() };
+    let options = Options { name: "test".into(), wide, fine, method: Method::MinMax, ..Options::default() };
     let graph = read(&bytes, &options).unwrap();
     let samples = exact_samples(graph.sample_len());
     let float = float_runner(&bytes, &graph).unwrap();
