@@ -44,7 +44,8 @@ pub fn summed(importer: &mut Importer, node: &Node, x: View, dim: usize, sums: S
         return Err(node.unsupported("axes", format!("{dim}, which is time"), "dimensions of one time step"));
     }
     let x = whole(importer, node, x)?;
-    let x = if x.dims[dim] == x.along(&[Axis::Channel]) { x } else { moved(importer, node, &x, &as_channels(&x, dim))? };
+    let x =
+        if x.dims[dim] == x.along(&[Axis::Channel]) { x } else { moved(importer, node, &x, &as_channels(&x, dim))? };
     let (inputs, outputs) = (x.shape[2], sums.shift.len());
     let geometry = Geometry::whole([1, 1, 1]);
     let (weight, bias) = (sums.weight, sums.shift);

@@ -52,7 +52,9 @@ fn import_gemm(importer: &mut Importer, node: &Node) -> Result<(), Error> {
                 Some(shape) if shape.iter().product::<usize>() == 1 => {
                     vec![importer.vector(node, 2, 1)?[0]; weight.ncols()]
                 }
-                Some(shape) if shape.last() == Some(&weight.ncols()) && shape.iter().product::<usize>() == weight.ncols() => {
+                Some(shape)
+                    if shape.last() == Some(&weight.ncols()) && shape.iter().product::<usize>() == weight.ncols() =>
+                {
                     importer.vector(node, 2, weight.ncols())?
                 }
                 _ => vec![],

@@ -49,7 +49,7 @@ pub fn of_two(importer: &mut Importer, node: &Node, mut a: View, mut b: View) ->
     if inner != other {
         return Err(wrong);
     }
-    let others = |v: &View| v.lengths().iter().rev().skip(2).product::<usize>();
+    let others = |v: &View| v.lengths().iter().rev().skip(2).fold(1usize, |n, &d| n.saturating_mul(d));
     let all = others(&a).max(others(&b)).saturating_mul(rows).saturating_mul(inner).saturating_mul(columns);
     if all > MOST {
         let what = format!("{all} products of two tensors");
@@ -101,7 +101,7 @@ pub fn batched(importer: &mut Importer, node: &Node, x: View, weight: &ArrayD<f3
     }
     let at = |all: &[usize], i: usize| (i + all.len()).checked_sub(rank).map_or(1, |i| all[i]);
     let outer: Vec<usize> = (0..rank - 2).map(|i| at(&lengths, i).max(at(&shape, i))).collect();
-    let count: usize = outer.iter().product();
+    let count = outer.iter().fold(1usize, |n, &d| n.saturating_mul(d));
     let bytes = count.saturating_mul(inner).saturating_mul(columns).saturating_mul(2 * size_of::<f32>());
     importer.charge(node, "its matrices", bytes)?;
     let x = x.expand(&[&outer[..], &[rows, inner]].concat()).ok_or_else(wrong)?;
@@ -110,7 +110,8 @@ pub fn batched(importer: &mut Importer, node: &Node, x: View, weight: &ArrayD<f3
     // Rows, and as channels the values of all matrices.
     let arranged = |length: usize| {
         let mut to = View { start: [0; 3], shape: [rows, 1, count.saturating_mul(length)], ..x.clone() };
-        let run = |axis: Axis, length: usize, stride: usize| Dim::new([Run { axis, length, stride: stride.cast_signed() }]);
+        let run =
+            |axis: Axis, length: usize, stride: usize| Dim::new([Run { axis, length, stride: stride.cast_signed() }]);
         to.dims[rank - 1] = run(Axis::Channel, length, 1);
         to.dims[rank - 2] = run(Axis::Height, rows, 1);
         let mut stride = length;
@@ -121,7 +122,8 @@ pub fn batched(importer: &mut Importer, node: &Node, x: View, weight: &ArrayD<f3
         to
     };
     let given = moved(importer, node, &x, &arranged(inner))?;
-    let weight = (0..count).flat_map(|n| weight.slice(s![n, .., ..]).t().iter().copied().collect::<Vec<f32>>()).collect();
+    let weight =
+        (0..count).flat_map(|n| weight.slice(s![n, .., ..]).t().iter().copied().collect::<Vec<f32>>()).collect();
     let geometry = Geometry::whole([1, 1, 1]);
     let bias = vec![0.0; count * columns];
     let conv = Conv { geometry, inputs: inner, groups: count, weight, bias, limits: Limits::NONE, residual: false };

@@ -39,6 +39,9 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         _ => {
             let spatial = x.dims.len().saturating_sub(2);
             let weight = weights(importer, node, spatial)?;
+            if weight.is_empty() {
+                return Err(node.wrong(format!("weights {:?}", weight.shape())));
+            }
             let bias = importer.bias(node, 2, weight.shape()[1].saturating_mul(groups(node, weight.shape()[0])?))?;
             of_map(importer, node, x, weight, &bias)?
         }
@@ -101,7 +104,11 @@ fn of_volume(importer: &mut Importer, node: &Node, x: &View) -> Result<View, Err
     let (Ok([n, c, d, h, w]), Ok([ins, per_group, kd, kh, kw])) =
         (<[usize; 5]>::try_from(x.lengths()), <[usize; 5]>::try_from(given.shape()))
     else {
-        return Err(node.unsupported("W", format!("{:?}", given.shape()), "[channels, channels, depth, height, width]"));
+        return Err(node.unsupported(
+            "W",
+            format!("{:?}", given.shape()),
+            "[channels, channels, depth, height, width]",
+        ));
     };
     let groups = groups(node, ins)?;
     if ins != c || given.is_empty() || node.ints("output_shape")?.is_some() || node.text("auto_pad")?.is_some() {
@@ -117,12 +124,13 @@ fn of_volume(importer: &mut Importer, node: &Node, x: &View) -> Result<View, Err
     importer.charge(node, "its weights between planes", bytes)?;
     let weight = ArrayD::from_shape_fn(dims.to_vec(), |at| {
         let (from, to) = (at[0] % d, at[1] % planes);
-        let tap = (to + pads[0]).checked_sub(from * stride).filter(|t| t.is_multiple_of(dilation)).map(|t| t / dilation);
+        let tap =
+            (to + pads[0]).checked_sub(from * stride).filter(|t| t.is_multiple_of(dilation)).map(|t| t / dilation);
         tap.filter(|&tap| tap < kd).map_or(0.0, |tap| given[[at[0] / d, at[1] / planes, tap, at[2], at[3]]])
     });
     let bias = importer.bias(node, 2, per_group * groups)?;
     let bias: Vec<f32> = bias.iter().flat_map(|&b| vec![b; planes]).collect();
-    let flat = x.reshape(&[n, c * d, h, w]);
+    let flat = x.reshape(&[n, c.saturating_mul(d), h, w]);
     let flat = flat.ok_or_else(|| node.unsupported("input", format!("{:?}", x.lengths()), "no time"))?;
     let plane = narrowed(node, 3, &[Some(1), Some(2)]);
     let made = of_map(importer, &Node::new(&plane, node.opset), flat, weight, &bias)?;

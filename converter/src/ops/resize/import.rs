@@ -204,18 +204,15 @@ fn parts(importer: &Importer, node: &Node, count: usize) -> Result<Vec<[f32; 2]>
     let given = given.ok_or_else(|| node.unsupported("roi", "(not constant)", "a constant"))?;
     let given: Vec<f32> = given.iter().copied().collect();
     if given.len() != 2 * count || given.iter().any(|v| !v.is_finite()) {
-        return Err(node.wrong(format!("a roi of {given:?} for {count} dimensions; needed: a start and an end for each")));
+        return Err(
+            node.wrong(format!("a roi of {given:?} for {count} dimensions; needed: a start and an end for each"))
+        );
     }
     Ok((0..count).map(|i| [given[i], given[i + count]]).collect())
 }
 
 /// The one scale of all dimensions where they keep their ratio: the result fits into `sizes`, or they into it.
-fn common_scale(
-    node: &Node,
-    dims: &[usize],
-    lengths: &[usize],
-    sizes: Option<&[i64]>,
-) -> Result<Option<f32>, Error> {
+fn common_scale(node: &Node, dims: &[usize], lengths: &[usize], sizes: Option<&[i64]>) -> Result<Option<f32>, Error> {
     let policy = node.text("keep_aspect_ratio_policy")?.unwrap_or_else(|| "stretch".into());
     let larger: fn(f32, f32) -> f32 = match policy.as_str() {
         "stretch" => return Ok(None),
