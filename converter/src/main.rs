@@ -15,6 +15,7 @@ use escarp_converter::{
     calibrate::Method,
     convert,
     doubt::doubt,
+    export::export,
     files::{self, Places, Source},
     float_runner, front_end,
     graph::Graph,
@@ -26,6 +27,7 @@ use escarp_converter::{
     read,
     refine::Refine,
     report::Report,
+    wide::Target,
 };
 use escarp_media::{visible, visible_lines};
 use escarp_runtime::meta::Accuracy;
@@ -87,6 +89,9 @@ struct Args {
     /// A JSON report to write.
     #[arg(long, value_name = "FILE", requires = "output")]
     json: Option<PathBuf>,
+    /// The quantized network to write as ONNX too, with QuantizeLinear and DequantizeLinear around float operators.
+    #[arg(long, value_name = "FILE", requires = "output")]
+    export_qdq: Option<PathBuf>,
     /// Print a stage of the conversion.
     #[arg(long, value_enum)]
     dump: Option<Stage>,
@@ -96,6 +101,12 @@ struct Args {
     /// Fail if the model file is larger.
     #[arg(long, value_name = "BYTES|K|M", value_parser = bytes)]
     max_flash: Option<u64>,
+    /// Give activations 16 bits until this share of the samples, in percent, has the same top-1 as in float.
+    #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "snr")]
+    agree: Option<f64>,
+    /// Give activations 16 bits until the worst output has this signal-to-noise ratio, in decibels, against float.
+    #[arg(long, value_name = "DB", value_parser = decibels)]
+    snr: Option<f64>,
     /// Treat warnings as errors.
     #[arg(long)]
     strict: bool,
@@ -200,6 +211,8 @@ fn run(args: &Args) -> Result<(), Failure> {
         Some(Stage::Graph) | None => {}
     }
     check_budgets(args, &converted)?;
+    let exported = args.export_qdq.as_ref().map(|_| export(&converted.graph, &converted.plan.graph)).transpose()?;
+    converted.notes.extend(exported.iter().flat_map(|e| &e.notes).map(|note| format!("--export-qdq: {note}")));
     let Some(output) = &args.output else { return Ok(()) };
     let test = open_test(args, &converted)?;
     converted.notes.extend(test.as_ref().and_then(|test| test.note("--test")));
@@ -243,8 +256,21 @@ fn run(args: &Args) -> Result<(), Failure> {
     let mut files = vec![(output, converted.file.clone())];
     files.extend(args.report.as_ref().map(|path| (path, report.html().into_bytes())));
     files.extend(args.json.as_ref().map(|path| (path, report.json().into_bytes())));
+    files.extend(args.export_qdq.as_ref().zip(exported).map(|(path, onnx)| (path, onnx.bytes)));
     write_all(&files)?;
     say(report.terminal())
+}
+
+/// A share that may be asked for: above 0, at most 100.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|&n| n > 0.0 && n <= 100.0);
+    number.ok_or_else(|| "allowed: a number above 0, at most 100".into())
+}
+
+/// A signal-to-noise ratio that may be asked for: above 0, and below what 16 bits can hold.
+fn decibels(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|&n| n > 0.0 && n <= 90.0);
+    number.ok_or_else(|| "allowed: a number above 0, at most 90".into())
 }
 
 /// A number of bytes: `300000`, `256K` (1,024 each), `2M`.
@@ -318,7 +344,12 @@ fn check_outputs(args: &Args) -> Result<(), Failure> {
         given("--test-labels", &args.test_labels),
         given("--labels", &args.labels.as_ref().map(PathBuf::from)),
     ];
-    let outputs = [given("-o", &args.output), given("--report", &args.report), given("--json", &args.json)];
+    let outputs = [
+        given("-o", &args.output),
+        given("--report", &args.report),
+        given("--json", &args.json),
+        given("--export-qdq", &args.export_qdq),
+    ];
     let mut taken: Vec<(&str, PathBuf)> =
         inputs.into_iter().flatten().chain(samples).map(|(flag, path)| (flag, place(&path))).collect();
     for (flag, path) in outputs.into_iter().flatten() {
@@ -381,6 +412,8 @@ fn options(args: &Args) -> Result<Options, Failure> {
             Refining::Bias => Refine::Bias,
             Refining::Round => Refine::Round,
         },
+        target: args.agree.map(Target::Agree).or(args.snr.map(Target::Snr)),
+        progress: |line| eprintln!("  {}", visible(line)),
         strict: args.strict,
         ..Options::default()
     })

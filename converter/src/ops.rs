@@ -11,6 +11,7 @@ mod chain;
 pub mod constants;
 mod conv;
 mod depthwise;
+mod expanded;
 mod function;
 mod gru;
 mod join;
@@ -25,6 +26,7 @@ mod prelu;
 mod quantized;
 mod reduce;
 mod refused;
+mod rescale;
 mod reshape;
 mod resize;
 mod select;
@@ -37,6 +39,7 @@ pub use arrange::copied;
 pub use chain::{Link, chained};
 pub use quantized::{as_numbers, is_of_onnxruntime, numbers};
 pub use refused::advice;
+pub use written::{ended, from_map, rounded, to_map};
 
 use crate::{
     error::Error,

@@ -3,17 +3,18 @@
 
 use std::sync::Arc;
 
-use escarp_runtime::{
-    ops::{DepthwiseStep, Step},
-    quant::SHIFT_MIN,
-};
+use escarp_runtime::ops::{DepthwiseStep, Step};
 
-use super::window::Geometry;
+use super::{
+    window::Geometry,
+    written::{convolved, filters, limited, with_number},
+};
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
     scale::Scale,
@@ -88,12 +89,20 @@ impl Op for Depthwise {
     }
 
     /// As of a convolution without residual.
-    fn least_unit(&self, inputs: &[Scale]) -> f64 {
-        self.rows(inputs[0]).least_unit()
+    fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
+        self.rows(inputs[0]).least_unit(wide)
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, reach: f64) -> f64 {
+        self.rows(Scale::int8(1.0, 0)).room(reach)
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
-        let rows = self.rows(site.inputs[0]).quantize(site, f64::from(site.output.scale), SHIFT_MIN)?;
+        let rows = self.rows(site.inputs[0]).quantize(site, f64::from(site.output.scale), site.shift_min())?;
         Ok(Box::new(QDepthwise { geometry: self.geometry, rows, limits: self.limits.quantized(site.output) }))
     }
 
@@ -143,6 +152,26 @@ impl Op for Depthwise {
         let one = self.geometry == Geometry::whole([1, 1, 1]);
         let alike = self.weight.iter().all(|w| *w == scale) && self.bias.iter().all(|b| *b == shift);
         (one && alike).then(|| Arc::new(move |values: &[f32]| limits.clamp(values[0] * scale + shift)) as Pointwise)
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let ([kh, kw], x) = (self.geometry.kernel, site.input(0)?);
+        // Alone among functions of one value, which is the same for all channels.
+        if let (true, &[scale, ..], &[shift, ..]) = (site.rows.is_empty(), &self.weight[..], &self.bias[..])
+            && self.pointwise().is_some()
+        {
+            let mut value = x.value.to_owned();
+            if scale != 1.0 {
+                value = with_number(to, site, "Mul", &value, scale);
+            }
+            if shift != 0.0 {
+                value = with_number(to, site, "Add", &value, shift);
+            }
+            return Ok(limited(to, site, value, self.limits));
+        }
+        let filters = filters(to, site, (&self.weight, &self.bias), [1, kh, kw])?;
+        let value = convolved(to, site, x, self.geometry, (self.bias.len(), &filters));
+        Ok(limited(to, site, value, self.limits))
     }
 }
 

@@ -2,14 +2,16 @@
 //! Relu and Clip, where what makes their input cannot take them.
 
 mod math;
+mod written;
 
 use std::sync::Arc;
 
-use super::{arrange::whole, table::QTable};
+use super::{arrange::whole, rescale::QRescale, table::QTable, written as common};
 use crate::{
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::QOp,
@@ -62,6 +64,11 @@ impl Elementwise {
     fn at(&self, x: f32) -> f32 {
         self.limits.clamp(self.function.at(x))
     }
+
+    /// It is limits and nothing else.
+    fn passes(&self) -> bool {
+        matches!(self.function, Function::Identity)
+    }
 }
 
 impl Op for Elementwise {
@@ -91,11 +98,22 @@ impl Op for Elementwise {
         ScaleRule::OfValues
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
-        0.0
+    fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
+        if self.passes() && (wide || inputs[0].is_wide()) { QRescale::least_unit(inputs[0], wide) } else { 0.0 }
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
+        if self.passes() && site.any_wide() {
+            return Ok(Box::new(QRescale::new(site, self.limits)?));
+        }
         Ok(Box::new(QTable::new(site, |x| self.at(x))))
     }
 
@@ -114,7 +132,7 @@ impl Op for Elementwise {
     }
 
     fn follows(&self) -> Option<Epilogue<'_>> {
-        matches!(self.function, Function::Identity).then_some(Epilogue::Limits(self.limits))
+        self.passes().then_some(Epilogue::Limits(self.limits))
     }
 
     fn absorb(&mut self, next: &Epilogue) -> bool {
@@ -126,6 +144,11 @@ impl Op for Elementwise {
     fn pointwise(&self) -> Option<Pointwise> {
         let one = *self;
         Some(Arc::new(move |values| one.at(values[0])))
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let value = self.function.export(to, site)?;
+        Ok(common::limited(to, site, value, self.limits))
     }
 }
 

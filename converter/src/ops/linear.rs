@@ -13,6 +13,7 @@ use super::{
 use crate::{
     epilogue::Limits,
     error::Error,
+    history::Kind,
     importer::{Import, Importer},
     onnx::Node,
     view::{Axis, Dim, View},
@@ -166,6 +167,9 @@ fn weighted(
         return Err(node.wrong(format!("a flattened map of {}x{}; allowed: 255x255", kernel[0], kernel[1])));
     }
     let order = x.places(&last(&x));
+    if !order.is_sorted() {
+        importer.tell(Kind::Order, format!("values lie as {}", x.words()));
+    }
     let mut ours = vec![0.0; ins * outs];
     for o in 0..outs {
         for (i, &place) in order.iter().enumerate() {

@@ -6,7 +6,7 @@ mod scales;
 
 use tract_onnx::pb;
 
-use super::written::{Written, axis, float};
+use super::expanded::{Expanded, axis, float};
 use crate::{
     constant::Constant,
     error::Error,
@@ -44,29 +44,29 @@ pub fn is_of_onnxruntime(operator: &str) -> bool {
 /// QLinearConv: what it means between DequantizeLinear and QuantizeLinear.
 fn import_conv(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
-    let mut written = Written::new(node);
-    let x = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
-    let w = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(0), false)?;
+    let mut expanded = Expanded::new(node);
+    let x = expanded.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let w = expanded.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(0), false)?;
     let mut inputs = vec![x, w];
     if node.input(8).is_some() {
         // int32 in units of both scales.
-        let unit = written.run(importer, "Mul", &[name(1), name(4)], vec![], false)?;
-        inputs.push(written.run(importer, "DequantizeLinear", &[name(8), &unit], axis(0), false)?);
+        let unit = expanded.run(importer, "Mul", &[name(1), name(4)], vec![], false)?;
+        inputs.push(expanded.run(importer, "DequantizeLinear", &[name(8), &unit], axis(0), false)?);
     }
     let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    let y = written.run(importer, "Conv", &inputs, node.attributes().to_vec(), false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
+    let y = expanded.run(importer, "Conv", &inputs, node.attributes().to_vec(), false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
 }
 
 /// QLinearMatMul, likewise.
 fn import_matmul(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[])?;
     let name = |index: usize| node.input(index).unwrap_or_default();
-    let mut written = Written::new(node);
-    let a = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
-    let b = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(1), false)?;
-    let y = written.run(importer, "MatMul", &[&a, &b], vec![], false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
+    let mut expanded = Expanded::new(node);
+    let a = expanded.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let b = expanded.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(1), false)?;
+    let y = expanded.run(importer, "MatMul", &[&a, &b], vec![], false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
 }
 
 /// What an operator of onnxruntime does in float: the one without "QLinear", and its attributes but for those that only that has.
@@ -83,36 +83,36 @@ fn float_form(node: &Node) -> Result<(String, Vec<pb::AttributeProto>), Error> {
 fn import_of_one(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
     let (operator, attributes) = float_form(node)?;
-    let mut written = Written::new(node);
-    let x = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
-    let y = written.run(importer, &operator, &[&x], attributes, false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(3), name(4)], vec![], true).map(drop)
+    let mut expanded = Expanded::new(node);
+    let x = expanded.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let y = expanded.run(importer, &operator, &[&x], attributes, false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(3), name(4)], vec![], true).map(drop)
 }
 
 /// An operator of two tensors, each with its scale and zero point.
 fn import_of_two(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
     let (operator, attributes) = float_form(node)?;
-    let mut written = Written::new(node);
-    let a = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
-    let b = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], vec![], false)?;
-    let y = written.run(importer, &operator, &[&a, &b], attributes, false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
+    let mut expanded = Expanded::new(node);
+    let a = expanded.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let b = expanded.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], vec![], false)?;
+    let y = expanded.run(importer, &operator, &[&a, &b], attributes, false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
 }
 
 /// QLinearConcat: scale and zero point of the output, then those of each tensor behind it.
 fn import_concat(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
     let (operator, attributes) = float_form(node)?;
-    let mut written = Written::new(node);
+    let mut expanded = Expanded::new(node);
     let mut parts = vec![];
     for first in (2..node.inputs().len()).step_by(3) {
         let inputs = [name(first), name(first + 1), name(first + 2)];
-        parts.push(written.run(importer, "DequantizeLinear", &inputs, vec![], false)?);
+        parts.push(expanded.run(importer, "DequantizeLinear", &inputs, vec![], false)?);
     }
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let y = written.run(importer, &operator, &parts, attributes, false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(0), name(1)], vec![], true).map(drop)
+    let y = expanded.run(importer, &operator, &parts, attributes, false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(0), name(1)], vec![], true).map(drop)
 }
 
 /// ConvInteger and MatMulInteger: sums of products of numbers and those of the weights. What DynamicQuantizeLinear made is read as real
@@ -129,13 +129,13 @@ fn import_integer(importer: &mut Importer, node: &Node) -> Result<(), Error> {
             "QLinearConv, QLinearMatMul, or QuantizeLinear and DequantizeLinear",
         ));
     }
-    let mut written = Written::new(node);
-    let one = written.run(importer, "Constant", &[], vec![float("value_float", 1.0)], false)?;
-    let w = written.run(importer, "DequantizeLinear", &[name(1), &one, name(3)], axis(along), false)?;
+    let mut expanded = Expanded::new(node);
+    let one = expanded.run(importer, "Constant", &[], vec![float("value_float", 1.0)], false)?;
+    let w = expanded.run(importer, "DequantizeLinear", &[name(1), &one, name(3)], axis(along), false)?;
     let mut x = name(0).to_owned();
     if given {
-        x = written.run(importer, "DequantizeLinear", &[&x, &one, name(2)], vec![], false)?;
+        x = expanded.run(importer, "DequantizeLinear", &[&x, &one, name(2)], vec![], false)?;
         importer.stands_for_integers(node, 0, Integers::Sums);
     }
-    written.run(importer, operator, &[&x, &w], node.attributes().to_vec(), true).map(drop)
+    expanded.run(importer, operator, &[&x, &w], node.attributes().to_vec(), true).map(drop)
 }

@@ -7,6 +7,7 @@ use tract_onnx::pb;
 use super::arrange::arranged;
 use crate::{
     error::Error,
+    history::Kind,
     importer::Importer,
     onnx::Node,
     shape::{Shape, TensorId},
@@ -213,10 +214,12 @@ pub fn as_map(importer: &mut Importer, node: &Node, x: &View) -> Result<View, Er
 pub fn map_in_any_order(importer: &mut Importer, node: &Node) -> Result<(View, usize, Option<Vec<usize>>), Error> {
     let given = importer.view(node, 0)?;
     if let Some(order) = given.dims.get(1).and_then(|dim| given.channels(dim)).filter(|order| !order.is_sorted()) {
+        let lies = format!("channels lie as {}", given.words());
         let mut straight = View { start: [0; 3], ..given };
         straight.dims[1] = straight.along(&[Axis::Channel]);
         for (form, spatial) in [(&ROW[..], 1), (&MAP[..], 2)] {
             if straight.is(form) {
+                importer.tell(Kind::Order, lies);
                 return Ok((straight, spatial, Some(order)));
             }
         }

@@ -3,8 +3,9 @@
 use crate::{
     epilogue::Epilogue,
     error::Error,
-    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
-    ops::table::QTable,
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
+    ops::{table::QTable, written::with_number},
     qgraph::QOp,
     scale::Scale,
     shape::Shape,
@@ -60,8 +61,16 @@ impl Op for Rounding {
         ScaleRule::Fixed(self.scale)
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
@@ -92,5 +101,16 @@ impl Op for Rounding {
 
     fn pointwise(&self) -> Option<Pointwise> {
         None
+    }
+
+    /// What it makes is rounded as every tensor is.
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let mut value = site.input(0)?.value.to_owned();
+        for (operator, number, nothing) in [("Mul", self.factor, 1.0), ("Add", self.shift, 0.0)] {
+            if number != nothing {
+                value = with_number(to, site, operator, &value, number);
+            }
+        }
+        Ok(value)
     }
 }

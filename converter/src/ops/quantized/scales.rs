@@ -14,13 +14,13 @@ use crate::{
         arrange::whole,
         function::{Function, applied},
     },
-    scale::{Scale, narrow},
+    scale::{Scale, narrow, nearest_i8},
     view::View,
 };
 
 /// The scale of numbers that mean themselves.
 pub fn numbers(unsigned: bool) -> Scale {
-    Scale { scale: 1.0, zero_point: if unsigned { i8::MIN } else { 0 } }
+    Scale::int8(1.0, if unsigned { i8::MIN } else { 0 })
 }
 
 /// What reads numbers of int8 or uint8 as they are; others would compute with them as with real values, which do not wrap around.
@@ -124,7 +124,7 @@ impl Given {
         let (scale, zero) = (self.scale.iter().next()?, self.zero.iter().next()?);
         let zero = f64::from(*zero) - if self.unsigned { 128.0 } else { 0.0 };
         let one = self.scale.len() == 1 && self.zero.len() == 1;
-        one.then_some(Scale { scale: *scale, zero_point: crate::scale::nearest_i8(zero) })
+        one.then(|| Scale::int8(*scale, nearest_i8(zero)))
     }
 }
 

@@ -55,10 +55,11 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         }
     };
     let (mut sides, mut made) = ([Side::same(x.shape[0]), Side::same(x.shape[1])], x.clone());
+    let mut scales = [1.0; 2];
     for (change, &axis) in changes.iter().zip(&axes) {
         let (at, to) = (usize::from(axis == Axis::Width), change.sizes.to);
         sides[at] = Side::new(node, change.sizes, &rule)?;
-        made.shape[at] = to;
+        (made.shape[at], scales[at]) = (to, change.sizes.scale);
         made.dims[change.dim] = Dim::new([Run { axis, length: to, stride: 1 }]);
     }
     if node.opset < 11 {
@@ -73,7 +74,7 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         substitute(importer, node, x.dims.len(), &all);
     }
     let [rows, columns] = sides;
-    let resize = Resize { rows, columns };
+    let resize = Resize { rows, columns, rule: Some((rule, scales)) };
     if resize.factors() == Some([1, 1]) {
         return importer.define(node, 0, x);
     }

@@ -85,6 +85,18 @@ pub struct Sizes {
 }
 
 impl Rule {
+    /// Each position several times.
+    pub fn repeated() -> Rule {
+        Rule {
+            mode: Mode::Nearest,
+            coordinates: "asymmetric".into(),
+            nearest: "floor".into(),
+            antialias: false,
+            exclude_outside: false,
+            outside: 0.0,
+        }
+    }
+
     /// Does it read a part of the input, beyond which lies something else?
     pub fn crops(&self) -> bool {
         self.coordinates == "tf_crop_and_resize"
@@ -131,6 +143,13 @@ impl Rule {
             }
         };
         Ok(index(found, from))
+    }
+}
+
+impl Rule {
+    /// Do all operator sets from 11 on have it?
+    pub fn is_lasting(&self) -> bool {
+        matches!(self.coordinates.as_str(), "half_pixel" | "pytorch_half_pixel" | "align_corners" | "asymmetric")
     }
 }
 
@@ -181,6 +200,12 @@ impl Side {
             row[place.high] += place.weight;
         }
         all
+    }
+
+    /// The same, `[from][to]`.
+    pub fn turned(&self) -> Vec<f32> {
+        let (matrix, to) = (self.matrix(), self.places.len());
+        (0..self.from).flat_map(|i| (0..to).map(move |o| (o, i))).map(|(o, i)| matrix[o * self.from + i]).collect()
     }
 }
 
