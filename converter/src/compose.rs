@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     graph::{Graph, Node},
+    history::{Change, Kind},
     ops::{Link, chained},
     shape::TensorId,
 };
@@ -95,8 +96,8 @@ impl Composing {
         let nodes: Vec<Node> = group.iter().filter_map(|&at| self.nodes[at].take()).collect();
         let outputs: Vec<TensorId> = nodes.iter().map(|node| node.output).collect();
         let place = |id: &TensorId| outputs.iter().position(|output| output == id).map_or(0, |at| at + 1);
-        let (mut links, mut operators, mut last) = (vec![], vec![], None);
-        for Node { name, operator, op, inputs, output } in nodes {
+        let (mut links, mut operators, mut origins, mut last) = (vec![], vec![], vec![], None);
+        for Node { name, operator, op, inputs, output, origins: of } in nodes {
             let inputs = inputs.iter().map(place).collect();
             links.extend(op.pointwise().map(|function| Link {
                 name: operator.clone(),
@@ -105,11 +106,14 @@ impl Composing {
                 inputs,
             }));
             operators.push(operator);
+            origins.extend(of);
             last = Some((name, output));
         }
         if let (Some(at), Some((name, output))) = (group.last(), last) {
             let operator = operators.join("+");
-            self.nodes[*at] = Some(Node { name, operator, op: chained(links), inputs: vec![root], output });
+            let change = Change { kind: Kind::Table, nodes: origins.clone(), into: None, detail: operator.clone() };
+            self.graph.changes.push(change);
+            self.nodes[*at] = Some(Node { name, operator, op: chained(links), inputs: vec![root], output, origins });
         }
     }
 }

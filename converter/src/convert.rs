@@ -23,6 +23,8 @@ use crate::{
     ranges,
     refine::{self, Refine, Refined, refine},
     samples::{Samples, spread},
+    wide::{Choice, Target, choose},
+    widths::{Wide, widen},
 };
 
 /// What a caller may decide.
@@ -51,6 +53,12 @@ pub struct Options {
     pub method: Method,
     /// What is refined on the samples. A network that was trained for int8 is not: its weights have adapted to the nearest.
     pub refine: Refine,
+    /// Which activations are int16.
+    pub wide: Wide,
+    /// How near to the float network the result has to be: activations get 16 bits until it is, whatever [`Options::wide`] says.
+    pub target: Option<Target>,
+    /// Is told what goes on where that takes long.
+    pub progress: fn(&str),
     /// Which kernels run the model here: changes how long that takes, and no result.
     pub cpu: Cpu,
     /// Anything doubtful is an error.
@@ -71,6 +79,9 @@ impl Default for Options {
             limit: 500,
             method: Method::Percentile(99.99),
             refine: Refine::None,
+            wide: Wide::None,
+            target: None,
+            progress: |_| {},
             cpu: escarp_detect::detect(),
             strict: false,
         }
@@ -94,6 +105,8 @@ pub struct Converted {
     pub layers: Vec<Layer>,
     /// Which samples calibrated.
     pub picks: Vec<usize>,
+    /// Which activations got 16 bits, and why; nothing if that was not asked.
+    pub choice: Option<Choice>,
     /// Lines for the report: facts.
     pub notes: Vec<String>,
     /// Lines for the report: doubts, errors with [`Options::strict`].
@@ -135,6 +148,7 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
         folder: options.folder.as_deref(),
     };
     let mut graph = compose(fold(import(onnx, &request)?)?);
+    widen(&mut graph, &options.wide);
     if graph.outputs.is_empty() {
         return Ok(graph);
     }
@@ -161,14 +175,25 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
 /// # Errors
 /// Everything in [`Error`]; nothing is written anywhere.
 pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<Converted, Error> {
-    let graph = read(onnx, options)?;
+    let mut graph = read(onnx, options)?;
     if graph.inputs.is_empty() || graph.outputs.is_empty() {
         return Err(Error::Model("all of it is constant".into()));
     }
     let metadata = graph.metadata.clone().unwrap_or_default();
     let picks = spread(samples, options.limit);
     let seen = calibrate::calibrate(&graph, samples, &picks)?;
-    let trained = ranges::trained(&graph, &metadata.activations, front_end::range(&metadata.front_end));
+    let range = front_end::range(&metadata.front_end);
+    let trained = ranges::trained(&graph, &metadata.activations, range);
+    let choice = options.target.map(|target| {
+        let fit = |graph: &Graph| match &trained {
+            Some(trained) => quantize(graph, trained),
+            None => quantize(graph, &quantize::ranges(graph, &seen, range, options.method)),
+        };
+        choose(&mut graph, target, &fit, samples, options.cpu, options.progress)
+    });
+    let choice = choice.transpose()?;
+    let wide = choice.as_ref().map_or_else(|| options.wide.clone(), |choice| Wide::These(choice.wide.clone()));
+    let options = &Options { wide, ..options.clone() };
     let warnings = warnings(&graph, &metadata, &seen, picks.len());
     let mut notes = graph.notes.clone();
     let (graph, seen, quantized) = match trained {
@@ -186,12 +211,16 @@ pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<
     let plan = plan(quantized)?;
     let about = About { name: options.name.clone(), metadata, accuracy: None };
     let file = pack(&plan, &about)?;
+    if let Some(choice) = &choice {
+        notes.extend(choice.notes.iter().cloned());
+        notes.push(choice.check(&file, samples, options.cpu)?);
+    }
     let compared = spread(samples, COMPARED);
     let layers = measure::layers(&file, &graph, &plan, samples, &compared, options.cpu)?;
     if let Some(first) = warnings.first().filter(|_| options.strict) {
         return Err(Error::Strict(first.clone()));
     }
-    Ok(Converted { file, graph, plan, about, seen, layers, picks, notes, warnings })
+    Ok(Converted { file, graph, plan, about, seen, layers, picks, choice, notes, warnings })
 }
 
 /// A graph with what its tensors hold, and what became of it.
@@ -214,7 +243,7 @@ fn fitted(
     let range = graph.metadata.as_ref().and_then(|m| front_end::range(&m.front_end));
     let ranges = |graph: &Graph, seen: &[Histogram]| quantize::ranges(graph, seen, range, options.method);
     // What a file has quantized was fitted already, and is kept.
-    let kept = graph.tensors.iter().any(|t| t.grid.is_some());
+    let kept = graph.tensors.iter().any(|t| t.grid.is_some() || t.wide);
     if options.refine == Refine::None || kept {
         let quantized = quantize(&graph, &ranges(&graph, &seen))?;
         return Ok(Fitted { graph, seen, quantized, notes: vec![] });

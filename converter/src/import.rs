@@ -16,6 +16,7 @@ use crate::{
     constant::Constant,
     error::Error,
     graph::{self, Graph, Input, Meaning, Output},
+    history::{Change, Kind},
     importer::Importer,
     metadata::FrontEnd,
     onnx::{self, Node},
@@ -80,8 +81,14 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
     }
     let metadata = onnx::metadata(&model)?;
     let proto = model.graph.as_mut().ok_or_else(|| Error::Onnx("the model holds no graph".into()))?;
+    let (all, mut changes) = (proto.node.len(), vec![]);
     if let Some(part) = request.part {
         part::select(proto, part)?;
+        let kept = proto.node.len();
+        if kept < all {
+            let detail = format!("{} of {all} nodes", all - kept);
+            changes.push(Change { kind: Kind::Cut, nodes: vec![], into: None, detail });
+        }
     }
     let proto = &*proto;
     let constants = constants_of(proto, &budget)?;
@@ -104,7 +111,7 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
             // Of several inputs each is seen in every step, so all have as many.
             Ok(view) if view.steps == *steps.get_or_insert(view.steps) => {
                 let view = View { tensor: tensors.len(), ..view };
-                tensors.push(graph::Tensor { name: input.name.clone(), shape: view.shape, grid: None });
+                tensors.push(graph::Tensor { name: input.name.clone(), shape: view.shape, grid: None, wide: false });
                 inputs.push(Input { tensor: view.tensor, view });
             }
             read => {
@@ -136,6 +143,8 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
         metadata,
         notes,
         doubts,
+        origins: vec![],
+        changes,
         substitutes: vec![],
         folder: request.folder.map(Path::to_owned),
     };
@@ -179,6 +188,7 @@ fn unsigned(proto: &pb::GraphProto) -> HashSet<String> {
 /// the same.
 fn read_all(importer: &mut Importer, proto: &pb::GraphProto, nodes: &[Node], findings: &mut Findings) {
     for (node, proto) in nodes.iter().zip(&proto.node) {
+        importer.begin(node);
         let foreign = foreign(node, &proto.domain);
         let read = match foreign {
             Some(error) => Err(Some(error)),
@@ -191,6 +201,7 @@ fn read_all(importer: &mut Importer, proto: &pb::GraphProto, nodes: &[Node], fin
                 findings.add(Some(node), error);
             }
         }
+        importer.done(node);
         if importer.is_full() {
             return;
         }

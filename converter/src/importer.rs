@@ -15,6 +15,8 @@ use crate::{
     view::View,
 };
 
+mod journal;
+
 /// How the nodes of one ONNX operator are read.
 #[derive(Clone, Copy)]
 pub struct Import {
@@ -93,6 +95,8 @@ pub struct Importer<'a> {
     /// Values of all tensors so far, as [`VALUES`] counts them.
     held: u64,
     budget: &'a Budget,
+    /// How many nodes there were before the one that is being read; `None` after the last.
+    reading: Option<usize>,
 }
 
 /// Values of a tensor as [`VALUES`] counts them. With all lengths at most 65535 the product is below 2^64.
@@ -129,6 +133,7 @@ impl<'a> Importer<'a> {
             integers: HashSet::new(),
             held,
             budget,
+            reading: None,
         })
     }
 
@@ -287,13 +292,19 @@ impl<'a> Importer<'a> {
         }
         self.take(node, "its weights, packed,", packed)?;
         let output = self.graph.tensors.len();
-        self.graph.tensors.push(graph::Tensor { name: node.output(0).unwrap_or_default().into(), shape, grid: None });
+        self.graph.tensors.push(graph::Tensor {
+            name: node.output(0).unwrap_or_default().into(),
+            shape,
+            grid: None,
+            wide: false,
+        });
         self.graph.nodes.push(graph::Node {
             name: node.name().into(),
             operator: node.operator().into(),
             op: Box::new(op),
             inputs,
             output,
+            origins: self.current().into_iter().collect(),
         });
         Ok(output)
     }
@@ -407,6 +418,7 @@ impl<'a> Importer<'a> {
     /// decides between classes.
     pub(crate) fn end(&mut self, tensor: TensorId) -> Option<(TensorId, Meaning)> {
         let Ending { before, meaning, operator } = self.endings.remove(&tensor)?;
+        self.tell_end(tensor);
         let note = format!("the final {operator} is not executed: it does not change the order of the scores");
         self.graph.notes.push(note);
         Some((before, meaning))

@@ -14,6 +14,7 @@
 //! | `page` | what pages and charts share, the trainer's too |
 //! | `convert` | the whole chain in one call |
 //! | `doubt` | answers that no trained network would give to its own kind of samples |
+//! | `wide` | which activations get 16 bits |
 //! | `measure` | what a conversion cost, by running the file beside the float network |
 //! | `refine` | weights and biases that lessen what int8 costs |
 //! | `equalize`, `quantize`, `ranges` | channels brought together; `Graph` to `QGraph`; what training and samples say of ranges |
@@ -25,6 +26,7 @@
 //! | `plan` | `QGraph` to `Plan`: where everything lies, and the steps |
 //! | `compose`, `import` | functions of one tensor become one; ONNX to `Graph`: the pass over the nodes, and what the input is |
 //! | `ops` | the operators, one file each; no other room knows one by name |
+//! | `widths` | which tensors are int16 together |
 //! | `files`, `fold`, `importer` | samples from files; what needs no step of its own; what operators read their nodes with |
 //! | `graph` | the float network, and what every operator is: `Op` |
 //! | `qgraph` | the network in integers, and what every operator is then: `QOp` |
@@ -37,7 +39,7 @@
 //! | `constant`, `front_end`, `samples`, `wire` | constants; the front end's settings; where samples come from; what decoding takes |
 //! | `epilogue` | what follows in the same step |
 //! | `scale` | from real numbers to int8 and fixed-point factors |
-//! | `budget`, `error`, `metadata`, `output`, `proto`, `shape` | memory of an import; what goes wrong; what the trainer says beside a network; files that are written whole; messages of ONNX; shapes |
+//! | `budget`, `error`, `history`, `metadata`, `output`, `proto`, `shape` | memory of an import; what goes wrong; what became of the file's nodes; what the trainer says beside a network; files that are written whole; messages of ONNX; shapes |
 
 // What a cast loses, a model file would say wrongly: each is checked, or says why it may.
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -62,6 +64,7 @@ pub mod files;
 mod fold;
 pub mod front_end;
 pub mod graph;
+pub mod history;
 mod import;
 mod importer;
 pub mod measure;
@@ -87,6 +90,8 @@ mod shape;
 mod site;
 mod substitute;
 mod view;
+pub mod wide;
+mod widths;
 mod wire;
 
 pub use constant::Constant;
@@ -95,3 +100,4 @@ pub use error::{Error, Finding, Several};
 pub use ops::names as operators;
 pub use oracle::{FloatRunner, float_runner};
 pub use samples::Samples;
+pub use widths::Wide;

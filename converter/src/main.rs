@@ -16,7 +16,7 @@ use escarp_converter::{
     convert,
     doubt::doubt,
     export::export,
-    files::{self, Source},
+    files::{self, Places, Source},
     float_runner, front_end,
     graph::Graph,
     measure::{Scores, measure},
@@ -27,6 +27,7 @@ use escarp_converter::{
     read,
     refine::Refine,
     report::Report,
+    wide::Target,
 };
 use escarp_media::{visible, visible_lines};
 use escarp_runtime::meta::Accuracy;
@@ -44,12 +45,13 @@ const LONGEST_LABELS: u64 = 1 << 20;
 struct Args {
     /// The network.
     model: PathBuf,
-    /// Samples for calibration: a directory or tar of files (class folders or not), or an NPY array.
+    /// Samples for calibration: a directory or tar of files (class folders or not), or an NPY array. For a network of several inputs
+    /// such a path for each: `INPUT=PATH,OTHER=PATH`.
     #[arg(long, value_name = "DIR|TAR|NPY")]
-    samples: PathBuf,
+    samples: Places,
     /// Labelled samples to measure the accuracy on.
     #[arg(long, value_name = "DIR|TAR|NPY")]
-    test: Option<PathBuf>,
+    test: Option<Places>,
     /// Classes of an NPY test: an integer for each sample.
     #[arg(long, value_name = "NPY", requires = "test")]
     test_labels: Option<PathBuf>,
@@ -99,6 +101,12 @@ struct Args {
     /// Fail if the model file is larger.
     #[arg(long, value_name = "BYTES|K|M", value_parser = bytes)]
     max_flash: Option<u64>,
+    /// Give activations 16 bits until this share of the samples, in percent, has the same top-1 as in float.
+    #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "snr")]
+    agree: Option<f64>,
+    /// Give activations 16 bits until the worst output has this signal-to-noise ratio, in decibels, against float.
+    #[arg(long, value_name = "DB", value_parser = decibels)]
+    snr: Option<f64>,
     /// Treat warnings as errors.
     #[arg(long)]
     strict: bool,
@@ -176,8 +184,8 @@ fn run(args: &Args) -> Result<(), Failure> {
     let mut options = options(args)?;
     let mut graph = match read(&onnx, &options) {
         // An array of samples tells the length of a sequence that the network leaves open.
-        Err(Error::Model(_) | Error::Several(_)) if options.frames.is_none() && is_npy(&args.samples) => {
-            options.frames = files::frames(&args.samples).ok();
+        Err(Error::Model(_) | Error::Several(_)) if options.frames.is_none() => {
+            options.frames = args.samples.paths().filter(|path| is_npy(path)).find_map(|path| files::frames(path).ok());
             read(&onnx, &options)?
         }
         graph => graph?,
@@ -253,6 +261,18 @@ fn run(args: &Args) -> Result<(), Failure> {
     say(report.terminal())
 }
 
+/// A share that may be asked for: above 0, at most 100.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|&n| n > 0.0 && n <= 100.0);
+    number.ok_or_else(|| "allowed: a number above 0, at most 100".into())
+}
+
+/// A signal-to-noise ratio that may be asked for: above 0, and below what 16 bits can hold.
+fn decibels(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|&n| n > 0.0 && n <= 90.0);
+    number.ok_or_else(|| "allowed: a number above 0, at most 90".into())
+}
+
 /// A number of bytes: `300000`, `256K` (1,024 each), `2M`.
 fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -316,10 +336,11 @@ fn read_whole(path: &Path, longest: u64) -> Result<Vec<u8>, Error> {
 /// Nothing worse than running for minutes and then having nowhere to write, except writing over what was read.
 fn check_outputs(args: &Args) -> Result<(), Failure> {
     let given = |flag, path: &Option<PathBuf>| path.clone().map(|path| (flag, path));
+    let all = |flag, places: &Places| places.paths().map(move |path| (flag, path.to_owned())).collect::<Vec<_>>();
+    let samples = all("--samples", &args.samples).into_iter();
+    let samples = samples.chain(args.test.iter().flat_map(|test| all("--test", test)));
     let inputs = [
         Some(("the model", args.model.clone())),
-        Some(("--samples", args.samples.clone())),
-        given("--test", &args.test),
         given("--test-labels", &args.test_labels),
         given("--labels", &args.labels.as_ref().map(PathBuf::from)),
     ];
@@ -330,7 +351,7 @@ fn check_outputs(args: &Args) -> Result<(), Failure> {
         given("--export-qdq", &args.export_qdq),
     ];
     let mut taken: Vec<(&str, PathBuf)> =
-        inputs.into_iter().flatten().map(|(flag, path)| (flag, place(&path))).collect();
+        inputs.into_iter().flatten().chain(samples).map(|(flag, path)| (flag, place(&path))).collect();
     for (flag, path) in outputs.into_iter().flatten() {
         let place = place(&path);
         if let Some((other, _)) = taken.iter().find(|(_, p)| *p == place) {
@@ -391,16 +412,19 @@ fn options(args: &Args) -> Result<Options, Failure> {
             Refining::Bias => Refine::Bias,
             Refining::Round => Refine::Round,
         },
+        target: args.agree.map(Target::Agree).or(args.snr.map(Target::Snr)),
+        progress: |line| eprintln!("  {}", visible(line)),
         strict: args.strict,
         ..Options::default()
     })
 }
 
 /// Opens the calibration samples. Where nothing else names the outputs, as many class folders as outputs do.
-fn open_samples(path: &Path, graph: &mut Graph, options: &mut Options) -> Result<Source, Failure> {
+fn open_samples(places: &Places, graph: &mut Graph, options: &mut Options) -> Result<Source, Failure> {
     let labels = graph.metadata.as_ref().map_or_else(Vec::new, |m| m.labels.clone());
     let images = |path: &Path| escarp_media::Folder::open(path, escarp_media::Kind::Image).is_ok();
     let raw = graph.metadata.as_ref().is_none_or(|m| m.front_end == FrontEnd::Raw);
+    let path = places.of(graph)?[0];
     if raw && !is_npy(path) && images(path) {
         return Err(Failure::Usage(format!(
             "{} holds images, and neither the model nor --pixels says what the network takes for a pixel; allowed: \
@@ -408,7 +432,7 @@ fn open_samples(path: &Path, graph: &mut Graph, options: &mut Options) -> Result
             path.display()
         )));
     }
-    let source = files::open(path, graph, &labels)?;
+    let source = files::open_places(places, graph, &labels)?;
     if labels.is_empty() && source.classes().len() == graph.len(graph.output()) {
         options.labels = Some(source.classes().to_vec());
         if let Some(metadata) = &mut graph.metadata {
@@ -419,23 +443,20 @@ fn open_samples(path: &Path, graph: &mut Graph, options: &mut Options) -> Result
 }
 
 fn open_test(args: &Args, converted: &Converted) -> Result<Option<Source>, Failure> {
-    let Some(path) = &args.test else { return Ok(None) };
+    let Some(places) = &args.test else { return Ok(None) };
     let graph = &converted.graph;
     let labels = &converted.about.metadata.labels;
-    let mut test = files::open(path, graph, labels)?;
+    let mut test = files::open_places(places, graph, labels)?;
     let outputs = graph.len(graph.output());
     let classes = test.classes().len();
-    match (&mut test, &args.test_labels) {
-        (Source::Array(array), Some(path)) => files::label_array(array, path, outputs)?,
-        (Source::Folder(_), Some(_)) => {
+    match (test.array(), &args.test_labels) {
+        (Some(array), Some(path)) => files::label_array(array, path, outputs)?,
+        (None, Some(_)) => {
             return Err(Failure::Usage("--test-labels is for an NPY --test; folders name their classes".into()));
         }
-        (Source::Folder(_), None) if labels.is_empty() && classes > outputs.max(2) => {
-            return Err(Error::Labels(format!(
-                "{}: {classes} classes; the network has {outputs} outputs",
-                path.display()
-            ))
-            .into());
+        (None, None) if labels.is_empty() && classes > outputs.max(2) => {
+            let path = places.of(graph)?[0].display();
+            return Err(Error::Labels(format!("{path}: {classes} classes; the network has {outputs} outputs")).into());
         }
         _ => {}
     }

@@ -150,6 +150,35 @@ pub fn answer(file: &[u8], sample: &[f32], cpu: Cpu) -> Result<Vec<Vec<f32>>, Er
     (0..model.outputs().len()).map(|at| taken(&session, at)).collect()
 }
 
+/// What a file answers to samples, in real numbers: `[sample][output]`.
+///
+/// # Errors
+/// As [`answer`].
+pub(crate) fn answers(
+    file: &[u8],
+    samples: &dyn Samples,
+    picks: &[usize],
+    cpu: Cpu,
+) -> Result<Vec<Vec<Vec<f32>>>, Error> {
+    let share = picks.len().div_ceil(rayon::current_num_threads() * 8).max(1);
+    let parts = picks.par_chunks(share).map(|picks| {
+        let (model, mut arena) = open(file)?;
+        let mut session = Session::new(&model, &mut arena, cpu).map_err(failed)?;
+        let mut all = vec![];
+        for &index in picks {
+            session.reset();
+            for step in samples.get(index)?.chunks_exact(step_len(&model)) {
+                give(&mut session, step)?;
+                session.infer().map_err(failed)?;
+            }
+            let outputs = (0..model.outputs().len()).map(|at| taken(&session, at));
+            all.push(outputs.collect::<Result<Vec<_>, Error>>()?);
+        }
+        Ok(all)
+    });
+    Ok(parts.collect::<Result<Vec<_>, Error>>()?.into_iter().flatten().collect())
+}
+
 /// Runs float and int8 on every pick, on all cores. `done` is called after each sample.
 ///
 /// # Errors

@@ -4,23 +4,29 @@
 mod activation;
 mod add;
 mod affine;
+mod along;
 mod argmax;
 mod arrange;
 mod chain;
 pub mod constants;
 mod conv;
 mod depthwise;
+mod expanded;
 mod function;
 mod gru;
 mod join;
 mod linear;
+mod matmul;
 mod moves;
 mod mul;
+mod norm;
 mod pool;
+mod power;
 mod prelu;
 mod quantized;
 mod reduce;
 mod refused;
+mod rescale;
 mod reshape;
 mod resize;
 mod select;
@@ -47,11 +53,13 @@ const TABLES: &[&[(&str, Import)]] = &[
     linear::ONNX,
     gru::ONNX,
     affine::ONNX,
+    norm::ONNX,
     add::ONNX,
     mul::ONNX,
     activation::ONNX,
     softmax::ONNX,
     function::ONNX,
+    power::ONNX,
     prelu::ONNX,
     pool::ONNX,
     reduce::ONNX,

@@ -14,7 +14,7 @@ use crate::{
     epilogue::Epilogue,
     error::Error,
     exporter::{Exported, Exporter},
-    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Import, Importer},
     onnx::Node,
     proto::int,
@@ -63,8 +63,16 @@ impl Op for Argmax {
         ScaleRule::Number
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, _: &Site) -> Result<Box<dyn QOp>, Error> {

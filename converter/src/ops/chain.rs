@@ -7,7 +7,7 @@ use crate::{
     epilogue::Epilogue,
     error::Error,
     exporter::{Exported, Exporter, Read},
-    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
     qgraph::QOp,
     scale::Scale,
     shape::Shape,
@@ -88,8 +88,16 @@ impl Op for Chain {
         ScaleRule::OfValues
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
@@ -127,7 +135,7 @@ impl Op for Chain {
         let first = site.input(0)?;
         let mut values = vec![first.value.to_owned()];
         // What lies between is not rounded.
-        let fine = Scale { scale: f32::MIN_POSITIVE, zero_point: 0 };
+        let fine = Scale::int8(f32::MIN_POSITIVE, 0);
         let scale = |at: usize| if at == 0 { first.scale } else { fine };
         for link in &self.links {
             let read: Option<Vec<Read>> = link

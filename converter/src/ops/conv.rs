@@ -5,8 +5,8 @@ mod import;
 mod transposed;
 
 use escarp_runtime::{
-    ops::{ConvStep, Groups, LinearStep, RATIO_MAX, Runs, Step},
-    quant::{SHIFT_MIN, SHIFT_MIN_WIDE},
+    ops::{ConvStep, Groups, LinearStep, RATIO_MAX, Runs, Step, WIDE_RATIO_MAX},
+    quant::SHIFT_MIN_WIDE,
 };
 use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul, s};
 
@@ -19,11 +19,11 @@ use crate::{
     epilogue::{Epilogue, Limits},
     error::Error,
     exporter::{Exported, Exporter},
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import},
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
-    scale::{Q12, Scale, nearest_i32},
+    scale::{Q12, Q20, Scale, nearest_i32},
     shape::Shape,
     site::Site,
 };
@@ -127,19 +127,33 @@ impl Op for Conv {
         ScaleRule::OfValues
     }
 
-    fn least_unit(&self, inputs: &[Scale]) -> f64 {
+    fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
         if self.residual {
-            return f64::from(inputs[1].scale) * Q12 / f64::from(RATIO_MAX);
+            let operand = f64::from(inputs[1].scale);
+            return match wide {
+                true => (operand * Q20 / f64::from(WIDE_RATIO_MAX)).max(Q12 * self.rows(inputs[0]).least_unit(true)),
+                false => operand * Q12 / f64::from(RATIO_MAX),
+            };
         }
-        self.rows(inputs[0]).least_unit()
+        self.rows(inputs[0]).least_unit(wide)
+    }
+
+    fn widths(&self) -> Widths {
+        if self.residual { Widths::Over(1) } else { Widths::Each }
+    }
+
+    fn room(&self, reach: f64) -> f64 {
+        self.rows(Scale::int8(1.0, 0)).room(reach)
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         let output = f64::from(site.output.scale);
-        let (unit, smallest_shift) = if self.residual { (output / Q12, SHIFT_MIN_WIDE) } else { (output, SHIFT_MIN) };
+        let unit = if self.residual { output / Q12 } else { output };
+        let smallest_shift = if self.residual { SHIFT_MIN_WIDE } else { site.shift_min() };
         let rows = self.rows(site.inputs[0]).quantize(site, unit, smallest_shift)?;
         let limits = self.limits.quantized(site.output);
-        let residual = self.residual.then(|| nearest_i32(f64::from(site.inputs[1].scale) / output * Q12));
+        let one = if site.output.is_wide() { Q20 } else { Q12 };
+        let residual = self.residual.then(|| (nearest_i32(f64::from(site.inputs[1].scale) / output * one), one));
         let groups = (self.groups > 1).then(|| {
             let [inputs, outputs] = [self.inputs, self.bias.len() / self.groups].map(u16::try_from);
             Ok(Groups {
@@ -224,13 +238,13 @@ struct QConv {
     /// One for each output channel.
     rows: Rows,
     limits: (i16, i16),
-    /// The second input lies in the output's bytes: its scale over the output's, Q12.
-    residual: Option<i32>,
+    /// The second input lies in the output's bytes: its scale over the output's, and 1 in units of that.
+    residual: Option<(i32, f64)>,
 }
 
 impl QOp for QConv {
     fn detail(&self) -> String {
-        let residual = self.residual.map_or(String::new(), |m| format!(" residual * {m} / 4096"));
+        let residual = self.residual.map_or(String::new(), |(m, one)| format!(" residual * {m} / {one}"));
         let groups = self.groups.map_or(String::new(), |g| format!(" groups of {} to {}", g.inputs, g.outputs));
         format!("{}{groups} clamp {}..{}{residual}", self.geometry, self.limits.0, self.limits.1)
     }
@@ -267,7 +281,7 @@ impl QOp for QConv {
         if whole && self.residual.is_none() && self.groups.is_none() {
             return Ok(vec![LinearStep { input: x.id, output, weights, params, min, max }.into()]);
         }
-        let operand = |m| Ok((placed.input(1)?.scale.zero_point, m));
+        let operand = |(m, _)| Ok((placed.input(1)?.scale.zero_point, m));
         let step = ConvStep {
             input: x.id,
             output,

@@ -3,10 +3,7 @@
 
 use std::sync::Arc;
 
-use escarp_runtime::{
-    ops::{DepthwiseStep, Step},
-    quant::SHIFT_MIN,
-};
+use escarp_runtime::ops::{DepthwiseStep, Step};
 
 use super::{
     window::Geometry,
@@ -17,7 +14,7 @@ use crate::{
     epilogue::{Epilogue, Limits},
     error::Error,
     exporter::{Exported, Exporter},
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
     scale::Scale,
@@ -92,12 +89,20 @@ impl Op for Depthwise {
     }
 
     /// As of a convolution without residual.
-    fn least_unit(&self, inputs: &[Scale]) -> f64 {
-        self.rows(inputs[0]).least_unit()
+    fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
+        self.rows(inputs[0]).least_unit(wide)
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, reach: f64) -> f64 {
+        self.rows(Scale::int8(1.0, 0)).room(reach)
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
-        let rows = self.rows(site.inputs[0]).quantize(site, f64::from(site.output.scale), SHIFT_MIN)?;
+        let rows = self.rows(site.inputs[0]).quantize(site, f64::from(site.output.scale), site.shift_min())?;
         Ok(Box::new(QDepthwise { geometry: self.geometry, rows, limits: self.limits.quantized(site.output) }))
     }
 

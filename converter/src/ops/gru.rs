@@ -21,13 +21,13 @@ use crate::{
     epilogue::Epilogue,
     error::Error,
     exporter::{Exported, Exporter},
-    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
     proto::int,
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
-    scale::{Q12, Scale},
+    scale::{Q12, Scale, Width},
     shape::Shape,
     site::Site,
     view::{Axis, View},
@@ -37,10 +37,10 @@ use crate::{
 pub const ONNX: &[(&str, Import)] = &[("GRU", Import::new(import).hint(hint))];
 
 /// The int8 copy of the state, which is the output: h in [-1, 1) in steps of 1/128.
-const COPY: Scale = Scale { scale: GruStep::OUTPUT_SCALE, zero_point: 0 };
+const COPY: Scale = Scale::int8(GruStep::OUTPUT_SCALE, 0);
 
 /// The state itself: Q0.15.
-const STATE: Scale = Scale { scale: GruStep::STATE_SCALE, zero_point: 0 };
+const STATE: Scale = Scale { scale: GruStep::STATE_SCALE, zero_point: 0, width: Width::Int16(i16::MAX) };
 
 /// A GRU with its weights.
 #[derive(Debug)]
@@ -114,8 +114,16 @@ impl Op for Gru {
         ScaleRule::Fixed(COPY)
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Int8
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {

@@ -17,7 +17,7 @@ use crate::{
     epilogue::{Epilogue, Limits},
     error::Error,
     exporter::{Exported, Exporter},
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::Importer,
     onnx::Node,
     proto::int,
@@ -33,6 +33,8 @@ pub use import::ONNX;
 
 /// Most values in an average: as many differences of at most 255 fit the runtime's i32.
 const MOST_AVERAGED: usize = i32::MAX as usize / 255;
+/// As many numbers of int16.
+const MOST_AVERAGED_WIDE: usize = i32::MAX as usize / 32768;
 /// Most values of a window in an average of those inside the map: as many factors has a step of the runtime.
 const MOST_COUNTED: usize = 4096;
 
@@ -124,8 +126,20 @@ impl Op for Pool {
     }
 
     /// The epilogue takes factors up to 2^14 from the sum's unit to the output's.
-    fn least_unit(&self, inputs: &[Scale]) -> f64 {
+    fn least_unit(&self, inputs: &[Scale], _: bool) -> f64 {
         f64::from(inputs[0].scale) / self.divisors()[0] as f64 / f64::from(1 << 14)
+    }
+
+    fn widths(&self) -> Widths {
+        match self.kind {
+            Kind::Maximum => Widths::Together,
+            _ if self.count() > MOST_AVERAGED_WIDE => Widths::Int8,
+            _ => Widths::Each,
+        }
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {

@@ -3,13 +3,16 @@
 
 use tract_onnx::pb;
 
-use super::table::QTable;
+use super::{
+    expanded::{Expanded, axis, float},
+    table::QTable,
+};
 use crate::{
     constant::Constant,
     epilogue::Epilogue,
     error::Error,
     exporter::{Exported, Exporter},
-    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::QOp,
@@ -75,8 +78,16 @@ impl Op for Rounding {
         ScaleRule::Fixed(self.scale)
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
@@ -131,7 +142,7 @@ fn scale(importer: &Importer, node: &Node, [scale, zero]: [usize; 2]) -> Result<
     let zero_point = zeros.first().copied().unwrap_or(0) - if unsigned || zeros.is_empty() { 128 } else { 0 };
     let zero_point = i8::try_from(zero_point);
     match zero_point {
-        Ok(zero_point) if scale.is_finite() && scale > 0.0 => Ok(Some(Scale { scale, zero_point })),
+        Ok(zero_point) if scale.is_finite() && scale > 0.0 => Ok(Some(Scale::int8(scale, zero_point))),
         _ => {
             Err(node
                 .wrong(format!("a scale of {scale} with the zero point {zeros:?}; allowed: above 0, of int8 or uint8")))
@@ -172,75 +183,32 @@ fn import_dynamic(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     importer.define_constant(node, 2, Constant::Int(ndarray::arr0(0).into_dyn()))
 }
 
-/// A node that is read in the place of another.
-struct Written<'a> {
-    node: &'a Node<'a>,
-    count: usize,
-}
-
-impl Written<'_> {
-    /// Reads a node of that operator; gives the name of what it makes.
-    fn run(
-        &mut self,
-        importer: &mut Importer,
-        operator: &str,
-        inputs: &[&str],
-        attribute: Vec<pb::AttributeProto>,
-        last: bool,
-    ) -> Result<String, Error> {
-        let name = self.node.output(0).unwrap_or_default();
-        // No name of the file has a control character in front that people would see.
-        let output = if last { name.to_owned() } else { format!("\u{1}{name} {}", self.count) };
-        self.count += 1;
-        let proto = pb::NodeProto {
-            name: self.node.name().into(),
-            op_type: operator.into(),
-            input: inputs.iter().map(|&i| i.to_owned()).collect(),
-            output: vec![output.clone()],
-            attribute,
-            ..Default::default()
-        };
-        // Scales along an axis are of operator set 13.
-        super::read(importer, &Node::new(&proto, self.node.opset.max(13)))?;
-        Ok(output)
-    }
-}
-
-fn axis(axis: i64) -> Vec<pb::AttributeProto> {
-    vec![pb::AttributeProto {
-        name: "axis".into(),
-        r#type: pb::attribute_proto::AttributeType::Int as i32,
-        i: axis,
-        ..Default::default()
-    }]
-}
-
 /// QLinearConv: what it means between DequantizeLinear and QuantizeLinear.
 fn import_conv(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
-    let mut written = Written { node, count: 0 };
-    let x = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
-    let w = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(0), false)?;
+    let mut expanded = Expanded::new(node);
+    let x = expanded.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let w = expanded.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(0), false)?;
     let mut inputs = vec![x, w];
     if node.input(8).is_some() {
         // int32 in units of both scales.
-        let unit = written.run(importer, "Mul", &[name(1), name(4)], vec![], false)?;
-        inputs.push(written.run(importer, "DequantizeLinear", &[name(8), &unit], axis(0), false)?);
+        let unit = expanded.run(importer, "Mul", &[name(1), name(4)], vec![], false)?;
+        inputs.push(expanded.run(importer, "DequantizeLinear", &[name(8), &unit], axis(0), false)?);
     }
     let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    let y = written.run(importer, "Conv", &inputs, node.attributes().to_vec(), false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
+    let y = expanded.run(importer, "Conv", &inputs, node.attributes().to_vec(), false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
 }
 
 /// QLinearMatMul, likewise.
 fn import_matmul(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[])?;
     let name = |index: usize| node.input(index).unwrap_or_default();
-    let mut written = Written { node, count: 0 };
-    let a = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
-    let b = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(1), false)?;
-    let y = written.run(importer, "MatMul", &[&a, &b], vec![], false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
+    let mut expanded = Expanded::new(node);
+    let a = expanded.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let b = expanded.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(1), false)?;
+    let y = expanded.run(importer, "MatMul", &[&a, &b], vec![], false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
 }
 
 /// What an operator of onnxruntime does in float: the one without "QLinear", and its attributes but for those that only that has.
@@ -257,36 +225,36 @@ fn float_form(node: &Node) -> Result<(String, Vec<pb::AttributeProto>), Error> {
 fn import_of_one(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
     let (operator, attributes) = float_form(node)?;
-    let mut written = Written { node, count: 0 };
-    let x = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
-    let y = written.run(importer, &operator, &[&x], attributes, false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(3), name(4)], vec![], true).map(drop)
+    let mut expanded = Expanded::new(node);
+    let x = expanded.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let y = expanded.run(importer, &operator, &[&x], attributes, false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(3), name(4)], vec![], true).map(drop)
 }
 
 /// An operator of two tensors, each with its scale and zero point.
 fn import_of_two(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
     let (operator, attributes) = float_form(node)?;
-    let mut written = Written { node, count: 0 };
-    let a = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
-    let b = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], vec![], false)?;
-    let y = written.run(importer, &operator, &[&a, &b], attributes, false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
+    let mut expanded = Expanded::new(node);
+    let a = expanded.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let b = expanded.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], vec![], false)?;
+    let y = expanded.run(importer, &operator, &[&a, &b], attributes, false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
 }
 
 /// QLinearConcat: scale and zero point of the output, then those of each tensor behind it.
 fn import_concat(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
     let (operator, attributes) = float_form(node)?;
-    let mut written = Written { node, count: 0 };
+    let mut expanded = Expanded::new(node);
     let mut parts = vec![];
     for first in (2..node.inputs().len()).step_by(3) {
         let inputs = [name(first), name(first + 1), name(first + 2)];
-        parts.push(written.run(importer, "DequantizeLinear", &inputs, vec![], false)?);
+        parts.push(expanded.run(importer, "DequantizeLinear", &inputs, vec![], false)?);
     }
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let y = written.run(importer, &operator, &parts, attributes, false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(0), name(1)], vec![], true).map(drop)
+    let y = expanded.run(importer, &operator, &parts, attributes, false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(0), name(1)], vec![], true).map(drop)
 }
 
 /// ConvInteger and MatMulInteger of what DynamicQuantizeLinear made: sums of products of its numbers and those of the weights, whose scales
@@ -301,14 +269,8 @@ fn import_integer(importer: &mut Importer, node: &Node) -> Result<(), Error> {
             "QLinearConv, QLinearMatMul, or QuantizeLinear and DequantizeLinear",
         ));
     }
-    let mut written = Written { node, count: 0 };
-    let value = pb::AttributeProto {
-        name: "value_float".into(),
-        r#type: pb::attribute_proto::AttributeType::Float as i32,
-        f: 1.0,
-        ..Default::default()
-    };
-    let one = written.run(importer, "Constant", &[], vec![value], false)?;
-    let w = written.run(importer, "DequantizeLinear", &[name(1), &one, name(3)], axis(along), false)?;
-    written.run(importer, operator, &[name(0), &w], node.attributes().to_vec(), true).map(drop)
+    let mut expanded = Expanded::new(node);
+    let one = expanded.run(importer, "Constant", &[], vec![float("value_float", 1.0)], false)?;
+    let w = expanded.run(importer, "DequantizeLinear", &[name(1), &one, name(3)], axis(along), false)?;
+    expanded.run(importer, operator, &[name(0), &w], node.attributes().to_vec(), true).map(drop)
 }

@@ -1,7 +1,9 @@
-//! Resize and Upsample of two dimensions at most: each row and each column of the result lies at one of the input's, or between two.
+//! Resize and Upsample: each row and each column of the result lies at one of the input's, or between two. What lies between more, or
+//! outside, or is of more than two dimensions, is a sum along each dimension.
 
 mod import;
 mod side;
+mod weighted;
 
 use escarp_runtime::{
     format::PARAMS_ALIGN,
@@ -14,7 +16,7 @@ use crate::{
     epilogue::Limits,
     error::Error,
     exporter::{Exported, Exporter},
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     proto::{ints, string},
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
@@ -24,7 +26,7 @@ use crate::{
 };
 
 pub use import::ONNX;
-use side::{Place, Rule, Side};
+use side::{Mode, Place, Rule, Side};
 
 /// Where the rows and columns of the result lie.
 #[derive(Clone, Debug)]
@@ -77,8 +79,16 @@ impl Op for Resize {
         ScaleRule::OfInput
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Together
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, _: &Site) -> Result<Box<dyn QOp>, Error> {
@@ -113,7 +123,7 @@ impl Op for Resize {
 
     fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
         let (x, name) = (site.input(0)?, site.node);
-        let simple = Rule { linear: false, coordinates: "asymmetric".into(), nearest: "floor".into() };
+        let simple = Rule::repeated();
         let form = match self.factors() {
             Some(factors) => Some((&simple, factors.map(|f| f as f32))),
             None => self.rule.as_ref().map(|(rule, scales)| (rule, *scales)),
@@ -121,7 +131,7 @@ impl Op for Resize {
         if let Some((rule, [tall, wide])) = form.filter(|(rule, _)| rule.is_lasting()) {
             let scales = to.floats(&format!("{name}.scales"), &[4], &[1.0, 1.0, tall, wide]);
             let attributes = vec![
-                string("mode", if rule.linear { "linear" } else { "nearest" }),
+                string("mode", if rule.mode == Mode::Linear { "linear" } else { "nearest" }),
                 string("coordinate_transformation_mode", &rule.coordinates),
                 string("nearest_mode", &rule.nearest),
             ];

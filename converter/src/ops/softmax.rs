@@ -19,7 +19,7 @@ use crate::{
     epilogue::Epilogue,
     error::Error,
     exporter::{Exported, Exporter},
-    graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule},
+    graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Import, Importer},
     onnx::Node,
     proto::int,
@@ -65,11 +65,19 @@ impl Op for ChannelSoftmax {
     }
 
     fn scale_rule(&self) -> ScaleRule {
-        ScaleRule::Fixed(Scale { scale: SOFTMAX_SCALE, zero_point: i8::MIN })
+        ScaleRule::Fixed(Scale::int8(SOFTMAX_SCALE, i8::MIN))
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Int8
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {

@@ -1,7 +1,10 @@
 //! A model beside its float meaning, in tract and here, and its int8 file on every kernel of this machine.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use escarp_converter::{Converted, Options, Samples, convert, eval::Evaluator, float_runner, measure::measure, read};
+use escarp_converter::{
+    Converted, Options, Samples, Wide, calibrate::Method, convert, eval::Evaluator, float_runner, measure::measure,
+    read, samples::InMemory,
+};
 use escarp_runtime::{Cpu, Dtype, Model, Port, Session, frontend::quantize};
 
 use crate::build::{Numbers, Onnx};
@@ -45,6 +48,39 @@ pub fn check(onnx: Onnx, steps: f32) -> Converted {
         let unit = f64::from(converted.plan.graph.tensors[output.tensor].scale.scale);
         let off = lost.most / unit;
         assert!(off <= f64::from(steps), "output {}: {off} steps\n{}", lost.name, converted.plan.graph);
+    }
+    converted
+}
+
+/// Samples that the steps of an int8 input hold exactly, if its range is all that is seen: in steps of 1/128, both ends of int8 among them.
+pub fn exact_samples(sample_len: usize) -> InMemory {
+    let mut samples = Numbers::new(7).samples(24, sample_len);
+    samples.values.iter_mut().for_each(|v| *v = (*v * 128.0).floor() / 128.0);
+    samples.values[..2].copy_from_slice(&[-1.0, 127.0 / 128.0]);
+    samples
+}
+
+/// Converts with int16 where that is asked for and may be: all outputs at least so many decibels from float, and the same on every
+/// kernel of this machine.
+pub fn check_wide(onnx: Onnx, wide: Wide, decibels: f64) -> Converted {
+    let bytes = onnx.bytes();
+    let options = Options { name: "test".into(), wide, method: Method::MinMax, ..Options::default() };
+    let graph = read(&bytes, &options).unwrap();
+    let samples = exact_samples(graph.sample_len());
+    let float = float_runner(&bytes, &graph).unwrap();
+    let converted = convert(&bytes, &samples, &options).unwrap();
+    let picks: Vec<usize> = (0..samples.len()).collect();
+    let scores = measure(&converted.file, &float, &samples, &picks, Cpu::PORTABLE, &|| {}).unwrap();
+    for i in 0..samples.len() {
+        let sample = samples.get(i).unwrap();
+        let portable = numbers(&converted, &sample, Cpu::PORTABLE);
+        for cpu in escarp_detect::all() {
+            assert_eq!(numbers(&converted, &sample, cpu), portable, "{} kernels against portable", cpu.isa().name());
+        }
+    }
+    for lost in &scores.outputs {
+        eprintln!("{}: {:.1} dB", lost.name, lost.snr_db);
+        assert!(lost.snr_db >= decibels, "{}: {:.1} dB\n{}", lost.name, lost.snr_db, converted.plan.graph);
     }
     converted
 }
