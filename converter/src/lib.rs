@@ -9,11 +9,13 @@
 //!
 //! | room | what stands there |
 //! |---|---|
-//! | `main` | the program: arguments, progress, exit codes |
+//! | `main` | the program |
+//! | `command` | its command lines: arguments, progress, exit codes |
 //! | `report` | what a conversion says about itself: terminal, HTML, JSON |
 //! | `page` | what pages and charts share, the trainer's too |
 //! | `convert` | the whole chain in one call |
 //! | `doubt` | answers that no trained network would give to its own kind of samples |
+//! | `check` | a packed file beside the network that it is said to be of |
 //! | `wide` | which activations get 16 bits |
 //! | `measure` | what a conversion cost, by running the file beside the float network |
 //! | `fit` | ways to choose ranges, to round and to bring channels together, tried and judged |
@@ -50,6 +52,8 @@ mod axes;
 mod blocks;
 mod budget;
 pub mod calibrate;
+pub mod check;
+pub mod command;
 mod compose;
 mod constant;
 mod convert;

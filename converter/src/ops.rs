@@ -39,7 +39,7 @@ pub use arrange::copied;
 pub use chain::{Link, chained};
 pub use quantized::{as_numbers, is_of_onnxruntime, numbers};
 pub use refused::advice;
-pub use written::{ended, from_map, rounded, to_map};
+pub use written::{ended, from_map, last, rounded, to_map};
 
 use crate::{
     error::Error,
