@@ -18,10 +18,12 @@ use crate::{
     pack::{About, pack},
     part::Part,
     plan::{Plan, plan},
-    quantize::quantize,
+    quantize::{self, quantize},
     ranges,
     refine::Refine,
     samples::{Samples, spread},
+    wide::{Choice, Target, choose},
+    widths::{Wide, widen},
 };
 
 /// What a caller may decide.
@@ -50,6 +52,14 @@ pub struct Options {
     pub method: Method,
     /// What is refined on the samples. A network that was trained for int8 is not: its weights have adapted to the nearest.
     pub refine: Refine,
+    /// Which activations are int16.
+    pub wide: Wide,
+    /// Which of them are made with weights of two terms, twice the products.
+    pub fine: Wide,
+    /// How near to the float network the result has to be: activations get 16 bits until it is, whatever [`Options::wide`] says.
+    pub target: Option<Target>,
+    /// Is told what goes on where that takes long.
+    pub progress: fn(&str),
     /// Which kernels run the model here: changes how long that takes, and no result.
     pub cpu: Cpu,
     /// Anything doubtful is an error.
@@ -70,6 +80,10 @@ impl Default for Options {
             limit: 500,
             method: Method::Mse,
             refine: Refine::Round,
+            wide: Wide::None,
+            fine: Wide::None,
+            target: None,
+            progress: |_| {},
             cpu: escarp_detect::detect(),
             strict: false,
         }
@@ -93,6 +107,8 @@ pub struct Converted {
     pub layers: Vec<Layer>,
     /// Which samples calibrated.
     pub picks: Vec<usize>,
+    /// Which activations got 16 bits, and why; nothing if that was not asked.
+    pub choice: Option<Choice>,
     /// Lines for the report: facts.
     pub notes: Vec<String>,
     /// Lines for the report: doubts, errors with [`Options::strict`].
@@ -128,6 +144,7 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
         folder: options.folder.as_deref(),
     };
     let mut graph = compose(fold(import(onnx, &request)?)?);
+    widen(&mut graph, &options.wide, &options.fine);
     if graph.outputs.is_empty() {
         return Ok(graph);
     }
@@ -154,14 +171,26 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
 /// # Errors
 /// Everything in [`Error`]; nothing is written anywhere.
 pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<Converted, Error> {
-    let graph = read(onnx, options)?;
+    let mut graph = read(onnx, options)?;
     if graph.inputs.is_empty() || graph.outputs.is_empty() {
         return Err(Error::Model("all of it is constant".into()));
     }
     let metadata = graph.metadata.clone().unwrap_or_default();
     let picks = spread(samples, options.limit);
     let seen = calibrate::calibrate(&graph, samples, &picks)?;
-    let trained = ranges::trained(&graph, &metadata.activations, front_end::range(&metadata.front_end));
+    let range = front_end::range(&metadata.front_end);
+    let trained = ranges::trained(&graph, &metadata.activations, range);
+    let choice = options.target.map(|target| {
+        let fit = |graph: &Graph| match &trained {
+            Some(trained) => quantize(graph, trained),
+            None => quantize(graph, &quantize::ranges(graph, &seen, range, options.method)),
+        };
+        choose(&mut graph, target, &fit, samples, options.cpu, options.progress)
+    });
+    let choice = choice.transpose()?;
+    let wide = choice.as_ref().map_or_else(|| options.wide.clone(), |choice| Wide::These(choice.wide.clone()));
+    let fine = choice.as_ref().map_or_else(|| options.fine.clone(), |choice| Wide::These(choice.fine.clone()));
+    let options = &Options { wide, fine, ..options.clone() };
     let warnings = warnings(&graph, &metadata, &seen, picks.len());
     let mut notes = graph.notes.clone();
     let (graph, seen, quantized) = match trained {
@@ -181,12 +210,16 @@ pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<
     let plan = plan(quantized)?;
     let about = About { name: options.name.clone(), metadata, accuracy: None };
     let file = pack(&plan, &about)?;
+    if let Some(choice) = &choice {
+        notes.extend(choice.notes.iter().cloned());
+        notes.push(choice.check(&file, samples, options.cpu)?);
+    }
     let compared = spread(samples, COMPARED);
     let layers = measure::layers(&file, &graph, &plan, samples, &compared, options.cpu)?;
     if let Some(first) = warnings.first().filter(|_| options.strict) {
         return Err(Error::Strict(first.clone()));
     }
-    Ok(Converted { file, graph, plan, about, seen, layers, picks, notes, warnings })
+    Ok(Converted { file, graph, plan, about, seen, layers, picks, choice, notes, warnings })
 }
 
 /// What a careful reader should know before trusting the numbers.

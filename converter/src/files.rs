@@ -17,6 +17,12 @@ use crate::{
     samples::{InMemory, Samples},
 };
 
+mod joined;
+mod places;
+
+pub use joined::Joined;
+pub use places::Places;
+
 /// Largest NPY file, bytes.
 const LARGEST_ARRAY: u64 = 1 << 32;
 
@@ -26,6 +32,8 @@ pub enum Source {
     Folder(Box<FolderSamples>),
     /// An NPY array.
     Array(InMemory),
+    /// One for each input of the network, which go together.
+    Joined(Joined),
 }
 
 impl Source {
@@ -34,12 +42,27 @@ impl Source {
         match self {
             Source::Folder(f) => &**f,
             Source::Array(a) => a,
+            Source::Joined(all) => all,
+        }
+    }
+
+    /// The source of the first input.
+    pub fn first(&self) -> &Source {
+        if let Source::Joined(all) = self { all.first() } else { self }
+    }
+
+    /// The array of the first input, if it is one: what can be given classes.
+    pub fn array(&mut self) -> Option<&mut InMemory> {
+        match self {
+            Source::Folder(_) => None,
+            Source::Array(array) => Some(array),
+            Source::Joined(all) => all.first_mut().array(),
         }
     }
 
     /// A line for the report where samples are more than files.
     pub fn note(&self, which: &str) -> Option<String> {
-        let Source::Folder(folder) = self else { return None };
+        let Source::Folder(folder) = self.first() else { return None };
         let files = folder.recordings()?;
         let count = folder.len();
         Some(match folder.front_end {
@@ -53,7 +76,7 @@ impl Source {
 
     /// A line for people whose class folders tell nothing of the outputs: which is which is known neither by name nor by number.
     pub fn doubt(&self, which: &str, outputs: usize) -> Option<String> {
-        let Source::Folder(folder) = self else { return None };
+        let Source::Folder(folder) = self.first() else { return None };
         let classes = folder.folder.classes().len();
         (classes > 0 && !folder.labelled).then(|| {
             format!(
@@ -65,9 +88,9 @@ impl Source {
 
     /// Class names, where folders give them.
     pub fn classes(&self) -> &[String] {
-        match self {
+        match self.first() {
             Source::Folder(f) => f.folder.classes(),
-            Source::Array(_) => &[],
+            _ => &[],
         }
     }
 }
@@ -148,6 +171,12 @@ impl FolderSamples {
         Ok(content)
     }
 
+    /// The name of the file that a sample is of, without folder and extension.
+    fn stem(&self, index: usize) -> Option<&str> {
+        let name = &self.folder.entries().get(self.place(index).0)?.name;
+        Path::new(name).file_stem()?.to_str()
+    }
+
     /// Of how many files the samples are, if they are more than the files.
     pub fn recordings(&self) -> Option<usize> {
         (self.len() > self.folder.len()).then(|| self.folder.len())
@@ -185,37 +214,47 @@ impl Samples for FolderSamples {
     }
 }
 
-fn input_shape(graph: &Graph) -> InputShape {
-    let [height, width, channels] = graph.shape(graph.input());
-    InputShape { steps: graph.steps, height, width, channels }
+/// What the samples of an input go through, and what they become: the front end is the first input's, numbers of others stand as
+/// they are.
+fn form(graph: &Graph, input: usize) -> (FrontEnd, InputShape) {
+    let front_end = graph.metadata.as_ref().filter(|_| input == 0).map_or(FrontEnd::Raw, |m| m.front_end.clone());
+    let [height, width, channels] = graph.shape(graph.inputs[input].tensor);
+    (front_end, InputShape { steps: graph.steps, height, width, channels })
 }
 
-/// The front end that a graph's samples go through.
-fn front_end_of(graph: &Graph) -> FrontEnd {
-    graph.metadata.as_ref().map_or(FrontEnd::Raw, |m| m.front_end.clone())
+/// As [`open_places`], for a network of one input.
+///
+/// # Errors
+/// As that.
+pub fn open(path: &Path, graph: &Graph, labels: &[String]) -> Result<Source, Error> {
+    open_places(&path.into(), graph, labels)
 }
 
 /// Opens samples for a graph that [`crate::read`] returned. `labels` renumbers class folders by the network's names.
 ///
 /// # Errors
-/// [`Error::Samples`] with the file's name: it cannot be read, is empty, or does not fit the network; [`Error::Labels`] if
-/// its classes are not the network's.
-pub fn open(path: &Path, graph: &Graph, labels: &[String]) -> Result<Source, Error> {
-    if graph.inputs.len() > 1 {
-        let count = graph.inputs.len();
-        return Err(Error::Samples(format!(
-            "{}: files hold values of one input, the network has {count}; a program gives them joined, through the library",
-            path.display()
-        )));
+/// [`Error::Samples`] with the file's name: it cannot be read, is empty, or does not fit the network; or there is not one place for
+/// each input; [`Error::Labels`] if its classes are not the network's.
+pub fn open_places(places: &Places, graph: &Graph, labels: &[String]) -> Result<Source, Error> {
+    let mut parts = Vec::new();
+    for (input, path) in places.of(graph)?.into_iter().enumerate() {
+        parts.push(open_input(path, graph, input, labels)?);
     }
+    match <[Source; 1]>::try_from(parts) {
+        Ok([source]) => Ok(source),
+        Err(parts) => Joined::new(parts, graph).map(Source::Joined),
+    }
+}
+
+fn open_input(path: &Path, graph: &Graph, input: usize, labels: &[String]) -> Result<Source, Error> {
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
-        return array(path, graph).map(Source::Array);
+        return array(path, graph, input).map(Source::Array);
     }
-    let (front_end, shape) = (front_end_of(graph), input_shape(graph));
+    let (front_end, shape) = form(graph, input);
     let wrong = |e: escarp_media::Error| Error::Samples(e.to_string());
     let kind = InputReader::new(front_end::of(&front_end), shape).map_err(wrong)?.kind();
     let mut folder = Folder::open(path, kind).map_err(wrong)?;
-    if !labels.is_empty() && !folder.classes().is_empty() {
+    if input == 0 && !labels.is_empty() && !folder.classes().is_empty() {
         folder = folder.with_classes(labels).map_err(|e| Error::Labels(e.to_string()))?;
     }
     // Without names, as many folders as outputs (two for a single yes or no) are taken for them in the order of the alphabet.
@@ -231,13 +270,13 @@ fn read_npy(path: &Path) -> Result<Npy, Error> {
 }
 
 /// An array `[samples, ...]` in ONNX's arrangement or in ours.
-fn array(path: &Path, graph: &Graph) -> Result<InMemory, Error> {
+fn array(path: &Path, graph: &Graph, input: usize) -> Result<InMemory, Error> {
     let named = |e: escarp_media::Error| Error::Samples(e.in_file(path.display()).to_string());
     let array = read_npy(path)?;
-    let (front_end, shape) = (front_end_of(graph), input_shape(graph));
+    let (front_end, shape) = form(graph, input);
     let reader = InputReader::new(front_end::of(&front_end), shape).map_err(named)?;
     let values = reader.batch(&array).map_err(named)?;
-    Ok(InMemory { values, sample_len: graph.sample_len(), labels: vec![], source: path.display().to_string() })
+    Ok(InMemory { values, sample_len: shape.elements(), labels: vec![], source: path.display().to_string() })
 }
 
 /// The frames of each sample in an NPY array `[samples, frames, features]`, for networks that leave their number open.

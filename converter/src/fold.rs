@@ -8,6 +8,7 @@ use crate::{
     epilogue::Epilogue,
     error::Error,
     graph::{Graph, Node, ScaleRule, Tensor},
+    history::{Change, Kind},
     scale::Scale,
     shape::TensorId,
 };
@@ -35,6 +36,9 @@ fn drop_unread(graph: &mut Graph) {
         if needed[node.output] {
             node.inputs.iter().for_each(|&i| needed[i] = true);
             kept.push(node);
+        } else if !graph.changes.iter().any(|c| c.kind == Kind::Ended && c.nodes == node.origins) {
+            let change = Change { kind: Kind::Unread, nodes: node.origins, into: None, detail: String::new() };
+            graph.changes.push(change);
         }
     }
     kept.reverse();
@@ -91,7 +95,15 @@ impl Folding {
             _ => None,
         };
         match into {
-            Some(into) => self.merge(into, at, &node),
+            Some(into) => {
+                let kind = match node.op.follows() {
+                    Some(Epilogue::Scale { .. }) => Kind::Weights,
+                    Some(Epilogue::Sum(_)) => Kind::Sum,
+                    Some(Epilogue::Grid(_)) => Kind::Grid,
+                    Some(Epilogue::Limits(_)) | None => Kind::Limits,
+                };
+                self.merge(into, at, &node, kind);
+            }
             None => {
                 node.op.alone().map_err(|supported| Error::Attribute {
                     node: node.name.clone(),
@@ -126,9 +138,12 @@ impl Folding {
         match producer {
             Some(producer) => {
                 self.graph.tensors[at].grid = Some(grid);
-                self.merge(producer, usize::MAX, node);
+                self.merge(producer, usize::MAX, node, Kind::Grid);
             }
             None => {
+                let change =
+                    Change { kind: Kind::Grid, nodes: node.origins.clone(), into: None, detail: String::new() };
+                self.graph.changes.push(change);
                 // An input is rounded itself, and read by whoever read the result.
                 self.graph.tensors[input].grid = Some(grid);
                 let readers = std::mem::take(&mut self.readers[at]);
@@ -144,7 +159,7 @@ impl Folding {
     }
 
     /// The node at `from` is now done by the one at `into`.
-    fn merge(&mut self, into: usize, from: usize, node: &Node) {
+    fn merge(&mut self, into: usize, from: usize, node: &Node, kind: Kind) {
         for &input in &node.inputs {
             // The reader is near the end of the list: what stands behind it has not been folded yet.
             if let Some(at) = self.readers[input].iter().rposition(|&reader| reader == from) {
@@ -156,6 +171,9 @@ impl Folding {
             producer.output = node.output;
             producer.operator.push('+');
             producer.operator.push_str(&node.operator);
+            let (nodes, into) = (node.origins.clone(), producer.origins.first().copied());
+            self.graph.changes.push(Change { kind, nodes, into, detail: String::new() });
+            producer.origins.extend(&node.origins);
         }
     }
 

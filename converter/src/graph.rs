@@ -8,6 +8,7 @@ pub use escarp_runtime::Meaning;
 
 use crate::{
     constant::Constant,
+    history::{Change, Origin},
     metadata::Metadata,
     scale::Scale,
     shape::{Shape, TensorId, show_shape},
@@ -17,7 +18,7 @@ use crate::{
 
 mod op;
 
-pub use op::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule};
+pub use op::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths};
 
 /// A tensor: the input, or what one node makes.
 #[derive(Clone, Debug)]
@@ -28,6 +29,10 @@ pub struct Tensor {
     pub shape: Shape,
     /// The scale that the file itself gives its values: they are rounded to it in the float network too.
     pub grid: Option<Scale>,
+    /// It is to be int16.
+    pub wide: bool,
+    /// The weights that make it are to have two terms, if it is int16: what int8 leaves of each becomes an int8 weight of a second step.
+    pub fine: bool,
 }
 
 impl Tensor {
@@ -52,6 +57,8 @@ pub struct Node {
     pub inputs: Vec<TensorId>,
     /// What it makes.
     pub output: TensorId,
+    /// The nodes of the file that it stands for, places in [`Graph::origins`]; none for a copy that makes an output.
+    pub origins: Vec<usize>,
 }
 
 /// What is given to the network.
@@ -95,6 +102,10 @@ pub struct Graph {
     pub steps: usize,
     /// What our trainer wrote beside the graph, if it did.
     pub metadata: Option<Metadata>,
+    /// The file's nodes, as many as were read.
+    pub origins: Vec<Origin>,
+    /// What became of them.
+    pub changes: Vec<Change>,
     /// What was read differently from what the file says: lines for the report.
     pub notes: Vec<String>,
     /// What may have been read wrongly: warnings for the report.

@@ -16,6 +16,7 @@ use crate::{
     constant::Constant,
     error::Error,
     graph::{self, Graph, Input, Meaning, Output},
+    history::{Change, Kind},
     importer::Importer,
     metadata::FrontEnd,
     onnx::{self, Node},
@@ -80,8 +81,14 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
     }
     let metadata = onnx::metadata(&model)?;
     let proto = model.graph.as_mut().ok_or_else(|| Error::Onnx("the model holds no graph".into()))?;
+    let (all, mut changes) = (proto.node.len(), vec![]);
     if let Some(part) = request.part {
         part::select(proto, part)?;
+        let kept = proto.node.len();
+        if kept < all {
+            let detail = format!("{} of {all} nodes", all - kept);
+            changes.push(Change { kind: Kind::Cut, nodes: vec![], into: None, detail });
+        }
     }
     let proto = &*proto;
     let constants = constants_of(proto, &budget)?;
@@ -104,7 +111,9 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
             // Of several inputs each is seen in every step, so all have as many.
             Ok(view) if view.steps == *steps.get_or_insert(view.steps) => {
                 let view = View { tensor: tensors.len(), ..view };
-                tensors.push(graph::Tensor { name: input.name.clone(), shape: view.shape, grid: None });
+                let grid = input::unsigned(input).map(ops::numbers);
+                let (name, shape) = (input.name.clone(), view.shape);
+                tensors.push(graph::Tensor { name, shape, grid, wide: false, fine: false });
                 inputs.push(Input { tensor: view.tensor, view });
             }
             read => {
@@ -136,10 +145,15 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
         metadata,
         notes,
         doubts,
+        origins: vec![],
+        changes,
         substitutes: vec![],
         folder: request.folder.map(Path::to_owned),
     };
+    let given = proto.input.iter().filter(|i| !constants.contains_key(i.name.as_str()));
+    let given: Vec<_> = given.filter_map(|i| Some((&i.name, input::unsigned(i)?))).collect();
     let mut importer = Importer::new(graph, constants, &budget)?;
+    given.into_iter().for_each(|(name, unsigned)| importer.is_given_numbers(name, unsigned));
     importer.tell_unsigned(unsigned(proto));
     unread.into_iter().for_each(|name| importer.forget(name));
     read_all(&mut importer, proto, &nodes, &mut findings);
@@ -179,6 +193,7 @@ fn unsigned(proto: &pb::GraphProto) -> HashSet<String> {
 /// the same.
 fn read_all(importer: &mut Importer, proto: &pb::GraphProto, nodes: &[Node], findings: &mut Findings) {
     for (node, proto) in nodes.iter().zip(&proto.node) {
+        importer.begin(node);
         let foreign = foreign(node, &proto.domain);
         let read = match foreign {
             Some(error) => Err(Some(error)),
@@ -191,6 +206,7 @@ fn read_all(importer: &mut Importer, proto: &pb::GraphProto, nodes: &[Node], fin
                 findings.add(Some(node), error);
             }
         }
+        importer.done(node);
         if importer.is_full() {
             return;
         }
@@ -260,10 +276,14 @@ fn outputs(importer: &mut Importer, proto: &pb::GraphProto, any_batch: bool, ops
         if decides && let Some((before, taken)) = importer.end(view.tensor) {
             (view.tensor, meaning, taken_off) = (before, taken, taken);
         }
+        let proto = pb::NodeProto { op_type: "output".into(), output: vec![name.clone()], ..Default::default() };
+        let node = Node::new(&proto, opset);
+        if let Some(integers) = importer.integers_of(name) {
+            view = ops::as_numbers(importer, &node, view, integers)?;
+        }
         let taken = importer.is_input(view.tensor) || outputs.iter().any(|o| o.tensor == view.tensor);
         if taken || !view.covers() {
-            let proto = pb::NodeProto { op_type: "output".into(), output: vec![name.clone()], ..Default::default() };
-            view = ops::copied(importer, &Node::new(&proto, opset), &view)?;
+            view = ops::copied(importer, &node, &view)?;
         }
         outputs.push(Output { tensor: view.tensor, name: name.clone(), meaning, taken: taken_off, view });
     }

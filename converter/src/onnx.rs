@@ -17,6 +17,8 @@ use crate::{
     wire,
 };
 
+mod words;
+
 /// Parses the protobuf, once it is known what that takes, and reads what lies in files beside it.
 ///
 /// # Errors

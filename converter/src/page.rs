@@ -7,6 +7,7 @@ use escarp_media::visible_lines;
 use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
 pub mod chart;
+pub mod dag;
 pub mod viridis;
 
 /// The look of all pages, light and dark.

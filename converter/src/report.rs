@@ -4,10 +4,11 @@ mod html;
 mod json;
 mod terminal;
 
-use escarp_runtime::Isa;
+use escarp_runtime::{Dtype, Isa, Meaning};
 
 use crate::{
     convert::Converted,
+    history::Kind,
     measure::Scores,
     pack::{self, Parts},
     page::{self, percent, thousands},
@@ -83,6 +84,22 @@ impl Report<'_> {
         if self.tested { "test samples" } else { "calibration samples only (no --test given)" }
     }
 
+    /// What was done to the file's nodes, and to how many; what is no node's counts once.
+    fn changes(&self) -> Vec<(Kind, usize)> {
+        let graph = &self.converted.graph;
+        let count = |kind: Kind| {
+            let of = graph.changes.iter().filter(|change| change.kind == kind);
+            (kind, of.map(|change| if kind == Kind::Table { change.nodes.len() } else { 1 }).sum::<usize>())
+        };
+        Kind::ALL.into_iter().map(count).filter(|&(_, count)| count > 0).collect()
+    }
+
+    /// How many nodes became how many steps.
+    fn became(&self) -> String {
+        let c = self.converted;
+        format!("{} nodes of the file became {} steps.", c.graph.origins.len(), c.plan.graph.nodes.len())
+    }
+
     /// Facts, then doubts.
     fn remarks(&self) -> Vec<String> {
         let c = self.converted;
@@ -99,6 +116,35 @@ fn right(part: usize, whole: usize) -> String {
 /// A ratio of nothing lost to nothing there has no number.
 fn decibels(snr: f64) -> String {
     if snr.is_finite() { format!("{snr:.1} dB") } else { "exact".into() }
+}
+
+/// A class of the style sheet for a signal-to-noise ratio.
+fn graded(snr: f64) -> &'static str {
+    match snr {
+        snr if snr < 15.0 => "bad",
+        snr if snr < 25.0 => "fair",
+        _ => "good",
+    }
+}
+
+/// How a number is kept.
+fn dtype(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::I8 => "int8",
+        Dtype::I16 => "int16",
+        Dtype::I32 => "int32",
+    }
+}
+
+/// What an output's values are.
+fn meaning(meaning: Meaning) -> &'static str {
+    match meaning {
+        Meaning::Plain => "as ONNX gives them",
+        Meaning::Softmax => "scores before the softmax",
+        Meaning::Sigmoid => "scores before the sigmoid",
+        Meaning::Probabilities => "probabilities",
+        Meaning::State => "state",
+    }
 }
 
 /// Exporters join names of all nodes they fused; the last part tells layers apart.

@@ -8,6 +8,8 @@
 
 use crate::shape::{Shape, TensorId};
 
+mod words;
+
 /// An axis of our tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axis {

@@ -14,16 +14,18 @@ pub enum Error {
         /// What is wrong in it and where.
         source: escarp_runtime::Error,
     },
-    /// The model is for [`escarp_runtime::Session::set_input`]: this program reads files for one input.
-    #[error("a model of {inputs} inputs and {outputs} outputs ({names}); this program reads files for one int8 input")]
+    /// The model is for [`escarp_runtime::Session::set_input`]: this program fills int8 inputs from files.
+    #[error("a model with inputs {names}; this program reads files for inputs of int8")]
     Ports {
-        /// How many inputs.
-        inputs: usize,
-        /// How many outputs.
-        outputs: usize,
-        /// Their names.
+        /// Names and types.
         names: String,
     },
+    /// Arguments that do not name a file for each input.
+    #[error("{0}")]
+    Arguments(String),
+    /// Files that do not go together as the inputs of a model.
+    #[error("{0}")]
+    Files(String),
     /// The model's front end cannot feed its network.
     #[error("front end: {0}")]
     FrontEnd(media::Error),
@@ -68,7 +70,7 @@ impl Error {
     /// 2: the command line asks for what cannot be; 1: a file or a run failed.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Isa(_) => 2,
+            Error::Isa(_) | Error::Arguments(_) => 2,
             _ => 1,
         }
     }

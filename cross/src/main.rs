@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use escarp_media::{Unit, visible, visible_json, visible_lines};
-use escarp_run::{Decision, Error, Given, Limits, Runner, bench, info, limits, read_input, read_model};
+use escarp_run::{Decision, Error, Given, Limits, Runner, bench, info, inputs, limits, read_input, read_model};
 use escarp_runtime::{Cpu, Meaning, Model};
 use serde_json::json;
 
@@ -29,8 +29,9 @@ enum Task {
         #[command(flatten)]
         common: Common,
         /// JPEG, PNG, WAV, CSV, NPY, or raw bytes; `-` reads the standard input. A recording longer than the model's input is
-        /// decided on in windows along its whole length, each half a window after the last, the last one at the end.
-        #[arg(required = true)]
+        /// decided on in windows along its whole length, each half a window after the last, the last one at the end. A model of
+        /// several inputs takes a file for each, `INPUT=FILE INPUT=FILE`, and as many again for the next decision.
+        #[arg(required = true, value_name = "FILE")]
         files: Vec<String>,
         /// How many labels to print.
         #[arg(long, default_value_t = 3)]
@@ -120,7 +121,8 @@ fn run(model: &Model, cpu: Cpu, files: &[String], top: usize, json: bool) -> Res
     let labels: Vec<&str> = model.labels().collect();
     let mut code = ExitCode::SUCCESS;
     let mut out = std::io::stdout().lock();
-    for file in files {
+    for group in &inputs::groups(model, files)? {
+        let file = &group.join(" ");
         let mut show = |decision: Decision| -> Result<(), Error> {
             let line = if json {
                 machine(file, &decision, &labels, model, cpu)
@@ -129,7 +131,13 @@ fn run(model: &Model, cpu: Cpu, files: &[String], top: usize, json: bool) -> Res
             };
             Ok(writeln!(out, "{line}")?)
         };
-        match read_input(file).and_then(|bytes| runner.decide(file, &bytes, &mut show)) {
+        let read = |&file| Ok((file, read_input(file)?));
+        let contents: Result<Vec<(&str, Vec<u8>)>, Error> = group.iter().map(read).collect();
+        let decided = contents.and_then(|contents| {
+            let files: Vec<(&str, &[u8])> = contents.iter().map(|(file, bytes)| (*file, &bytes[..])).collect();
+            runner.decide(&files, &mut show)
+        });
+        match decided {
             Ok(()) => {}
             Err(error @ Error::Output(_)) => return Err(error),
             Err(error) => {

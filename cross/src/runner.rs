@@ -2,7 +2,7 @@
 
 use std::{io::Read, path::Path};
 
-use escarp_media::{self as media, InputReader, InputShape, Windows, visible};
+use escarp_media::{self as media, Content, InputReader, InputShape, Windows, visible};
 use escarp_runtime::{Cpu, Dtype, Meaning, Model, Port, Session, Tensor, frontend::FrontEnd, meta::Tag};
 
 use crate::Error;
@@ -82,59 +82,83 @@ impl Decision {
     }
 }
 
-/// A session that reads files.
+/// A session that reads files, one for each input of the model.
 pub struct Runner<'m, 'a> {
     session: Session<'m, 'a>,
-    reader: InputReader<'m>,
+    /// In the order of the inputs.
+    readers: Vec<(Tensor, InputReader<'m>)>,
 }
 
 impl<'m, 'a> Runner<'m, 'a> {
-    /// Joins a model with its front end and its memory.
+    /// Joins a model with its front end and its memory. The front end is the first input's; others take numbers as they are.
     ///
     /// # Errors
-    /// [`Error::Ports`] for a model of several inputs, or one that is not int8; [`Error::FrontEnd`] if the model's own settings do not fit
+    /// [`Error::Ports`] for a model with an input that is not int8; [`Error::FrontEnd`] if the model's own settings do not fit
     /// its network; an arena that is too small.
     pub fn new(model: &Model<'m>, arena: &'a mut [i8], cpu: Cpu) -> Result<Runner<'m, 'a>, Error> {
-        of_one_input(model)?;
-        let front_end = front_end(model)?;
         let columns: Vec<String> = model.columns().map(String::from).collect();
-        let reader = InputReader::new(front_end, input_shape(model)).and_then(|reader| reader.with_columns(&columns));
-        let reader = reader.map_err(Error::FrontEnd)?;
-        Ok(Runner { session: Session::new(model, arena, cpu)?, reader })
+        let reader = |(index, port): (usize, Port<'m>)| {
+            if port.tensor.dtype != Dtype::I8 {
+                return Err(Error::Ports { names: visible(model.inputs()).to_string() });
+            }
+            let first = index == 0;
+            let front_end = if first { front_end(model)? } else { FrontEnd::Raw };
+            let reader = InputReader::new(front_end, input_shape(model, &port.tensor));
+            let reader = reader.and_then(|reader| reader.with_columns(if first { &columns } else { &[] }));
+            Ok((port.tensor, reader.map_err(Error::FrontEnd)?))
+        };
+        let readers = model.inputs().enumerate().map(reader).collect::<Result<_, Error>>()?;
+        Ok(Runner { session: Session::new(model, arena, cpu)?, readers })
     }
 
-    /// Decides on one file's content, each input of it from a fresh state: an NPY array may hold several along its first axis,
-    /// and a recording that is longer than the network's input is decided on along its whole length, by the rule of
-    /// [`Windows`]. `see` gets the decisions in their order, one at a time.
+    /// Decides on the content of `files`, a name and bytes for each input in the model's order, from a fresh state each time: an NPY
+    /// array may hold several inputs along its first axis, and a recording that is longer than the network's input is decided on along
+    /// its whole length, by the rule of [`Windows`]. `see` gets the decisions in their order, one at a time.
     ///
     /// # Errors
-    /// [`Error::Input`] with `name` if the content is not what the network takes; what `see` returns.
+    /// [`Error::Input`] with the file's name if its content is not what the network takes; [`Error::Files`] if there are not as many
+    /// files as inputs, or they hold unlike numbers of them; what `see` returns.
     pub fn decide(
         &mut self,
-        name: &str,
-        bytes: &[u8],
+        files: &[(&str, &[u8])],
         mut see: impl FnMut(Decision) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let content = self.reader.read(name, bytes).map_err(|e| e.in_file(name))?;
-        let Tensor { scale, zero_point, .. } = self.session.model().input();
-        let (count, windows) = (content.count(), content.windows().copied());
+        if files.len() != self.readers.len() {
+            let (given, inputs) = (files.len(), self.readers.len());
+            return Err(Error::Files(format!("{given} files for {inputs} inputs")));
+        }
+        let each = files.iter().zip(&self.readers);
+        let read = |(&(name, bytes), (_, reader)): (&(&str, &[u8]), &(Tensor, InputReader))| {
+            reader.read(name, bytes).map_err(|e| e.in_file(name))
+        };
+        let contents: Vec<Content> = each.map(read).collect::<Result<_, _>>()?;
+        let Some(first) = contents.first() else { return Ok(()) };
+        let (count, windows) = (first.count(), first.windows().copied());
+        if let Some(at) = contents.iter().position(|content| content.count() != count) {
+            let held = |at: usize| format!("{} holds {}", files[at].0, contents[at].count());
+            return Err(Error::Files(format!("{} inputs, {}", held(0), held(at))));
+        }
         for index in 0..count {
-            let input = self.reader.quantized(&content, index, scale, zero_point).map_err(|e| e.in_file(name))?;
-            let outputs = self.decide_int8(&input)?;
+            let inputs = contents.iter().zip(&self.readers).zip(files);
+            let quantized =
+                |((content, (tensor, reader)), (name, _)): ((&Content, &(Tensor, InputReader)), &(&str, _))| {
+                    reader.quantized(content, index, tensor.scale, tensor.zero_point).map_err(|e| e.in_file(name))
+                };
+            let inputs: Vec<Vec<i8>> = inputs.map(quantized).collect::<Result<_, _>>()?;
+            let outputs = self.decide_int8(&inputs)?;
             see(Decision { index, count, windows, outputs })?;
         }
         Ok(())
     }
 
-    /// Decides on one decision's worth of int8 inputs, `[steps][height][width][channels]`, from a fresh state. Returns the outputs.
-    ///
-    /// # Errors
-    /// A wrong length.
-    pub fn decide_int8(&mut self, input: &[i8]) -> Result<Vec<Given>, Error> {
+    /// From a fresh state; `inputs` are `[steps][height][width][channels]`, as the readers make them.
+    fn decide_int8(&mut self, inputs: &[Vec<i8>]) -> Result<Vec<Given>, Error> {
         self.session.reset();
-        let step = self.session.model().input().elements() as usize;
-        for input in input.chunks(step) {
-            self.session.set_input(0, input)?;
+        let lens: Vec<usize> = self.readers.iter().map(|(tensor, _)| tensor.elements() as usize).collect();
+        for step in 0..usize::from(self.session.model().sequence()) {
+            for (index, (values, &len)) in inputs.iter().zip(&lens).enumerate() {
+                self.session.set_input(index, values.chunks(len).nth(step).unwrap_or(&[]))?;
+            }
             self.session.infer()?;
         }
         let ports = self.session.model().outputs();
@@ -160,21 +184,7 @@ pub(crate) fn front_end<'m>(model: &Model<'m>) -> Result<FrontEnd<'m>, Error> {
     }
 }
 
-/// A model of one int8 input: a front end makes no more.
-///
-/// # Errors
-/// [`Error::Ports`].
-fn of_one_input(model: &Model) -> Result<(), Error> {
-    if model.inputs().len() == 1 && model.input().dtype == Dtype::I8 {
-        return Ok(());
-    }
-    let (inputs, outputs) = (model.inputs().len(), model.outputs().len());
-    let names = visible(format!("{} -> {}", model.inputs(), model.outputs())).to_string();
-    Err(Error::Ports { inputs, outputs, names })
-}
-
-fn input_shape(model: &Model) -> InputShape {
-    let input = model.input();
+fn input_shape(model: &Model, input: &Tensor) -> InputShape {
     InputShape {
         steps: model.sequence().into(),
         height: input.height.into(),

@@ -42,7 +42,7 @@ fn same_everywhere(model: &Path, files: &[String]) {
             here.push(decision.outputs[0].numbers.iter().map(|&q| q.into()).collect());
             Ok(())
         };
-        runner.decide(file, &std::fs::read(file).unwrap(), see).unwrap();
+        runner.decide(&[(file, &std::fs::read(file).unwrap())], see).unwrap();
     }
     assert_eq!(here.len(), files.len());
     assert!(here.iter().any(|output| output != &here[0]), "the network tells inputs apart");

@@ -5,6 +5,7 @@ use escarp_runtime::ops::LOOPS_MAX;
 use super::moves::{Move, Part};
 use crate::{
     error::Error,
+    history::Kind,
     importer::Importer,
     onnx::Node,
     view::{Axis, Dim, Run, View},
@@ -24,21 +25,12 @@ pub fn arranged(importer: &mut Importer, node: &Node, view: &View, axes: &[Optio
     let lengths = view.lengths();
     let fits = lengths.len() == axes.len() && lengths.iter().zip(axes).all(|(&n, axis)| n == 1 || axis.is_some());
     if !fits {
-        let shown = axes.iter().map(|axis| axis.map_or("1", name)).collect::<Vec<_>>().join(", ");
+        let shown = axes.iter().map(|axis| axis.map_or("1", Axis::name)).collect::<Vec<_>>().join(", ");
         return Err(node.unsupported("input", format!("{lengths:?}"), &format!("[{shown}]")));
     }
     let length = |wanted: Axis| axes.iter().zip(&lengths).find(|(a, _)| **a == Some(wanted)).map_or(1, |(_, &n)| n);
     let shape = [Axis::Height, Axis::Width, Axis::Channel].map(length);
     moved(importer, node, view, &View::new(0, shape, view.steps, axes))
-}
-
-const fn name(axis: Axis) -> &'static str {
-    match axis {
-        Axis::Time => "time",
-        Axis::Height => "height",
-        Axis::Width => "width",
-        Axis::Channel => "channels",
-    }
 }
 
 /// The same values as a tensor of their own, of any arrangement.
@@ -85,6 +77,8 @@ pub fn moved(importer: &mut Importer, node: &Node, view: &View, to: &View) -> Re
         })
     };
     let emit = |importer: &mut Importer, from: &View, to: &View, part: Part| {
+        let detail = format!("{:?} lies as {}, needed as {}", from.lengths(), from.words(), to.words());
+        importer.tell(Kind::Copied, detail);
         let made = Move { parts: vec![part], fill: 0.0, shape: to.shape };
         let tensor = importer.emit(node, made, vec![from.tensor], to.shape)?;
         Ok(View { tensor, ..to.clone() })

@@ -5,21 +5,25 @@ mod import;
 mod transposed;
 
 use escarp_runtime::{
-    ops::{ConvStep, Groups, LinearStep, RATIO_MAX, Runs, Step},
-    quant::{SHIFT_MIN, SHIFT_MIN_WIDE},
+    ops::{ConvStep, Groups, LinearStep, RATIO_MAX, Runs, Step, WIDE_RATIO_MAX},
+    quant::SHIFT_MIN_WIDE,
 };
 
-use super::window::Geometry;
+use super::{
+    window::Geometry,
+    written::{convolved, filters, limited},
+};
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import},
     product::{self, Columns, Weights},
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
-    scale::{Q12, Scale, nearest_i32},
+    scale::{Q12, Q20, Scale, nearest_i32},
     shape::Shape,
     site::Site,
 };
@@ -140,19 +144,34 @@ impl Op for Conv {
         ScaleRule::OfValues
     }
 
-    fn least_unit(&self, inputs: &[Scale]) -> f64 {
+    fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
         if self.residual {
-            return f64::from(inputs[1].scale) * Q12 / f64::from(RATIO_MAX);
+            let operand = f64::from(inputs[1].scale);
+            return match wide {
+                true => (operand * Q20 / f64::from(WIDE_RATIO_MAX)).max(Q12 * self.rows(inputs[0]).least_unit(true)),
+                false => operand * Q12 / f64::from(RATIO_MAX),
+            };
         }
-        self.rows(inputs[0]).least_unit()
+        self.rows(inputs[0]).least_unit(wide)
+    }
+
+    fn widths(&self) -> Widths {
+        if self.residual { Widths::Over(1) } else { Widths::Each }
+    }
+
+    fn room(&self, reach: f64) -> f64 {
+        self.rows(Scale::int8(1.0, 0)).room(reach)
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         let output = f64::from(site.output.scale);
-        let (unit, smallest_shift) = if self.residual { (output / Q12, SHIFT_MIN_WIDE) } else { (output, SHIFT_MIN) };
+        let unit = if self.residual { output / Q12 } else { output };
+        let smallest_shift = if self.residual { SHIFT_MIN_WIDE } else { site.shift_min() };
         let rows = self.rows(site.inputs[0]).quantize(site, unit, smallest_shift)?;
+        let rest = site.fine.then(|| self.rows(site.inputs[0]).rest(site, &rows)).transpose()?;
         let limits = self.limits.quantized(site.output);
-        let residual = self.residual.then(|| nearest_i32(f64::from(site.inputs[1].scale) / output * Q12));
+        let one = if site.output.is_wide() { Q20 } else { Q12 };
+        let residual = self.residual.then(|| (nearest_i32(f64::from(site.inputs[1].scale) / output * one), one));
         let groups = (self.groups > 1).then(|| {
             let [inputs, outputs] = [self.inputs, self.bias.len() / self.groups].map(u16::try_from);
             Ok(Groups {
@@ -163,7 +182,8 @@ impl Op for Conv {
         let groups = groups.transpose()?;
         let channels = u16::try_from(self.inputs * self.groups).map_err(|_| site.wrong("more than 65535 channels"))?;
         let runs = Runs::new(groups, channels);
-        Ok(Box::new(QConv { geometry: self.geometry, inputs: self.inputs, groups, runs, rows, limits, residual }))
+        let (geometry, inputs) = (self.geometry, self.inputs);
+        Ok(Box::new(QConv { geometry, inputs, groups, runs, rows, rest, limits, residual }))
     }
 
     fn products(&self, input: Shape, output: Shape) -> Option<Products<'_>> {
@@ -213,7 +233,20 @@ impl Op for Conv {
     fn pointwise(&self) -> Option<Pointwise> {
         None
     }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let ([kh, kw], x) = (self.geometry.kernel, site.input(0)?);
+        let filters = filters(to, site, (&self.weight, &self.bias), [self.inputs, kh, kw])?;
+        let mut value = convolved(to, site, x, self.geometry, (self.groups, &filters));
+        if self.residual {
+            value = to.node("Add", site.node, &[&value, site.input(1)?.value], vec![]);
+        }
+        Ok(limited(to, site, value, self.limits))
+    }
 }
+
+/// The residual operand of a step that adds to what its output holds: zero point, and 1 in Q20.
+pub const ONTO: (i8, i32) = (0, 1 << 20);
 
 /// A convolution in integers; over a whole map it is a matrix times a vector.
 #[derive(Debug)]
@@ -226,24 +259,27 @@ struct QConv {
     runs: Runs,
     /// One for each output channel.
     rows: Rows,
+    /// What those leave of the weights: a second step adds it.
+    rest: Option<Rows>,
     limits: (i16, i16),
-    /// The second input lies in the output's bytes: its scale over the output's, Q12.
-    residual: Option<i32>,
+    /// The second input lies in the output's bytes: its scale over the output's, and 1 in units of that.
+    residual: Option<(i32, f64)>,
 }
 
 impl QOp for QConv {
     fn detail(&self) -> String {
-        let residual = self.residual.map_or(String::new(), |m| format!(" residual * {m} / 4096"));
+        let residual = self.residual.map_or(String::new(), |(m, one)| format!(" residual * {m} / {one}"));
         let groups = self.groups.map_or(String::new(), |g| format!(" groups of {} to {}", g.inputs, g.outputs));
         format!("{}{groups} clamp {}..{}{residual}", self.geometry, self.limits.0, self.limits.1)
     }
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
-        vec![("weight", &self.rows)]
+        [("weight", &self.rows)].into_iter().chain(self.rest.as_ref().map(|rest| ("rest", rest))).collect()
     }
 
+    /// Of two terms nothing is left to refine.
     fn refined(&mut self) -> Option<&mut Rows> {
-        Some(&mut self.rows)
+        if self.rest.is_none() { Some(&mut self.rows) } else { None }
     }
 
     fn in_place(&self) -> InPlace {
@@ -256,21 +292,22 @@ impl QOp for QConv {
 
     fn constants(&self) -> Result<Vec<Block>, Error> {
         let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
-        Ok(match self.groups {
-            None => self.rows.blocks(&self.rows.order(), taps, self.inputs).into(),
-            Some(groups) => self.rows.grouped(taps, groups, self.runs).into(),
-        })
+        let blocks = |rows: &Rows| match self.groups {
+            None => rows.blocks(&rows.order(), taps, self.inputs),
+            Some(groups) => rows.grouped(taps, groups, self.runs),
+        };
+        Ok([&self.rows].into_iter().chain(&self.rest).flat_map(blocks).collect())
     }
 
     fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
         let (g, x, output) = (self.geometry, placed.input(0)?, placed.output.id);
-        let ([weights, params], (min, max)) = (placed.constants()?, self.limits);
+        let (constants, rest) = placed.constants.split_at(placed.constants.len().min(2));
+        let [weights, params] = Placed { constants, ..*placed }.constants()?;
+        // Of two steps, the second has the limits.
+        let (min, max) = if self.rest.is_some() { (i16::MIN, i16::MAX) } else { self.limits };
         let [h, w, _] = x.shape;
         let whole = g.kernel == [h, w] && g.pad == [0, 0] && placed.output.shape[..2] == [1, 1];
-        if whole && self.residual.is_none() && self.groups.is_none() {
-            return Ok(vec![LinearStep { input: x.id, output, weights, params, min, max }.into()]);
-        }
-        let operand = |m| Ok((placed.input(1)?.scale.zero_point, m));
+        let operand = |(m, _)| Ok((placed.input(1)?.scale.zero_point, m));
         let step = ConvStep {
             input: x.id,
             output,
@@ -285,6 +322,16 @@ impl QOp for QConv {
             residual: self.residual.map(operand).transpose()?,
             groups: self.groups,
         };
-        Ok(vec![step.into()])
+        let linear = LinearStep { input: x.id, output, weights, params, min, max };
+        let first = match whole && self.residual.is_none() && self.groups.is_none() {
+            true => linear.into(),
+            false => step.into(),
+        };
+        if self.rest.is_none() {
+            return Ok(vec![first]);
+        }
+        let [weights, params] = Placed { constants: rest, ..*placed }.constants()?;
+        let (min, max) = self.limits;
+        Ok(vec![first, ConvStep { weights, params, min, max, residual: Some(ONTO), ..step }.into()])
     }
 }

@@ -2,9 +2,12 @@
 
 use std::{fmt, ops::RangeInclusive};
 
+use tract_onnx::pb;
+
 use super::arrange::arranged;
 use crate::{
     error::Error,
+    history::Kind,
     importer::Importer,
     onnx::Node,
     shape::{Shape, TensorId},
@@ -159,6 +162,31 @@ pub fn pair(
     }
 }
 
+/// A node of `spatial` dimensions with its attributes for those of `kept` only; one that is `None` is left as it is.
+pub fn narrowed(node: &Node, spatial: usize, kept: &[Option<usize>]) -> pb::NodeProto {
+    let mut attribute = node.attributes().to_vec();
+    for a in &mut attribute {
+        let otherwise = match a.name.as_str() {
+            "kernel_shape" | "strides" | "dilations" => 1,
+            "pads" | "output_padding" => 0,
+            _ => continue,
+        };
+        // Others are refused by who reads them.
+        if a.ints.len().is_multiple_of(spatial) {
+            let of = |all: &[i64]| kept.iter().map(|d| d.map_or(otherwise, |d| all[d])).collect::<Vec<_>>();
+            a.ints = a.ints.chunks_exact(spatial).flat_map(of).collect();
+        }
+    }
+    pb::NodeProto {
+        name: node.name().into(),
+        op_type: node.operator().into(),
+        input: node.inputs().to_vec(),
+        output: node.outputs().to_vec(),
+        attribute,
+        ..Default::default()
+    }
+}
+
 const MAP: [Option<Axis>; 4] = [None, Some(Axis::Channel), Some(Axis::Height), Some(Axis::Width)];
 const ROW: [Option<Axis>; 3] = [None, Some(Axis::Channel), Some(Axis::Width)];
 
@@ -186,10 +214,12 @@ pub fn as_map(importer: &mut Importer, node: &Node, x: &View) -> Result<View, Er
 pub fn map_in_any_order(importer: &mut Importer, node: &Node) -> Result<(View, usize, Option<Vec<usize>>), Error> {
     let given = importer.view(node, 0)?;
     if let Some(order) = given.dims.get(1).and_then(|dim| given.channels(dim)).filter(|order| !order.is_sorted()) {
+        let lies = format!("channels lie as {}", given.words());
         let mut straight = View { start: [0; 3], ..given };
         straight.dims[1] = straight.along(&[Axis::Channel]);
         for (form, spatial) in [(&ROW[..], 1), (&MAP[..], 2)] {
             if straight.is(form) {
+                importer.tell(Kind::Order, lies);
                 return Ok((straight, spatial, Some(order)));
             }
         }

@@ -27,7 +27,7 @@ impl Error {
     pub fn within(floats: &[Vec<f32>], ints: &[Vec<i16>], scale: Scale, (low, high): (f32, f32)) -> Error {
         let mut sum = Error::default();
         for (&float, &int) in floats.iter().flatten().zip(ints.iter().flatten()) {
-            let (float, int) = (f64::from(float.clamp(low, high)), f64::from(scale.real(int)));
+            let (float, int) = (f64::from(float.clamp(low, high)), f64::from(scale.dequantize(int)));
             sum.signal += float * float;
             sum.noise += (float - int) * (float - int);
         }
@@ -61,7 +61,7 @@ pub fn offsets(
         for (floats, ints) in floats.chunks_exact(channels).zip(ints.chunks_exact(channels)) {
             for ((sum, &float), &int) in sums.iter_mut().zip(floats).zip(ints) {
                 if low < int && int < high {
-                    sum.0 += f64::from(float) - f64::from(scale.real(int));
+                    sum.0 += f64::from(float) - f64::from(scale.dequantize(int));
                     sum.1 += 1;
                 }
             }

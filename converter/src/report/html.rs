@@ -5,10 +5,13 @@ use maud::{Markup, Render, html};
 use super::{Report, decibels, right};
 use crate::{
     eval::read_off,
-    page::{Page, card, section, thousands, wide},
+    page::{Page, card, section, thousands},
 };
 
+mod changes;
+mod graph;
 mod layers;
+mod outputs;
 mod plan;
 mod samples;
 
@@ -21,9 +24,11 @@ pub(super) fn render(report: &Report) -> String {
     page.around(&html! {
         (cards(report))
         (remarks(report))
-        (plan::section(&c.plan))
-        (outputs(report))
+        (outputs::outputs(report))
+        (changes::changes(report))
+        (graph::pictures(report))
         (layers::section(c))
+        (plan::section(&c.plan))
         (samples::confusion(report))
         (samples::examples(report))
         (facts(report))
@@ -60,35 +65,12 @@ fn cards(report: &Report) -> Markup {
     }
 }
 
-/// What each output lost, for networks that do not decide between classes.
-fn outputs(report: &Report) -> Markup {
-    if report.converted.graph.decides() {
-        return html! {};
-    }
-    let table = html! {
-        table {
-            thead { tr { th { "output" } th { "shape" } th { "signal to noise" } th { "mean error" } th { "largest error" } } }
-            tbody {
-                @for output in &report.scores.outputs {
-                    tr {
-                        td { (output.name) }
-                        td.num { (output.shape) }
-                        td.num { (decibels(output.snr_db)) }
-                        td.num { (format!("{:.4}", output.mean)) }
-                        td.num { (format!("{:.4}", output.most)) }
-                    }
-                }
-            }
-        }
-    };
-    section("Outputs: int8 against float", wide(table))
-}
-
+/// What a reader must know before trusting the numbers.
 fn remarks(report: &Report) -> Markup {
-    let lines = report.remarks();
+    let warnings = &report.converted.warnings;
     html! {
-        @if !lines.is_empty() {
-            ul.remarks { @for line in lines { li { (line) } } }
+        @if !warnings.is_empty() {
+            ul.remarks { @for line in warnings { li { "warning: " (line) } } }
         }
     }
 }

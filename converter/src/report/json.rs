@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Report;
+use super::{Report, dtype, meaning};
 
 pub(super) fn render(report: &Report) -> String {
     let (c, s) = (report.converted, report.scores);
@@ -21,19 +21,43 @@ pub(super) fn render(report: &Report) -> String {
                 "snr_db": l.snr_db.is_finite().then_some(l.snr_db),
                 "scale": tensor.scale.scale,
                 "zero_point": tensor.scale.zero_point,
+                "dtype": tensor.dtype.name(),
             })
         })
         .collect();
     let outputs: Vec<_> = s
         .outputs
         .iter()
-        .map(|o| {
+        .enumerate()
+        .map(|(at, o)| {
+            let output = &c.plan.graph.outputs[at];
+            let tensor = &c.plan.graph.tensors[output.tensor];
             json!({
                 "name": o.name,
                 "shape": o.shape,
                 "snr_db": o.snr_db.is_finite().then_some(o.snr_db),
                 "mean_error": o.mean,
                 "largest_error": o.most,
+                "meaning": meaning(output.meaning),
+                "scale": tensor.scale.scale,
+                "zero_point": tensor.scale.zero_point,
+                "dtype": dtype(tensor.dtype),
+                // How ONNX's tensor is made of the values as they lie: null where it lies so.
+                "numpy": c.graph.outputs[at].view.numpy(),
+            })
+        })
+        .collect();
+    let named = |at: &usize| c.graph.origins[*at].name.as_str();
+    let changes: Vec<_> = c
+        .graph
+        .changes
+        .iter()
+        .map(|change| {
+            json!({
+                "what": change.kind.name(),
+                "nodes": change.nodes.iter().map(named).collect::<Vec<_>>(),
+                "into": change.into.as_ref().map(named),
+                "detail": change.detail,
             })
         })
         .collect();
@@ -64,6 +88,8 @@ pub(super) fn render(report: &Report) -> String {
         "macs_per_decision": report.macs(),
         "steps_per_decision": c.graph.steps,
         "labels": c.about.metadata.labels,
+        "nodes": c.graph.origins.len(),
+        "changes": changes,
         "notes": c.notes,
         "warnings": c.warnings,
         "layers": layers,

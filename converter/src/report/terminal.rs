@@ -62,6 +62,13 @@ pub(super) fn render(report: &Report) -> String {
         });
         rows.extend(lost);
     }
+    let outputs = &c.graph.outputs;
+    if outputs.iter().any(|o| o.view.numpy().is_some()) {
+        let all: Vec<String> = outputs.iter().map(|o| o.view.words()).collect();
+        let alike = all.iter().all(|words| *words == all[0]);
+        let of = if alike { format!("ONNX's {}", all[0]) } else { "ONNX's order is in the report".into() };
+        rows.push(("outputs lie", format!("as height, width, channels; {of}")));
+    }
     rows.push(("measured on", format!("{} {}", s.total, report.basis())));
     rows.push(("measured with", format!("{} kernels", report.isa.name())));
     let mut out = String::new();
@@ -75,6 +82,10 @@ pub(super) fn render(report: &Report) -> String {
         let operator = visible(&l.operator).to_string();
         let _ =
             writeln!(out, "  {:>9}  {:<20} {:>10}  {}", decibels(l.snr_db), operator, l.shape, visible(short(&l.name)));
+    }
+    let _ = writeln!(out, "\n   {}", report.became());
+    for (kind, count) in report.changes() {
+        let _ = writeln!(out, "  {count:>9}  {}", kind.title());
     }
     let remarks = report.remarks();
     if !remarks.is_empty() {

@@ -190,6 +190,12 @@ fn run(cli: &Cli) -> Result<(), Error> {
         }
         Task::Test { quick } => {
             let (mut jobs, toolchain) = prepared("test")?;
+            // 300 MB: only where the machine may be changed. Not every Debian-like system has it as a package.
+            if cli.install
+                && let Err(error) = setup::packages(&mut jobs, &setup::BROWSER, true)
+            {
+                println!("  {error}");
+            }
             test::test(&mut jobs, &root, &target, &toolchain, *quick)?;
             println!("all tests passed in {}", jobs.elapsed());
         }

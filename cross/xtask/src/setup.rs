@@ -22,6 +22,14 @@ const PACKAGES: [Package; 4] = [
 /// What fuzzing needs: libFuzzer is C++.
 pub const FUZZING: [Package; 1] = [(&["c++", "g++", "clang++"], "g++")];
 
+/// What looks at pages.
+pub const BROWSER: [Package; 1] = [(&["chromium", "chromium-browser", "google-chrome"], "chromium")];
+
+/// Is all of this there?
+pub fn has(packages: &[Package]) -> bool {
+    packages.iter().all(|(any, _)| any.iter().any(|p| present(p)))
+}
+
 /// Checks for packages and installs what is missing if allowed.
 ///
 /// # Errors

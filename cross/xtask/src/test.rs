@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     guide,
     job::{self, Jobs, is_summary},
-    qemu, rules,
+    qemu, rules, setup,
     toolchain::{LINUX, Toolchain, cargo},
 };
 
@@ -61,6 +61,11 @@ pub fn test(jobs: &mut Jobs, root: &Path, target: &Path, toolchain: &Toolchain, 
     let mut tests = cargo();
     tests.current_dir(root).args(["test", "--workspace", "--no-fail-fast"]).env("ESCARP_QEMU", &runner);
     tests.env("ESCARP_RUN_AARCH64", &program).env("ESCARP_QEMU_CPUS", cpus.join(","));
+    if setup::has(&setup::BROWSER) {
+        tests.env("ESCARP_BROWSER", "required");
+    } else {
+        println!("  NOT TESTED: how pages look, without chromium (--install installs it)");
+    }
     let log = jobs.run("cargo test, whole workspace", &mut tests)?;
     show(&log);
 
