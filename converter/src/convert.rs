@@ -151,7 +151,6 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
         folder: options.folder.as_deref(),
     };
     let mut graph = compose(fold(import(onnx, &request)?)?);
-    widen(&mut graph, &options.wide, &options.fine);
     if graph.outputs.is_empty() {
         return Ok(graph);
     }
@@ -170,6 +169,7 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
         return Err(Error::Labels(format!("{labels} labels; the network has {outputs} outputs")));
     }
     graph.metadata = Some(metadata);
+    widen(&mut graph, &options.wide, &options.fine);
     Ok(graph)
 }
 

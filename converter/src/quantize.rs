@@ -135,6 +135,12 @@ fn wide(graph: &Graph, ranges: &[(f32, f32)], ties: &Ties) -> Vec<Option<Wide>> 
             }
         }
     }
+    // Whoever gives an input may give any number.
+    for input in &graph.inputs {
+        if let Some((_, most)) = &mut sets[ties.scale(input.tensor)] {
+            *most = if *most < i16::MAX.into() { 0.0 } else { *most };
+        }
+    }
     // Where one of a width has too little room, none of them is wide.
     let mut enough = vec![true; ranges.len()];
     for id in 0..ranges.len() {
@@ -153,7 +159,13 @@ fn round(graph: &Graph, ranges: &[(f32, f32)], ties: &Ties, wide: &mut [Option<W
     // What a file has quantized keeps its scale.
     let scale_of = |id: usize, smallest: f64| graph.tensors[id].grid.unwrap_or_else(|| of_range(id, smallest));
     let mut scales: Vec<Scale> = (0..ranges.len()).map(|id| scale_of(id, 0.0)).collect();
-    let mut met = vec![false; ranges.len()];
+    for input in &graph.inputs {
+        if let Some(wide) = &wide[ties.scale(input.tensor)] {
+            scales[input.tensor] = Scale::int16(wide.reach, wide.most, wide.smallest);
+        }
+    }
+    let mut met: Vec<bool> =
+        (0..ranges.len()).map(|id| graph.inputs.iter().any(|i| ties.scale(i.tensor) == id)).collect();
     let mut settled = true;
     for node in &graph.nodes {
         let (output, set) = (node.output, ties.scale(node.output));

@@ -27,7 +27,7 @@ pub struct Rows {
     pub shift: Vec<u8>,
     /// `[row]` real value of one unit of weight
     pub scale: Vec<f32>,
-    /// How large, in size, what they are multiplied with is at most.
+    /// How large, in size, what they are multiplied with is at most: of int16 one more than its largest number, as of int8.
     pub reach: i64,
 }
 
@@ -101,7 +101,7 @@ impl FloatRows<'_> {
     /// [`Error::Overflow`] if a row's sums cannot be proved to stay inside i32, [`Error::Node`] if a factor is outside the
     /// fixed-point range with shifts from `smallest_shift` on.
     pub fn quantize(&self, site: &Site, unit: f64, smallest_shift: u8) -> Result<Rows, Error> {
-        let reach = if self.input.is_wide() { self.input.ends().1.into() } else { 128 };
+        let reach = if self.input.is_wide() { i64::from(self.input.ends().1) + 1 } else { 128 };
         let mut rows = Rows { reach, ..Rows::default() };
         let input = f64::from(self.input.scale);
         for (channel, (row, mut scale)) in self.weight.chunks_exact(self.depth()).zip(self.scales()).enumerate() {

@@ -5,7 +5,10 @@ use escarp_converter::{
     Converted, Options, Samples, Wide, calibrate::Method, convert, eval::Evaluator, float_runner, measure::measure,
     read, samples::InMemory,
 };
-use escarp_runtime::{Cpu, Dtype, Model, Port, Session, frontend::quantize};
+use escarp_runtime::{
+    Cpu, Dtype, Model, Port, Session, Tensor,
+    frontend::{quantize, quantize_wide},
+};
 
 use crate::build::{Numbers, Onnx};
 
@@ -98,9 +101,14 @@ fn numbers(converted: &Converted, sample: &[f32], cpu: Cpu) -> Vec<Vec<i32>> {
     for mut step in sample.chunks_exact(converted.graph.step_len()) {
         for (at, port) in model.inputs().enumerate() {
             let (values, rest) = step.split_at(port.tensor.elements() as usize);
-            let values: Vec<i8> =
-                values.iter().map(|&v| quantize(v, port.tensor.scale, port.tensor.zero_point)).collect();
-            session.set_input(at, &values).unwrap();
+            let Tensor { scale, zero_point, dtype, .. } = port.tensor;
+            if dtype == Dtype::I16 {
+                let values: Vec<i16> = values.iter().map(|&v| quantize_wide(v, scale)).collect();
+                session.set_input(at, &values).unwrap();
+            } else {
+                let values: Vec<i8> = values.iter().map(|&v| quantize(v, scale, zero_point)).collect();
+                session.set_input(at, &values).unwrap();
+            }
             step = rest;
         }
         session.infer().unwrap();
