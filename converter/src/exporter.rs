@@ -3,7 +3,7 @@
 //! In an exported graph every tensor of ours is `[steps, channels, height, width]`: ONNX's order, and the steps of a sequence as a
 //! batch. Operators see and make real numbers; whoever walks the graph rounds them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{self, tensor_proto::DataType};
 
@@ -22,8 +22,10 @@ pub struct Exported<'a> {
     pub output: Shape,
     /// Its int8 weights, as [`crate::qgraph::QOp::rows`] lists them; none where its float weights stand.
     pub rows: &'a [(&'static str, &'a Rows)],
-    /// Steps of a sequence, 1 without.
+    /// Steps of the sequence that it sees, 1 without: of all that it reads if it has a state, of each of these by itself if not.
     pub steps: usize,
+    /// It makes as many, not the last alone.
+    pub every_step: bool,
 }
 
 /// What an exported node reads.
@@ -57,6 +59,8 @@ impl Exported<'_> {
 pub struct Exporter {
     nodes: Vec<pb::NodeProto>,
     tensors: Vec<pb::TensorProto>,
+    /// What was given other dimensions: by the name it has now, the one before, and its dimensions then.
+    reshaped: HashMap<String, (String, Vec<usize>)>,
     /// How often each name was asked for.
     taken: HashMap<String, usize>,
     /// Lines for whoever wants to know what the file is not.
@@ -90,15 +94,41 @@ impl Exporter {
         inputs: &[&str],
         attribute: Vec<pb::AttributeProto>,
     ) -> String {
+        self.output(operator, belongs, inputs, attribute, 0)
+    }
+
+    /// As [`Exporter::node`], of which output `index` counts, and nobody reads those before it.
+    pub fn output(
+        &mut self,
+        operator: &str,
+        belongs: &str,
+        inputs: &[&str],
+        attribute: Vec<pb::AttributeProto>,
+        index: usize,
+    ) -> String {
         let name = self.unique(&format!("{belongs}.{operator}"));
+        let outputs = std::iter::repeat_n(String::new(), index).chain([name.clone()]);
         self.nodes.push(pb::NodeProto {
             name: name.clone(),
             op_type: operator.into(),
             input: inputs.iter().map(|&i| i.to_owned()).collect(),
-            output: vec![name.clone()],
+            output: outputs.collect(),
             attribute,
             ..Default::default()
         });
+        name
+    }
+
+    /// A value of dimensions `from` in others, by that operator; what was reshaped before is reshaped once.
+    pub fn reshape(&mut self, operator: &str, belongs: &str, value: &str, [from, dims]: [&[usize]; 2]) -> String {
+        let (origin, shape) = self.reshaped.get(value).cloned().unwrap_or_else(|| (value.into(), from.to_vec()));
+        if shape == dims {
+            return origin;
+        }
+        let lengths: Vec<i64> = dims.iter().map(|&n| i64::try_from(n).unwrap_or(i64::MAX)).collect();
+        let lengths = self.ints(&format!("{belongs}.shape"), &[dims.len()], &lengths);
+        let name = self.node(operator, belongs, &[&origin, &lengths], vec![]);
+        self.reshaped.insert(name.clone(), (origin, shape));
         name
     }
 
@@ -143,12 +173,23 @@ impl Exporter {
     /// Calls a value by a reserved name from now on.
     pub fn rename(&mut self, value: &str, name: &str) {
         let uses = self.nodes.iter_mut().flat_map(|n| n.input.iter_mut().chain(&mut n.output));
+        let uses = uses.chain(self.reshaped.values_mut().map(|(origin, _)| origin));
         uses.filter(|used| *used == value).for_each(|used| name.clone_into(used));
     }
 
-    /// Nodes, constants and notes.
-    pub fn finish(self) -> (Vec<pb::NodeProto>, Vec<pb::TensorProto>, Vec<String>) {
-        (self.nodes, self.tensors, self.notes)
+    /// Nodes, constants and notes; what none of these outputs needs is left out.
+    pub fn finish(mut self, outputs: &[&str]) -> (Vec<pb::NodeProto>, Vec<pb::TensorProto>, Vec<String>) {
+        let mut needed: HashSet<String> = outputs.iter().map(|&o| o.to_owned()).collect();
+        let mut nodes = vec![];
+        for node in self.nodes.into_iter().rev() {
+            if node.output.iter().any(|made| needed.contains(made)) {
+                needed.extend(node.input.iter().cloned());
+                nodes.push(node);
+            }
+        }
+        nodes.reverse();
+        self.tensors.retain(|t| needed.contains(&t.name));
+        (nodes, self.tensors, self.notes)
     }
 }
 

@@ -9,13 +9,16 @@
 //!
 //! | room | what stands there |
 //! |---|---|
-//! | `main` | the program: arguments, progress, exit codes |
+//! | `main` | the program |
+//! | `command` | its command lines: arguments, progress, exit codes |
 //! | `report` | what a conversion says about itself: terminal, HTML, JSON |
 //! | `page` | what pages and charts share, the trainer's too |
 //! | `convert` | the whole chain in one call |
 //! | `doubt` | answers that no trained network would give to its own kind of samples |
+//! | `check` | a packed file beside the network that it is said to be of |
 //! | `wide` | which activations get 16 bits |
 //! | `measure` | what a conversion cost, by running the file beside the float network |
+//! | `fit` | ways to choose ranges, to round and to bring channels together, tried and judged |
 //! | `refine` | weights and biases that lessen what int8 costs |
 //! | `equalize`, `quantize`, `ranges` | channels brought together; `Graph` to `QGraph`; what training and samples say of ranges |
 //! | `calibrate` | which range of values each tensor gets, from samples |
@@ -49,6 +52,8 @@ mod axes;
 mod blocks;
 mod budget;
 pub mod calibrate;
+pub mod check;
+pub mod command;
 mod compose;
 mod constant;
 mod convert;
@@ -61,6 +66,7 @@ pub mod export;
 mod exporter;
 mod external;
 pub mod files;
+mod fit;
 mod fold;
 pub mod front_end;
 pub mod graph;

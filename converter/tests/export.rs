@@ -26,6 +26,31 @@ fn apart(converted: &Converted, ours: &[Vec<f32>], theirs: &[Vec<f32>]) -> f32 {
     most
 }
 
+/// A sample of one reading as another one wants it.
+fn arranged_as(first: &Converted, second: &Converted, sample: &[f32]) -> Vec<f32> {
+    let mut made = vec![];
+    for step in sample.chunks_exact(first.graph.step_len()) {
+        let mut rest = step;
+        for (a, b) in first.graph.inputs.iter().zip(&second.graph.inputs) {
+            let (from, to) = (a.view.order(), b.view.order());
+            let (values, behind) = rest.split_at(from.len());
+            let mut input = vec![0.0; to.len()];
+            from.iter().zip(&to).for_each(|(&from, &to)| input[to] = values[from]);
+            made.extend(input);
+            rest = behind;
+        }
+    }
+    made
+}
+
+/// Outputs in ONNX's order.
+fn outputs_of(converted: &Converted, outputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let ordered = |(o, values): (&escarp_converter::graph::Output, &Vec<f32>)| {
+        o.view.order().iter().map(|&place| values[place]).collect()
+    };
+    converted.graph.outputs.iter().zip(outputs).map(ordered).collect()
+}
+
 /// A model converts; exported it reads back as the same network, within `again` steps of each output, and runs in float, within `float`.
 fn holds(what: &dyn Debug, onnx: &[u8], options: &Options, [again, float]: [f32; 2]) -> Vec<u8> {
     let (first, samples) = converted(onnx, options, 3);
@@ -45,16 +70,21 @@ fn holds(what: &dyn Debug, onnx: &[u8], options: &Options, [again, float]: [f32;
     assert_eq!(lengths(&first), lengths(&second), "{what:?}");
     let runner = float_runner(&written.bytes, &second.graph).unwrap();
     assert_eq!(runner.doubt(), None, "{what:?}");
+    let original = float_runner(onnx, &first.graph).unwrap();
     let (len, mut most) = (first.graph.sample_len(), [0.0f32; 2]);
     for sample in samples.chunks_exact(len).take(10) {
+        // Whose readings may arrange the same inputs and outputs in other orders.
+        let theirs = arranged_as(&first, &second, sample);
         let ours = answer(&first.file, sample, options.cpu).unwrap();
-        let again = answer(&second.file, sample, options.cpu).unwrap();
-        let taken: Vec<Vec<f32>> = ours.iter().enumerate().map(|(i, o)| runner.as_original(i, o)).collect();
-        most[0] = most[0].max(apart(&first, &ours, &again));
-        most[1] = most[1].max(apart(&first, &taken, &runner.run_all(sample).unwrap()));
+        let again = outputs_of(&second, &answer(&second.file, &theirs, options.cpu).unwrap());
+        let taken: Vec<Vec<f32>> = ours.iter().enumerate().map(|(i, o)| original.as_original(i, o)).collect();
+        most[0] = most[0].max(apart(&first, &outputs_of(&first, &ours), &again));
+        let run = outputs_of(&second, &runner.run_all(&theirs).unwrap());
+        most[1] = most[1].max(apart(&first, &outputs_of(&first, &taken), &run));
     }
     eprintln!("{what:?}: {most:?} steps");
-    assert!(most[0] <= again && most[1] <= float, "{what:?}: {most:?} steps apart");
+    // A half may round either way.
+    assert!(most[0] <= again + 0.01 && most[1] <= float + 0.01, "{what:?}: {most:?} steps apart");
     written.bytes
 }
 
@@ -246,7 +276,7 @@ fn moves() {
         let written = holds(&what, &onnx.bytes(), &Options::default(), [1.0, 1.0]);
         let graph = pb::ModelProto::decode(&written[..]).unwrap().graph.unwrap();
         let gathered = graph.node.iter().any(|n| n.op_type == "Gather");
-        assert_eq!(gathered, ["backwards", "reflect", "expand", "transposed convolution"].contains(&what), "{what}");
+        assert_eq!(gathered, ["backwards", "reflect", "expand"].contains(&what), "{what}");
     }
 }
 

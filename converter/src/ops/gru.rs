@@ -177,11 +177,16 @@ impl Op for Gru {
         let r = weight(1, "recurrent", &self.state_weight, hidden);
         let bias =
             to.floats(&format!("{name}.bias"), &[1, 6 * hidden], &[&self.input_bias[..], &self.state_bias].concat());
-        let sequence = reshaped(to, name, x.value, &[site.steps, 1, self.inputs]);
+        let steps = site.steps;
+        let sequence = reshaped(to, name, x.value, &dims(x.shape, steps), &[steps, 1, self.inputs]);
         let attributes = vec![int("hidden_size", hidden), int("linear_before_reset", usize::from(self.reset_after))];
-        let states = to.node("GRU", name, &[&sequence, &w, &r, &bias], attributes);
+        // The second output is the state after the last step.
+        let index = usize::from(!site.every_step);
+        let states = to.output("GRU", name, &[&sequence, &w, &r, &bias], attributes, index);
         to.note(format!("`{name}` computes in float, with int8 weights: ONNX has no integers for its state"));
-        Ok(reshaped(to, name, &states, &dims([1, 1, hidden], site.steps)))
+        let (made, from): (_, &[usize]) =
+            if site.every_step { (steps, &[steps, 1, 1, hidden]) } else { (1, &[1, 1, hidden]) };
+        Ok(reshaped(to, name, &states, from, &dims([1, 1, hidden], made)))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     exporter::{Exported, Exporter},
     graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
-    proto::string,
+    proto::{ints, string},
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::Scale,
@@ -138,10 +138,14 @@ impl Op for Resize {
             return Ok(to.node("Resize", name, &[x.value, "", &scales], attributes));
         }
         let ([from_h, from_w, _], [h, w, _]) = (x.shape, site.output);
-        let rows = to.floats(&format!("{name}.rows"), &[h, from_h], &self.rows.matrix());
+        let turned =
+            |to: &mut Exporter, value: &str| to.node("Transpose", name, &[value], vec![ints("perm", &[0, 1, 3, 2])]);
+        let rows = to.floats(&format!("{name}.rows"), &[from_h, h], &self.rows.turned());
         let columns = to.floats(&format!("{name}.columns"), &[from_w, w], &self.columns.turned());
         let value = to.node("MatMul", name, &[x.value, &columns], vec![]);
-        Ok(to.node("MatMul", name, &[&rows, &value], vec![]))
+        let value = turned(to, &value);
+        let value = to.node("MatMul", name, &[&value, &rows], vec![]);
+        Ok(turned(to, &value))
     }
 }
 

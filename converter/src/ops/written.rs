@@ -187,11 +187,9 @@ pub fn sliced(to: &mut Exporter, belongs: &str, value: &str, cuts: &[(i64, i64, 
     to.node("Slice", belongs, &[value, &starts, &ends, &axes, &steps], vec![])
 }
 
-/// The same values in other dimensions.
-pub fn reshaped(to: &mut Exporter, belongs: &str, value: &str, dims: &[usize]) -> String {
-    let lengths: Vec<i64> = dims.iter().copied().map(signed).collect();
-    let shape = to.ints(&format!("{belongs}.shape"), &[dims.len()], &lengths);
-    to.node("Reshape", belongs, &[value, &shape], vec![])
+/// The same values in other dimensions than `from`.
+pub fn reshaped(to: &mut Exporter, belongs: &str, value: &str, from: &[usize], dims: &[usize]) -> String {
+    to.reshape("Reshape", belongs, value, [from, dims])
 }
 
 /// Cut into `parts`, put in that order, and put together to `dims`; what changes nothing is left out.
@@ -205,20 +203,12 @@ pub fn rearranged(
     // Parts of one may stand anywhere.
     let moving: Vec<usize> = order.iter().copied().filter(|&at| parts[at] > 1).collect();
     if moving.is_sorted() {
-        if from != dims {
-            value = reshaped(to, belongs, &value, dims);
-        }
-        return value;
+        return reshaped(to, belongs, &value, from, dims);
     }
-    if parts != from {
-        value = reshaped(to, belongs, &value, parts);
-    }
+    value = reshaped(to, belongs, &value, from, parts);
     value = to.node("Transpose", belongs, &[&value], vec![ints("perm", order)]);
     let made: Vec<usize> = order.iter().map(|&at| parts[at]).collect();
-    if made != dims {
-        value = reshaped(to, belongs, &value, dims);
-    }
-    value
+    reshaped(to, belongs, &value, &made, dims)
 }
 
 /// The dimensions of a map of ours in an exported graph.
@@ -258,27 +248,27 @@ impl Order {
     }
 }
 
-/// An input of the network as a map of ours. The view sees each element once.
-pub fn to_map(to: &mut Exporter, name: &str, view: &View) -> String {
+/// A value as a map of ours. The view sees each element once.
+pub fn to_map(to: &mut Exporter, name: &str, value: &str, view: &View) -> String {
     let order = Order::of(view);
     let (lengths, parts, dims) = (view.lengths(), order.lengths(), dims(view.shape, view.steps));
-    let mut value = name.to_owned();
+    let mut value = value.to_owned();
     if order.runs.iter().any(|run| run.stride < 0) {
-        if lengths != parts {
-            value = reshaped(to, name, &value, &parts);
-        }
+        value = reshaped(to, name, &value, &lengths, &parts);
         value = order.turned(to, name, value, |run| run);
         return rearranged(to, name, &value, (&parts, &parts, &order.sorted, &dims));
     }
     rearranged(to, name, &value, (&lengths, &parts, &order.sorted, &dims))
 }
 
-/// What the network gives after the last step, as ONNX arranges it.
-pub fn from_map(to: &mut Exporter, name: &str, value: &str, view: &View, steps: usize) -> String {
+/// The last step of several.
+pub fn last(to: &mut Exporter, name: &str, value: &str, steps: usize) -> String {
+    sliced(to, name, value, &[(0, signed(steps - 1), signed(steps), 1)])
+}
+
+/// A map of one step as ONNX arranges it.
+pub fn from_map(to: &mut Exporter, name: &str, value: &str, view: &View) -> String {
     let mut value = value.to_owned();
-    if steps > 1 {
-        value = sliced(to, name, &value, &[(0, signed(steps - 1), signed(steps), 1)]);
-    }
     let order = Order::of(view);
     let lengths = view.lengths();
     let from = dims(view.shape, 1);
@@ -286,7 +276,7 @@ pub fn from_map(to: &mut Exporter, name: &str, value: &str, view: &View, steps: 
     let places: Vec<usize> =
         (0..parts.len()).map(|run| order.sorted.iter().position(|&at| at == run).unwrap_or(0)).collect();
     if order.runs.iter().any(|run| run.stride < 0) {
-        value = reshaped(to, name, &value, &parts);
+        value = reshaped(to, name, &value, &from, &parts);
         value = order.turned(to, name, value, |run| places[run]);
         return rearranged(to, name, &value, (&parts, &parts, &places, &lengths));
     }

@@ -2,8 +2,14 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use escarp_converter::{
-    Converted, Options, Samples, Wide, calibrate::Method, convert, eval::Evaluator, float_runner, measure::measure,
-    read, samples::InMemory,
+    Converted, Options, Samples, Wide,
+    calibrate::Method,
+    convert,
+    eval::Evaluator,
+    float_runner,
+    measure::{answer, measure},
+    read,
+    samples::InMemory,
 };
 use escarp_runtime::{
     Cpu, Dtype, Model, Port, Session, Tensor,
@@ -51,6 +57,46 @@ pub fn check(onnx: Onnx, steps: f32) -> Converted {
         let unit = f64::from(converted.plan.graph.tensors[output.tensor].scale.scale);
         let off = lost.most / unit;
         assert!(off <= f64::from(steps), "output {}: {off} steps\n{}", lost.name, converted.plan.graph);
+    }
+    converted
+}
+
+/// Float within 1e-4 of what the operator is defined to give, inputs and the one output in ONNX's order; int8 within `steps` output steps
+/// of float. Inputs may have any dimensions.
+pub fn defined(onnx: Onnx, steps: f32, wanted: impl Fn(&[Vec<f32>]) -> Vec<f32>) -> Converted {
+    let bytes = onnx.bytes();
+    let options = Options { name: "test".into(), any_batch: true, ..Options::default() };
+    let graph = read(&bytes, &options).unwrap();
+    let samples = Numbers::new(7).samples(8, graph.sample_len());
+    let converted = convert(&bytes, &samples, &options).unwrap();
+    let mut evaluator = Evaluator::new(&graph);
+    for i in 0..samples.len() {
+        let sample = samples.get(i).unwrap();
+        evaluator.run(&sample, |_, _| {});
+        let mut rest = &sample[..];
+        let inputs: Vec<Vec<f32>> = graph
+            .inputs
+            .iter()
+            .map(|input| {
+                let (ours, others) = rest.split_at(graph.len(input.tensor));
+                rest = others;
+                input.view.order().iter().map(|&place| ours[place]).collect()
+            })
+            .collect();
+        let output = &graph.outputs[0];
+        let float = evaluator.value(output.tensor);
+        let ours: Vec<f32> = output.view.order().iter().map(|&place| float[place]).collect();
+        let wanted = wanted(&inputs);
+        assert_eq!(ours.len(), wanted.len(), "{graph}");
+        for (at, (a, b)) in ours.iter().zip(&wanted).enumerate() {
+            assert!((a - b).abs() <= 1e-4 * (1.0 + b.abs()), "sample {i}, value {at}: {a}, defined {b}\n{graph}");
+        }
+        let given = &answer(&converted.file, &sample, Cpu::PORTABLE).unwrap()[0];
+        let unit = converted.plan.graph.tensors[converted.plan.graph.outputs[0].tensor].scale.scale;
+        for (at, (a, b)) in given.iter().zip(float).enumerate() {
+            let off = (a - b).abs() / unit;
+            assert!(off <= steps, "sample {i}, value {at}: {off} steps, {a} for {b}\n{}", converted.plan.graph);
+        }
     }
     converted
 }

@@ -30,6 +30,8 @@ struct Form {
     /// Rows, columns, channels of the box of the output: its first place, and lengths.
     start: [usize; 3],
     size: [usize; 3],
+    /// How far its values are apart there: nothing of the part lies between.
+    spread: [usize; 3],
 }
 
 /// The loops along an axis of one side, outermost first, the distance of neighbours and how many positions there are; `None` if they
@@ -65,8 +67,15 @@ impl Part {
             let all = (0..loops.len()).filter(|&at| sides[at][side] == axis);
             all.map(|at| (at, (loops[at].count, step(at)))).unzip()
         };
-        let mut form =
-            Form { cuts: vec![], from: vec![steps], parts: vec![steps], order: vec![0], start: self.to, size: [1; 3] };
+        let mut form = Form {
+            cuts: vec![],
+            from: vec![steps],
+            parts: vec![steps],
+            order: vec![0],
+            start: self.to,
+            size: [1; 3],
+            spread: [1; 3],
+        };
         // Which part of the input's axes each loop is.
         let mut place = vec![0; loops.len()];
         for axis in ORDER {
@@ -85,10 +94,7 @@ impl Part {
         for axis in ORDER {
             let (numbers, steps) = of(1, axis);
             let (sorted, base, count) = along(&steps, output[axis] - self.to[axis])?;
-            if base != 1 && count > 1 {
-                return None;
-            }
-            form.size[axis] = count;
+            (form.size[axis], form.spread[axis]) = ((count - 1) * base + 1, base);
             form.order.extend(sorted.into_iter().map(|at| place[numbers[at]]));
         }
         Some(form)
@@ -98,8 +104,13 @@ impl Part {
 impl Form {
     fn export(&self, to: &mut Exporter, site: &Exported, input: &str) -> String {
         let value = sliced(to, site.node, input, &self.cuts);
-        let made = dims(self.size, site.steps);
+        let made = dims(self.counts(), site.steps);
         rearranged(to, site.node, &value, (&self.from, &self.parts, &self.order, &made))
+    }
+
+    /// Rows, columns and channels of its values.
+    fn counts(&self) -> [usize; 3] {
+        [0, 1, 2].map(|axis| (self.size[axis] - 1) / self.spread[axis] + 1)
     }
 }
 
@@ -113,6 +124,7 @@ impl Move {
         match forms.as_deref() {
             Some([form]) => {
                 let value = form.export(to, site, site.input(self.parts[0].input)?.value);
+                let value = self.spread(to, site, form, value);
                 Ok(self.framed(to, site, form, value))
             }
             Some(forms) if let Some((axis, order)) = self.side_by_side(forms) => {
@@ -127,6 +139,31 @@ impl Move {
         }
     }
 
+    /// Puts what no part writes between the values of a box: each becomes the first of several, which are cut off behind the last.
+    fn spread(&self, to: &mut Exporter, site: &Exported, form: &Form, value: String) -> String {
+        if form.spread == [1; 3] {
+            return value;
+        }
+        let counts = form.counts();
+        let (mut single, mut several, mut pads) = (vec![site.steps], vec![site.steps], vec![0]);
+        for axis in ORDER {
+            single.push(counts[axis]);
+            several.push(counts[axis] * form.spread[axis]);
+            pads.push(0);
+            if form.spread[axis] > 1 {
+                single.push(1);
+                pads.push(signed(form.spread[axis] - 1));
+            }
+        }
+        let value = reshaped(to, site.node, &value, &dims(counts, site.steps), &single);
+        let value = self.padded(to, site, &value, &[vec![0; pads.len()], pads.clone()].concat());
+        let wide: Vec<usize> =
+            single.iter().zip(&pads).map(|(&n, &pad)| n + usize::try_from(pad).unwrap_or(0)).collect();
+        let value = reshaped(to, site.node, &value, &wide, &several);
+        let cut = |axis: usize| (form.spread[axis] > 1).then(|| (signed(PLACES[axis]), 0, signed(form.size[axis]), 1));
+        sliced(to, site.node, &value, &(0..3).filter_map(cut).collect::<Vec<_>>())
+    }
+
     /// A box with what is around it.
     fn framed(&self, to: &mut Exporter, site: &Exported, form: &Form, value: String) -> String {
         if form.size == self.shape {
@@ -135,15 +172,21 @@ impl Move {
         let before = |axis: usize| signed(form.start[axis]);
         let behind = |axis: usize| signed(self.shape[axis] - form.start[axis] - form.size[axis]);
         let pads: Vec<i64> = [0].into_iter().chain(ORDER.map(before)).chain([0]).chain(ORDER.map(behind)).collect();
-        let pads = to.ints(&format!("{}.pads", site.node), &[pads.len()], &pads);
+        self.padded(to, site, &value, &pads)
+    }
+
+    fn padded(&self, to: &mut Exporter, site: &Exported, value: &str, pads: &[i64]) -> String {
+        let pads = to.ints(&format!("{}.pads", site.node), &[pads.len()], pads);
         let fill = to.floats(&format!("{}.fill", site.node), &[], &[self.fill]);
-        to.node("Pad", site.node, &[&value, &pads, &fill], vec![])
+        to.node("Pad", site.node, &[value, &pads, &fill], vec![])
     }
 
     /// The axis along which the boxes fill the output, and their order.
     fn side_by_side(&self, forms: &[Form]) -> Option<(usize, Vec<usize>)> {
         (0..3).find_map(|axis| {
-            let whole = |f: &Form| (0..3).all(|a| a == axis || (f.start[a], f.size[a]) == (0, self.shape[a]));
+            let whole = |f: &Form| {
+                f.spread == [1; 3] && (0..3).all(|a| a == axis || (f.start[a], f.size[a]) == (0, self.shape[a]))
+            };
             let mut order: Vec<usize> = (0..forms.len()).collect();
             order.sort_by_key(|&at| forms[at].start[axis]);
             let end = order.iter().try_fold(0, |end, &at| {
@@ -160,7 +203,7 @@ impl Move {
         let (mut rows, mut firsts, mut count) = (vec![], vec![], 0);
         for input in site.inputs {
             let len: usize = input.shape.iter().product();
-            rows.push(reshaped(to, name, input.value, &[site.steps, len]));
+            rows.push(reshaped(to, name, input.value, &dims(input.shape, site.steps), &[site.steps, len]));
             firsts.push(count);
             count += len;
         }
@@ -169,14 +212,14 @@ impl Move {
             let first = firsts.get(part.input).ok_or_else(|| site.wrong(format!("input {} is missing", part.input)))?;
             part.each(strides(part.shape), strides(self.shape), |from, to| numbers[to] = signed(first + from));
         }
-        if numbers.contains(&signed(count)) {
-            rows.push(to.floats(&format!("{name}.fill"), &[site.steps, 1], &vec![self.fill; site.steps]));
-        }
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-        let row = match rows[..] {
+        let mut row = match rows[..] {
             [one] => one.to_owned(),
             _ => to.node("Concat", name, &rows, vec![int("axis", 1)]),
         };
+        if numbers.contains(&signed(count)) {
+            row = self.padded(to, site, &row, &[0, 0, 0, 1]);
+        }
         let numbers = to.ints(&format!("{name}.places"), &dims(self.shape, 1)[1..], &numbers);
         Ok(to.node("Gather", name, &[&row, &numbers], vec![int("axis", 1)]))
     }
