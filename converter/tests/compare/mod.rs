@@ -9,6 +9,7 @@ use escarp_converter::{
     float_runner,
     measure::{answer, measure},
     read,
+    refine::Refine,
     samples::InMemory,
 };
 use escarp_runtime::{
@@ -118,7 +119,8 @@ pub fn check_wide(onnx: Onnx, wide: Wide, decibels: f64) -> Converted {
 /// [`check_wide`], with weights of two terms where that is asked for and may be.
 pub fn check_fine(onnx: Onnx, wide: Wide, fine: Wide, decibels: f64) -> Converted {
     let bytes = onnx.bytes();
-    let options = Options { name: "test".into(), wide, fine, method: Method::MinMax, ..Options::default() };
+    let (method, refine) = (Method::MinMax, Refine::None);
+    let options = Options { name: "test".into(), wide, fine, method, refine, ..Options::default() };
     let graph = read(&bytes, &options).unwrap();
     let samples = exact_samples(graph.sample_len());
     let float = float_runner(&bytes, &graph).unwrap();
