@@ -370,6 +370,24 @@ fn control_characters_are_shown() {
     }
 }
 
+/// Wrong values are refused before anything is read.
+#[test]
+fn what_may_be_asked_of_the_answers() {
+    let shop = Workshop::new();
+    let base = ["net.onnx", "--samples", "images", "--pixels", "0..1", "-o", "net.escarp"];
+    for (more, says) in [
+        (&["--agree", "0"][..], "above 0, at most 100"),
+        (&["--agree", "101"], "above 0, at most 100"),
+        (&["--agree", "NaN"], "above 0, at most 100"),
+        (&["--snr", "0"], "above 0, at most 90"),
+        (&["--snr", "inf"], "above 0, at most 90"),
+        (&["--snr", "many"], "above 0, at most 90"),
+        (&["--snr", "30", "--agree", "99"], "cannot be used with"),
+    ] {
+        shop.fails(&[&base[..], more].concat(), 2, &[says]);
+    }
+}
+
 /// Memory that a board lacks fails the command before anything is written.
 #[test]
 fn budgets_of_memory() {
