@@ -166,6 +166,7 @@ fn place(path: &Path) -> PathBuf {
     path.canonicalize().ok().or_else(made).unwrap_or_else(|| path.to_owned())
 }
 
+/// Whether it is called an array.
 pub fn is_npy(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"))
 }
