@@ -7,8 +7,8 @@ use escarp_runtime::Cpu;
 use crate::{
     calibrate::{self, Histogram, Method},
     compose::compose,
-    equalize::equalize,
     error::Error,
+    fit::{Wishes, fit},
     fold::fold,
     front_end,
     graph::{Graph, Meaning},
@@ -18,10 +18,9 @@ use crate::{
     pack::{About, pack},
     part::Part,
     plan::{Plan, plan},
-    qgraph::QGraph,
     quantize::{self, quantize},
     ranges,
-    refine::{self, Refine, Refined, refine},
+    refine::Refine,
     samples::{Samples, spread},
     wide::{Choice, Target, choose},
     widths::{Wide, widen},
@@ -55,6 +54,8 @@ pub struct Options {
     pub refine: Refine,
     /// Which activations are int16.
     pub wide: Wide,
+    /// Which of them are made with weights of two terms, twice the products.
+    pub fine: Wide,
     /// How near to the float network the result has to be: activations get 16 bits until it is, whatever [`Options::wide`] says.
     pub target: Option<Target>,
     /// Is told what goes on where that takes long.
@@ -77,9 +78,10 @@ impl Default for Options {
             labels: None,
             name: String::new(),
             limit: 500,
-            method: Method::Percentile(99.99),
-            refine: Refine::None,
+            method: Method::Mse,
+            refine: Refine::Round,
             wide: Wide::None,
+            fine: Wide::None,
             target: None,
             progress: |_| {},
             cpu: escarp_detect::detect(),
@@ -125,12 +127,6 @@ impl Converted {
     }
 }
 
-/// How far channels of different reach are brought together, see [`equalize`]: what is tried, beside not at all.
-const ROOTS: [u32; 2] = [2, 1];
-
-/// Multiply-accumulates of all calibration samples up to which that is tried: each trial is a calibration and a refinement.
-const TRIED: u64 = 1 << 36;
-
 /// Most samples on which layers are compared.
 const COMPARED: usize = 64;
 
@@ -148,7 +144,7 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
         folder: options.folder.as_deref(),
     };
     let mut graph = compose(fold(import(onnx, &request)?)?);
-    widen(&mut graph, &options.wide);
+    widen(&mut graph, &options.wide, &options.fine);
     if graph.outputs.is_empty() {
         return Ok(graph);
     }
@@ -193,7 +189,8 @@ pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<
     });
     let choice = choice.transpose()?;
     let wide = choice.as_ref().map_or_else(|| options.wide.clone(), |choice| Wide::These(choice.wide.clone()));
-    let options = &Options { wide, ..options.clone() };
+    let fine = choice.as_ref().map_or_else(|| options.fine.clone(), |choice| Wide::These(choice.fine.clone()));
+    let options = &Options { wide, fine, ..options.clone() };
     let warnings = warnings(&graph, &metadata, &seen, picks.len());
     let mut notes = graph.notes.clone();
     let (graph, seen, quantized) = match trained {
@@ -203,7 +200,9 @@ pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<
             (graph, seen, quantized)
         }
         None => {
-            let fitted = fitted(onnx, (graph, seen), (samples, &picks), options)?;
+            let again = || read(onnx, options);
+            let wishes = Wishes { method: options.method, refine: options.refine, cpu: options.cpu, again: &again };
+            let fitted = fit((graph, seen), (samples, &picks), &wishes)?;
             notes.extend(fitted.notes);
             (fitted.graph, fitted.seen, fitted.quantized)
         }
@@ -221,69 +220,6 @@ pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<
         return Err(Error::Strict(first.clone()));
     }
     Ok(Converted { file, graph, plan, about, seen, layers, picks, choice, notes, warnings })
-}
-
-/// A graph with what its tensors hold, and what became of it.
-struct Fitted {
-    graph: Graph,
-    seen: Vec<Histogram>,
-    quantized: QGraph,
-    /// What was done, for the report.
-    notes: Vec<String>,
-}
-
-/// Quantizes for the samples: ranges by the method, weights and biases refined, channels brought together as far as that lessens the
-/// error of the outputs.
-fn fitted(
-    onnx: &[u8],
-    (graph, seen): (Graph, Vec<Histogram>),
-    (samples, picks): (&dyn Samples, &[usize]),
-    options: &Options,
-) -> Result<Fitted, Error> {
-    let range = graph.metadata.as_ref().and_then(|m| front_end::range(&m.front_end));
-    let ranges = |graph: &Graph, seen: &[Histogram]| quantize::ranges(graph, seen, range, options.method);
-    // What a file has quantized was fitted already, and is kept.
-    let kept = graph.tensors.iter().any(|t| t.grid.is_some() || t.wide);
-    if options.refine == Refine::None || kept {
-        let quantized = quantize(&graph, &ranges(&graph, &seen))?;
-        return Ok(Fitted { graph, seen, quantized, notes: vec![] });
-    }
-    let some = spread(samples, refine::samples(&graph).min(picks.len()));
-    let whole = (seen[graph.output()].min, seen[graph.output()].max);
-    let scores = refine::scores(&graph, whole, (samples, &some))?;
-    let refined = |graph: &Graph, seen: &[Histogram]| {
-        let mut ranges = ranges(graph, seen);
-        scores.iter().for_each(|&range| ranges[graph.output()] = range);
-        refine(graph, &ranges, (samples, &some), options.refine, options.cpu)
-    };
-    let work = graph.macs().saturating_mul(graph.steps as u64).saturating_mul(picks.len() as u64);
-    let (mut best, mut together) = ((refined(&graph, &seen)?, graph, seen.clone()), None);
-    for roots in ROOTS.into_iter().filter(|_| work <= TRIED) {
-        let mut graph = read(onnx, options)?;
-        let tensors = equalize(&mut graph, &seen, roots);
-        if tensors == 0 {
-            break;
-        }
-        let seen = calibrate::calibrate(&graph, samples, picks)?;
-        let trial = refined(&graph, &seen)?;
-        if trial.noise < best.0.noise {
-            (best, together) = ((trial, graph, seen), Some(tensors));
-        }
-    }
-    let (Refined { graph: quantized, rows, .. }, graph, seen) = best;
-    let mut notes = vec![format!("refined on {} samples, layer by layer: biases by their mean errors", some.len())];
-    if options.refine == Refine::Round {
-        notes.extend([format!("{rows} rows of weights rounded such that errors cancel")]);
-    }
-    notes.extend(scores.filter(|&range| range != whole).map(|(low, high)| {
-        let (least, most) = whole;
-        format!("scores from {low:.2} to {high:.2} of {least:.2} to {most:.2}: no probability changes much beyond")
-    }));
-    notes.extend(
-        together
-            .map(|n| format!("channels of {n} tensors brought closer together in reach, in the weights around them")),
-    );
-    Ok(Fitted { graph, seen, quantized, notes })
 }
 
 /// What a careful reader should know before trusting the numbers.

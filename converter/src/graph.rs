@@ -31,6 +31,8 @@ pub struct Tensor {
     pub grid: Option<Scale>,
     /// It is to be int16.
     pub wide: bool,
+    /// The weights that make it are to have two terms, if it is int16: what int8 leaves of each becomes an int8 weight of a second step.
+    pub fine: bool,
 }
 
 impl Tensor {

@@ -18,6 +18,7 @@
 //! | `check` | a packed file beside the network that it is said to be of |
 //! | `wide` | which activations get 16 bits |
 //! | `measure` | what a conversion cost, by running the file beside the float network |
+//! | `fit` | ways to choose ranges, to round and to bring channels together, tried and judged |
 //! | `refine` | weights and biases that lessen what int8 costs |
 //! | `equalize`, `quantize`, `ranges` | channels brought together; `Graph` to `QGraph`; what training and samples say of ranges |
 //! | `calibrate` | which range of values each tensor gets, from samples |
@@ -66,6 +67,7 @@ pub mod export;
 mod exporter;
 mod external;
 pub mod files;
+mod fit;
 mod fold;
 pub mod front_end;
 pub mod graph;

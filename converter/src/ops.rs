@@ -37,7 +37,7 @@ mod written;
 
 pub use arrange::copied;
 pub use chain::{Link, chained};
-pub use quantized::is_of_onnxruntime;
+pub use quantized::{as_numbers, is_of_onnxruntime, numbers};
 pub use refused::advice;
 pub use written::{ended, from_map, last, rounded, to_map};
 
@@ -91,8 +91,13 @@ pub fn read(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         let folded = constants::fold(node, &inputs, importer.budget())?;
         return folded.into_iter().try_for_each(|(index, constant)| importer.define_constant(node, index, constant));
     }
+    quantized::allows(importer, node)?;
     match find(node.operator()) {
-        Some(import) => (import.read)(importer, node),
+        Some(import) => {
+            (import.read)(importer, node)?;
+            quantized::pass_on(importer, node);
+            Ok(())
+        }
         None => {
             let advice = advice(node.operator()).map_or(String::new(), |advice| format!("; {advice}"));
             let supported = format!("constants and shapes{advice}");

@@ -63,7 +63,8 @@ pub fn quantize_and(
     for node in &graph.nodes {
         let inputs: Vec<Scale> = node.inputs.iter().map(|&i| tensors[i].scale).collect();
         let output = tensors[node.output].scale;
-        let site = Site { node: &node.name, operator: &node.operator, inputs: &inputs, output };
+        let fine = output.is_wide() && graph.tensors[node.output].fine;
+        let site = Site { node: &node.name, operator: &node.operator, inputs: &inputs, output, fine };
         let op = node.op.quantize(&site)?;
         let (name, operator, inputs) = (node.name.clone(), node.operator.clone(), node.inputs.clone());
         let made = QNode { name, operator, op, inputs, output: node.output };

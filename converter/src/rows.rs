@@ -4,13 +4,13 @@
 use escarp_runtime::{
     format::{PARAMS_ALIGN, SECTION_ALIGN},
     kernels::{Groups, PARAM_BLOCK, Runs},
-    quant::SHIFT_MIN,
+    quant::{SHIFT_MIN, SHIFT_MIN_WIDE},
 };
 
 use crate::{
     blocks::Block,
     error::Error,
-    scale::{SMALLEST_FACTOR, Scale, least_unit, multiplier, narrow, nearest_i8, nearest_i64},
+    scale::{Q12, SMALLEST_FACTOR, Scale, least_unit, multiplier, narrow, nearest_i8, nearest_i64},
     site::Site,
 };
 
@@ -30,6 +30,10 @@ pub struct Rows {
     /// How large, in size, what they are multiplied with is at most.
     pub reach: i64,
 }
+
+/// Units of what is left of a weight in a unit of its int8: what is left is up to a half, 32 of 127, so that its sums need no more room
+/// than those of the weights themselves.
+const FINE: f64 = 64.0;
 
 /// What sums of int16 numbers may take of i32: a sixteenth is left to weights that are rounded otherwise.
 const ROOM: f64 = (1u64 << 31) as f64 * 15.0 / 16.0;
@@ -79,7 +83,12 @@ impl FloatRows<'_> {
         let rows = self.weight.chunks_exact(self.depth()).zip(self.bias).map(|(row, bias)| {
             let largest = f64::from(row.iter().fold(0.0f32, |m, w| m.max(w.abs())));
             let unit = on_grid(row, largest).max(1e-30);
-            let sum: f64 = row.iter().map(|&w| (f64::from(w) / unit).round().abs()).sum();
+            let terms = row.iter().map(|&w| {
+                let steps = f64::from(w) / unit;
+                (steps.round().abs(), ((steps - steps.round()) * FINE).round().abs())
+            });
+            let (sum, fine) = terms.fold((0.0, 0.0), |sums, terms| (sums.0 + terms.0, sums.1 + terms.1));
+            let sum = f64::max(sum, fine);
             let bias = f64::from(bias.abs()) / (unit * reach.max(1e-30));
             (ROOM / (sum + bias).max(1.0)).max((ROOM - 2f64.powi(30)) / sum.max(1.0))
         });
@@ -119,6 +128,40 @@ impl FloatRows<'_> {
             rows.scale.push(narrow(scale));
         }
         Ok(rows)
+    }
+}
+
+impl FloatRows<'_> {
+    /// What int8 rows, made by [`FloatRows::quantize`] for the same site, leave of the weights, in units of 1/[`FINE`] of theirs. Its sums
+    /// are added to an int16 output, see the residual operand of a convolution.
+    ///
+    /// # Errors
+    /// As [`FloatRows::quantize`].
+    pub fn rest(&self, site: &Site, rows: &Rows) -> Result<Rows, Error> {
+        let mut rest = Rows { reach: rows.reach, ..Rows::default() };
+        let (input, unit) = (f64::from(self.input.scale), f64::from(site.output.scale) / Q12);
+        let all = self.weight.chunks_exact(self.depth()).zip(rows.weight.chunks_exact(self.depth())).zip(&rows.scale);
+        for (channel, ((row, ints), &scale)) in all.enumerate() {
+            let scale = f64::from(scale);
+            let left =
+                |(&w, &q): (&f32, &i8)| nearest_i8(((f64::from(w) / scale - f64::from(q)) * FINE).clamp(-127.0, 127.0));
+            let ints: Vec<i8> = row.iter().zip(ints).map(left).collect();
+            let sum: i64 = ints.iter().map(|&w| i64::from(w)).sum();
+            let bias = -i64::from(self.input.zero_point) * sum;
+            let bias = proved(&ints, bias, rest.reach).map_err(|bound| Error::Overflow {
+                node: site.node.into(),
+                channel,
+                bound,
+            })?;
+            let (m, shift) = multiplier((input * scale / FINE / unit).max(SMALLEST_FACTOR), SHIFT_MIN_WIDE)
+                .ok_or_else(|| site.wrong(format!("channel {channel}: a factor outside the fixed-point range")))?;
+            rest.weight.extend(ints);
+            rest.bias.push(bias);
+            rest.multiplier.push(m);
+            rest.shift.push(shift);
+            rest.scale.push(narrow(scale / FINE));
+        }
+        Ok(rest)
     }
 }
 

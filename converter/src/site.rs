@@ -15,6 +15,8 @@ pub struct Site<'a> {
     pub inputs: &'a [Scale],
     /// Scale of its output.
     pub output: Scale,
+    /// Weights are to have two terms.
+    pub fine: bool,
 }
 
 impl Site<'_> {

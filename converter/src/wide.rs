@@ -10,7 +10,7 @@ use escarp_runtime::Cpu;
 
 use crate::{
     error::Error,
-    graph::Graph,
+    graph::{Graph, Tensor},
     pack::{About, pack},
     plan::{Plan, plan},
     qgraph::QGraph,
@@ -18,7 +18,7 @@ use crate::{
     shape::TensorId,
     widths::{Ties, Wide, widen},
 };
-use damage::{Part, parts};
+use damage::parts;
 pub use quality::{Quality, Reference};
 
 /// How near to the float network the int8 network is to be.
@@ -72,6 +72,8 @@ pub struct Choice {
     pub target: Target,
     /// The tensors that are int16.
     pub wide: BTreeSet<TensorId>,
+    /// Those of them that weights of two terms make.
+    pub fine: BTreeSet<TensorId>,
     /// All sets that may be, those first that get 16 bits first.
     pub ranking: Vec<Ranked>,
     /// Lines for the report.
@@ -90,14 +92,14 @@ impl Choice {
         if self.target.met(&quality) {
             return Ok(format!("reached {} on {} samples", self.target.of(&quality), self.reference.len()));
         }
-        let parts = (self.ranking.iter().filter(|r| r.wide).count(), self.ranking.len());
-        Err(unmet(self.target, &quality, parts))
+        Err(unmet(self.target, &quality, "in the end"))
     }
 }
 
-fn unmet(target: Target, quality: &Quality, (wide, all): (usize, usize)) -> Error {
+fn unmet(target: Target, quality: &Quality, with: &str) -> Error {
     Error::Target(format!(
-        "{} reached with {wide} of {all} sets of activations in 16 bits; what is left comes of weights, inputs and tables of 8 bits",
+        "{} reached {with}; what is left comes of inputs and steps that have 8 bits only: cut the network behind them (--outputs), or ask \
+         for less",
         target.of(quality)
     ))
 }
@@ -129,49 +131,81 @@ pub fn choose(
         let quality = reference.quality(&file, samples, cpu)?;
         Ok((plan, quality))
     };
-    widen(graph, &Wide::None);
+    widen(graph, &Wide::None, &Wide::None);
     let (narrow, before) = made(graph)?;
-    progress(&format!("all activations in 8 bits: {}", target.of(&before)));
+    progress(&format!("8 bits: {}", target.of(&before)));
     let mut notes = vec![format!("all activations in 8 bits: {}, on {} samples", target.of(&before), picks.len())];
     if target.met(&before) {
         notes.push("no activation needs 16 bits".into());
-        let ranking = vec![];
-        return Ok(Choice { target, wide: BTreeSet::new(), ranking, notes, reference });
+        let (wide, fine) = (BTreeSet::new(), BTreeSet::new());
+        return Ok(Choice { target, wide, fine, ranking: vec![], notes, reference });
     }
     let ties = Ties::new(graph);
-    let parts = parts(graph, &ties, &narrow.graph, samples, &picks, progress)?;
-    let prefix = |count: usize| Wide::These(parts.iter().take(count).map(|part| part.first).collect());
-    let mut trial = |count: usize| -> Result<(Plan, Quality), Error> {
-        widen(graph, &prefix(count));
+    let (parts, layers) = parts(graph, &ties, &narrow.graph, samples, &picks, progress)?;
+    let (all, each) = (parts.len(), layers.len());
+    // What weights of two terms make is int16.
+    let set = |graph: &mut Graph, wide: usize, fine: usize| {
+        let fine: BTreeSet<TensorId> = layers.iter().take(fine).copied().collect();
+        let first = parts.iter().take(wide).map(|part| part.first);
+        widen(graph, &Wide::These(first.chain(fine.iter().copied()).collect()), &Wide::These(fine));
+        parts.iter().filter(|part| graph.tensors[part.first].wide).count()
+    };
+    let mut trial = |wide: usize, fine: usize| -> Result<(Plan, Quality), Error> {
+        let wide = set(graph, wide, fine);
         let made = made(graph)?;
-        progress(&format!("{count} of {} sets of activations in 16 bits: {}", parts.len(), target.of(&made.1)));
+        let terms = if fine == 0 { String::new() } else { format!(", weights of two terms in {fine} layers") };
+        progress(&format!("16 bits in {wide} of {all} sets of activations{terms}: {}", target.of(&made.1)));
         Ok(made)
     };
-    let (mut most, mut best) = (parts.len(), trial(parts.len())?);
+    let (mut wide, mut fine, mut best) = (all, 0, trial(all, 0)?);
     if !target.met(&best.1) {
-        return Err(unmet(target, &best.1, (most, most)));
+        best = trial(all, each)?;
+        if !target.met(&best.1) {
+            return Err(unmet(
+                target,
+                &best.1,
+                &format!("with all {all} sets of activations in 16 bits and all weights of two terms"),
+            ));
+        }
+        (fine, best) = fewest(target, each, best, |fine| trial(all, fine))?;
     }
-    let mut least = 0;
-    while most - least > 1 {
+    (wide, best) = fewest(target, wide, best, |wide| trial(wide, fine))?;
+    // As it was for the best of them.
+    set(graph, wide, fine);
+    let chosen = |of: fn(&Tensor) -> bool| (0..graph.tensors.len()).filter(|&id| of(&graph.tensors[id])).collect();
+    let (tensors, fine): (BTreeSet<TensorId>, BTreeSet<TensorId>) = (chosen(|t| t.wide), chosen(|t| t.wide && t.fine));
+    let work = best.0.totals.work as f64 / narrow.totals.work.max(1) as f64;
+    let (ram, before) = (best.0.arena_len, narrow.arena_len);
+    let terms = match fine.len() {
+        0 => String::new(),
+        layers => format!(" and weights of two terms in {layers} of {each} layers"),
+    };
+    let ranking: Vec<Ranked> = parts.iter().map(|part| part.ranked(graph, tensors.contains(&part.first))).collect();
+    let count = ranking.iter().filter(|r| r.wide).count();
+    notes.push(format!(
+        "16 bits in {count} of {all} sets of activations{terms}, those that cost most for what they take: {}; {ram} bytes of RAM in place \
+         of {before}, {work:.2} times the work",
+        target.of(&best.1)
+    ));
+    Ok(Choice { target, wide: tensors, fine, ranking, notes, reference })
+}
+
+/// The fewest of a ranking with which the target is met, as it is with all of them.
+fn fewest<T>(
+    target: Target,
+    all: usize,
+    with_all: (T, Quality),
+    mut trial: impl FnMut(usize) -> Result<(T, Quality), Error>,
+) -> Result<(usize, (T, Quality)), Error> {
+    let (mut least, mut most, mut best) = (0, all, with_all);
+    while most > least {
         let middle = least + (most - least) / 2;
         let made = trial(middle)?;
         if target.met(&made.1) {
             (most, best) = (middle, made);
         } else {
-            least = middle;
+            least = middle + 1;
         }
     }
-    widen(graph, &prefix(most));
-    let wide: BTreeSet<TensorId> = (0..graph.tensors.len()).filter(|&id| graph.tensors[id].wide).collect();
-    let (work, ram) = (best.0.totals.work as f64 / narrow.totals.work.max(1) as f64, best.0.arena_len);
-    notes.push(format!(
-        "{most} of {} sets of activations in 16 bits, the ones that cost most for what they take: {}; {ram} bytes of RAM in place of {}, \
-         {work:.2} times the work",
-        parts.len(),
-        target.of(&best.1),
-        narrow.arena_len
-    ));
-    let ranked = |(place, part): (usize, &Part)| part.ranked(graph, place < most);
-    let ranking = parts.iter().enumerate().map(ranked).collect();
-    Ok(Choice { target, wide, ranking, notes, reference })
+    Ok((most, best))
 }

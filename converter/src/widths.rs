@@ -97,9 +97,16 @@ impl Ties {
     }
 }
 
-/// Notes in a graph which tensors are to be int16.
-pub fn widen(graph: &mut Graph, wide: &Wide) {
+/// Notes in a graph which tensors are to be int16, and which of them weights of two terms are to make.
+pub fn widen(graph: &mut Graph, wide: &Wide, fine: &Wide) {
     let ties = Ties::new(graph);
+    for (id, tensor) in graph.tensors.iter_mut().enumerate() {
+        tensor.fine = match fine {
+            Wide::None => false,
+            Wide::All => true,
+            Wide::These(ids) => ids.contains(&id),
+        };
+    }
     let asked: BTreeSet<TensorId> = match wide {
         Wide::None => BTreeSet::new(),
         Wide::All => (0..graph.tensors.len()).map(|id| ties.width(id)).collect(),

@@ -52,8 +52,8 @@ fn resnet8_on_cifar10() {
     let (converted, scores) = run(&model, &samples, &test, None, &options);
     eprintln!("int8 {} float {} agree {} of {}", scores.int8_correct, scores.float_correct, scores.agree, scores.total);
     assert_eq!((scores.total, scores.labelled, converted.picks.len()), (5000, 5000, 500));
-    assert!(scores.int8_correct >= 3810, "{}", scores.int8_correct);
-    assert!(scores.agree >= 4814, "{}", scores.agree);
+    assert!(scores.int8_correct >= 3815, "{}", scores.int8_correct);
+    assert!(scores.agree >= 4915, "{}", scores.agree);
     assert!(converted.file.len() <= 92_000, "{}", converted.file.len());
     assert!(converted.plan.arena_len <= 40_960, "{}", converted.plan.arena_len);
 }
@@ -79,11 +79,12 @@ fn grus_on_spoken_digits_lose_nothing() {
     }
 }
 
-/// MobileNet and DS-CNN: nearer to float than the official int8 files of the same weights (`../shared/models/README.md`).
+/// MobileNet and DS-CNN: the means over all probabilities are at most half of those that the official int8 files of the same weights
+/// have (`../shared/models/README.md`).
 #[test]
 fn networks_of_depthwise_convolutions() {
-    for (name, calibration, official) in
-        [("kws-dscnn", "kws-dscnn.calib125.npy", 0.0018), ("vww-mobilenetv1", "vww-mobilenetv1.in.npy", 0.0205)]
+    for (name, calibration, bar) in
+        [("kws-dscnn", "kws-dscnn.calib125.npy", 0.0009), ("vww-mobilenetv1", "vww-mobilenetv1.in.npy", 0.01025)]
     {
         let part = |file: &str| shared(&format!("models/mlperf-tiny/{file}"));
         let (Some(model), Some(samples), Some(test)) =
@@ -97,7 +98,7 @@ fn networks_of_depthwise_convolutions() {
             "{name}: mean error {:.5}, {:.1} dB, agree {} of {}",
             lost.mean, lost.snr_db, scores.agree, scores.total
         );
-        assert!(lost.mean < official && scores.agree == scores.total, "{name}: {}", lost.mean);
+        assert!(lost.mean <= bar && scores.agree == scores.total, "{name}: {}", lost.mean);
         assert_eq!(converted.plan.arena_len - converted.plan.totals.scratch, converted.plan.lower_bound, "{name}");
     }
 }

@@ -5,7 +5,7 @@ mod build;
 mod compare;
 
 use build::{Numbers, Onnx, int, ints, text};
-use compare::{check_wide, exact_samples};
+use compare::{check_fine, check_wide, exact_samples};
 use escarp_converter::{Converted, Options, Wide, convert, graph::Graph, read};
 use escarp_runtime::{Dtype, Model};
 
@@ -255,4 +255,47 @@ fn the_same_every_time() {
     let narrow = convert(&bytes, &samples, &Options::default()).unwrap();
     let activations = |c: &Converted| c.plan.buffers.iter().map(|b| b.len).sum::<u64>();
     assert!(activations(&once) > activations(&narrow));
+}
+
+/// Weights that int8 does not hold: with a second term they do not show any more.
+#[test]
+fn weights_of_two_terms() {
+    let pads = || ints("pads", &[1, 1, 1, 1]);
+    let any = |seed: u64, n: usize| Numbers::new(seed).take(n);
+    let first = || {
+        let onnx = Onnx::open(&[1, 3, 6, 5]).floats("w", &[10, 3, 3, 3], any(1, 270)).floats("b", &[10], any(9, 10));
+        onnx.node("Conv", &["x", "w", "b"], "a", vec![pads()])
+    };
+    let depthwise = || {
+        first()
+            .floats("u", &[10, 1, 3, 3], any(3, 90))
+            .node("Conv", &["a", "u"], "d", vec![int("group", 10), pads()])
+            .node("Relu", &["d"], "y", vec![])
+    };
+    check_fine(depthwise(), Wide::All, Wide::None, 30.0);
+    let converted = check_fine(depthwise(), Wide::All, Wide::All, 66.0);
+    assert_eq!(steps(&converted), ["conv", "conv", "depthwise", "conv"]);
+    let graph = read(&depthwise().bytes(), &Options::default()).unwrap();
+    assert_eq!(converted.plan.totals.macs, 2 * graph.macs());
+    let residual = first()
+        .floats("u", &[10, 5, 3, 3], any(3, 450))
+        .node("Conv", &["x", "w"], "e", vec![pads()])
+        .node("Conv", &["e", "u"], "c", vec![pads(), int("group", 2)])
+        .node("Add", &["c", "a"], "s", vec![])
+        .node("Flatten", &["s"], "f", vec![])
+        .floats("v", &[7, 300], any(4, 2100))
+        .node("Gemm", &["f", "v"], "y", vec![int("transB", 1)]);
+    let converted = check_fine(residual, Wide::All, Wide::All, 64.0);
+    let steps = steps(&converted);
+    assert_eq!(steps.iter().filter(|s| **s == "conv").count(), steps.len() - 1, "{steps:?}");
+    // One channel is no group.
+    let single = Onnx::open(&[1, 1, 6, 5])
+        .floats("w", &[1, 1, 3, 3], any(1, 9))
+        .node("Conv", &["x", "w"], "a", vec![])
+        .floats("u", &[1, 1, 3, 3], any(3, 9))
+        .node("Conv", &["a", "u"], "y", vec![]);
+    check_fine(single, Wide::All, Wide::All, 60.0);
+    // Without int16 there is no second term.
+    let narrow = check_fine(first().node("Relu", &["a"], "y", vec![]), Wide::None, Wide::All, 30.0);
+    assert_eq!(narrow.plan.steps.len(), 1);
 }

@@ -65,10 +65,10 @@ pub struct Order {
     #[arg(long, default_value_t = 500)]
     limit: usize,
     /// How the range of each activation is chosen from the samples.
-    #[arg(long, value_enum, default_value_t = Ranges::Percentile)]
+    #[arg(long, value_enum, default_value_t = Ranges::Mse)]
     ranges: Ranges,
     /// What is refined on the samples, layer by layer.
-    #[arg(long, value_enum, default_value_t = Refining::None)]
+    #[arg(long, value_enum, default_value_t = Refining::Round)]
     refine: Refining,
     /// The model file to write.
     #[arg(short, long, value_name = "FILE")]
@@ -108,8 +108,10 @@ enum Ranges {
     Minmax,
     /// 99.99 % of the values.
     Percentile,
-    /// The least mean squared error.
+    /// The least mean squared error of rounding and clipping.
     Mse,
+    /// The least divergence by Kullback and Leibler.
+    Entropy,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -314,6 +316,7 @@ fn options(args: &Order) -> Result<Options, Failure> {
             Ranges::Minmax => Method::MinMax,
             Ranges::Percentile => Method::Percentile(99.99),
             Ranges::Mse => Method::Mse,
+            Ranges::Entropy => Method::Entropy,
         },
         refine: match args.refine {
             Refining::None => Refine::None,

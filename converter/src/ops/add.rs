@@ -11,7 +11,7 @@ use super::{
     affine::{Meant, import_with_constant},
     arrange::{Pair, pair, paired},
     function,
-    written::limited,
+    written::{limited, with_number},
 };
 use crate::{
     blocks::Block,
@@ -151,8 +151,12 @@ impl Op for Add {
     }
 
     fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
-        let (mut a, mut b) = (site.input(0)?.value, site.input(1)?.value);
-        let [first, second] = self.signs;
+        let (mut values, mut signs) = ([site.input(0)?.value.to_owned(), site.input(1)?.value.to_owned()], self.signs);
+        for (value, sign) in values.iter_mut().zip(&mut signs).filter(|(_, sign)| sign.abs() != 1.0) {
+            *value = with_number(to, site, "Mul", value, *sign);
+            *sign = 1.0;
+        }
+        let ([first, second], [mut a, mut b]) = (signs, values.each_ref());
         let operator = match self.combine {
             Combine::Sum if first == second => "Add",
             Combine::Sum => "Sub",
@@ -162,7 +166,7 @@ impl Op for Add {
         if operator == "Sub" && first < 0.0 {
             (a, b) = (b, a);
         }
-        let mut value = to.node(operator, site.node, &[a, b], vec![]);
+        let mut value = to.node(operator, site.node, &[a.as_str(), b.as_str()], vec![]);
         if operator == "Add" && first < 0.0 {
             value = to.node("Neg", site.node, &[&value], vec![]);
         }

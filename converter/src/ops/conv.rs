@@ -151,6 +151,7 @@ impl Op for Conv {
         let unit = if self.residual { output / Q12 } else { output };
         let smallest_shift = if self.residual { SHIFT_MIN_WIDE } else { site.shift_min() };
         let rows = self.rows(site.inputs[0]).quantize(site, unit, smallest_shift)?;
+        let rest = site.fine.then(|| self.rows(site.inputs[0]).rest(site, &rows)).transpose()?;
         let limits = self.limits.quantized(site.output);
         let one = if site.output.is_wide() { Q20 } else { Q12 };
         let residual = self.residual.then(|| (nearest_i32(f64::from(site.inputs[1].scale) / output * one), one));
@@ -164,7 +165,8 @@ impl Op for Conv {
         let groups = groups.transpose()?;
         let channels = u16::try_from(self.inputs * self.groups).map_err(|_| site.wrong("more than 65535 channels"))?;
         let runs = Runs::new(groups, channels);
-        Ok(Box::new(QConv { geometry: self.geometry, inputs: self.inputs, groups, runs, rows, limits, residual }))
+        let (geometry, inputs) = (self.geometry, self.inputs);
+        Ok(Box::new(QConv { geometry, inputs, groups, runs, rows, rest, limits, residual }))
     }
 
     fn products(&self, input: Shape, output: Shape) -> Option<Products<'_>> {
@@ -226,6 +228,9 @@ impl Op for Conv {
     }
 }
 
+/// The residual operand of a step that adds to what its output holds: zero point, and 1 in Q20.
+pub const ONTO: (i8, i32) = (0, 1 << 20);
+
 /// A convolution in integers; over a whole map it is a matrix times a vector.
 #[derive(Debug)]
 struct QConv {
@@ -237,6 +242,8 @@ struct QConv {
     runs: Runs,
     /// One for each output channel.
     rows: Rows,
+    /// What those leave of the weights: a second step adds it.
+    rest: Option<Rows>,
     limits: (i16, i16),
     /// The second input lies in the output's bytes: its scale over the output's, and 1 in units of that.
     residual: Option<(i32, f64)>,
@@ -250,11 +257,12 @@ impl QOp for QConv {
     }
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
-        vec![("weight", &self.rows)]
+        [("weight", &self.rows)].into_iter().chain(self.rest.as_ref().map(|rest| ("rest", rest))).collect()
     }
 
+    /// Of two terms nothing is left to refine.
     fn refined(&mut self) -> Option<&mut Rows> {
-        Some(&mut self.rows)
+        if self.rest.is_none() { Some(&mut self.rows) } else { None }
     }
 
     fn in_place(&self) -> InPlace {
@@ -267,20 +275,21 @@ impl QOp for QConv {
 
     fn constants(&self) -> Result<Vec<Block>, Error> {
         let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
-        Ok(match self.groups {
-            None => self.rows.blocks(&self.rows.order(), taps, self.inputs).into(),
-            Some(groups) => self.rows.grouped(taps, groups, self.runs).into(),
-        })
+        let blocks = |rows: &Rows| match self.groups {
+            None => rows.blocks(&rows.order(), taps, self.inputs),
+            Some(groups) => rows.grouped(taps, groups, self.runs),
+        };
+        Ok([&self.rows].into_iter().chain(&self.rest).flat_map(blocks).collect())
     }
 
     fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
         let (g, x, output) = (self.geometry, placed.input(0)?, placed.output.id);
-        let ([weights, params], (min, max)) = (placed.constants()?, self.limits);
+        let (constants, rest) = placed.constants.split_at(placed.constants.len().min(2));
+        let [weights, params] = Placed { constants, ..*placed }.constants()?;
+        // Of two steps, the second has the limits.
+        let (min, max) = if self.rest.is_some() { (i16::MIN, i16::MAX) } else { self.limits };
         let [h, w, _] = x.shape;
         let whole = g.kernel == [h, w] && g.pad == [0, 0] && placed.output.shape[..2] == [1, 1];
-        if whole && self.residual.is_none() && self.groups.is_none() {
-            return Ok(vec![LinearStep { input: x.id, output, weights, params, min, max }.into()]);
-        }
         let operand = |(m, _)| Ok((placed.input(1)?.scale.zero_point, m));
         let step = ConvStep {
             input: x.id,
@@ -296,6 +305,16 @@ impl QOp for QConv {
             residual: self.residual.map(operand).transpose()?,
             groups: self.groups,
         };
-        Ok(vec![step.into()])
+        let linear = LinearStep { input: x.id, output, weights, params, min, max };
+        let first = match whole && self.residual.is_none() && self.groups.is_none() {
+            true => linear.into(),
+            false => step.into(),
+        };
+        if self.rest.is_none() {
+            return Ok(vec![first]);
+        }
+        let [weights, params] = Placed { constants: rest, ..*placed }.constants()?;
+        let (min, max) = self.limits;
+        Ok(vec![first, ConvStep { weights, params, min, max, residual: Some(ONTO), ..step }.into()])
     }
 }

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use escarp_runtime::ops::{DepthwiseStep, Step};
+use escarp_runtime::ops::{ConvStep, DepthwiseStep, Groups, Runs, Step};
 
 use super::{
+    conv::ONTO,
     window::Geometry,
     written::{convolved, filters, limited, with_number},
 };
@@ -103,7 +104,10 @@ impl Op for Depthwise {
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         let rows = self.rows(site.inputs[0]).quantize(site, f64::from(site.output.scale), site.shift_min())?;
-        Ok(Box::new(QDepthwise { geometry: self.geometry, rows, limits: self.limits.quantized(site.output) }))
+        let rest = site.fine.then(|| self.rows(site.inputs[0]).rest(site, &rows)).transpose()?;
+        let channels = u16::try_from(self.bias.len()).map_err(|_| site.wrong("more than 65535 channels"))?;
+        let (geometry, limits) = (self.geometry, self.limits.quantized(site.output));
+        Ok(Box::new(QDepthwise { geometry, channels, rows, rest, limits }))
     }
 
     fn products(&self, input: Shape, output: Shape) -> Option<Products<'_>> {
@@ -181,7 +185,17 @@ struct QDepthwise {
     geometry: Geometry,
     /// One for each channel.
     rows: Rows,
+    /// What those leave of the weights: a second step, a convolution in groups of one channel, adds it.
+    rest: Option<Rows>,
+    channels: u16,
     limits: (i16, i16),
+}
+
+impl QDepthwise {
+    /// Each channel by itself; one alone is no group.
+    fn groups(&self) -> Option<Groups> {
+        (self.channels > 1).then_some(Groups { inputs: 1, outputs: 1 })
+    }
 }
 
 impl QOp for QDepthwise {
@@ -190,11 +204,12 @@ impl QOp for QDepthwise {
     }
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
-        vec![("weight", &self.rows)]
+        [("weight", &self.rows)].into_iter().chain(self.rest.as_ref().map(|rest| ("rest", rest))).collect()
     }
 
+    /// Of two terms nothing is left to refine.
     fn refined(&mut self) -> Option<&mut Rows> {
-        Some(&mut self.rows)
+        if self.rest.is_none() { Some(&mut self.rows) } else { None }
     }
 
     fn in_place(&self) -> InPlace {
@@ -206,11 +221,19 @@ impl QOp for QDepthwise {
     }
 
     fn constants(&self) -> Result<Vec<Block>, Error> {
-        Ok(self.rows.lanes(self.geometry.kernel[0] * self.geometry.kernel[1]).into())
+        let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
+        let rest = self.rest.as_ref().map(|rest| match self.groups() {
+            None => rest.blocks(&rest.order(), taps, 1),
+            Some(groups) => rest.grouped(taps, groups, Runs::new(Some(groups), self.channels)),
+        });
+        Ok(self.rows.lanes(taps).into_iter().chain(rest.into_iter().flatten()).collect())
     }
 
     fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
-        let (g, [weights, params], (min, max)) = (self.geometry, placed.constants()?, self.limits);
+        let (g, (constants, rest)) = (self.geometry, placed.constants.split_at(placed.constants.len().min(2)));
+        let [weights, params] = Placed { constants, ..*placed }.constants()?;
+        // Of two steps, the second has the limits.
+        let (min, max) = if self.rest.is_some() { (i16::MIN, i16::MAX) } else { self.limits };
         let step = DepthwiseStep {
             input: placed.input(0)?.id,
             output: placed.output.id,
@@ -223,6 +246,14 @@ impl QOp for QDepthwise {
             min,
             max,
         };
-        Ok(vec![step.into()])
+        if self.rest.is_none() {
+            return Ok(vec![step.into()]);
+        }
+        let DepthwiseStep { input, output, kernel, stride, dilation, pad, .. } = step;
+        let ([weights, params], (min, max)) = (Placed { constants: rest, ..*placed }.constants()?, self.limits);
+        let (residual, groups) = (Some(ONTO), self.groups());
+        let second =
+            ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual, groups };
+        Ok(vec![step.into(), second.into()])
     }
 }

@@ -49,7 +49,7 @@ pub fn of_two(importer: &mut Importer, node: &Node, mut a: View, mut b: View) ->
     if inner != other {
         return Err(wrong);
     }
-    let others = |v: &View| v.lengths().iter().rev().skip(2).product::<usize>();
+    let others = |v: &View| v.lengths().iter().rev().skip(2).fold(1usize, |n, &d| n.saturating_mul(d));
     let all = others(&a).max(others(&b)).saturating_mul(rows).saturating_mul(inner).saturating_mul(columns);
     if all > MOST {
         let what = format!("{all} products of two tensors");
@@ -101,7 +101,7 @@ pub fn batched(importer: &mut Importer, node: &Node, x: View, weight: &ArrayD<f3
     }
     let at = |all: &[usize], i: usize| (i + all.len()).checked_sub(rank).map_or(1, |i| all[i]);
     let outer: Vec<usize> = (0..rank - 2).map(|i| at(&lengths, i).max(at(&shape, i))).collect();
-    let count: usize = outer.iter().product();
+    let count = outer.iter().fold(1usize, |n, &d| n.saturating_mul(d));
     let bytes = count.saturating_mul(inner).saturating_mul(columns).saturating_mul(2 * size_of::<f32>());
     importer.charge(node, "its matrices", bytes)?;
     let x = x.expand(&[&outer[..], &[rows, inner]].concat()).ok_or_else(wrong)?;

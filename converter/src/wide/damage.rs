@@ -55,7 +55,8 @@ impl Part {
     }
 }
 
-/// All sets that may be int16, those that do most damage for what they take first. `narrow` has the int8 scales.
+/// All sets that may be int16, those that do most damage for what they take first, and what weights make of these, those first whose weights
+/// do most damage for their products. `narrow` has the int8 scales.
 ///
 /// # Errors
 /// [`Error::Samples`] if a sample cannot be read.
@@ -66,7 +67,7 @@ pub fn parts(
     samples: &dyn Samples,
     picks: &[usize],
     progress: fn(&str),
-) -> Result<Vec<Part>, Error> {
+) -> Result<(Vec<Part>, Vec<TensorId>), Error> {
     let mut parts: Vec<Part> = vec![];
     let mut place = vec![None; graph.tensors.len()];
     for node in graph.nodes.iter().filter(|n| ties.is_free(n.output)) {
@@ -88,10 +89,26 @@ pub fn parts(
     let some: Vec<usize> = spread(samples, runs.clamp(1, SAMPLES)).into_iter().take(picks.len()).collect();
     let mut sums = vec![vec![0.0; graph.outputs.len()]; parts.len()];
     let mut signal = vec![0.0; graph.outputs.len()];
+    // Of each tensor itself: values and errors, squared.
+    let mut own = vec![(0.0, 0.0); graph.tensors.len()];
     for (done, &pick) in some.iter().enumerate() {
-        progress(&format!("sensitivity of {} sets of activations: sample {} of {}", parts.len(), done + 1, some.len()));
+        if (done + 1).is_multiple_of(some.len().div_ceil(4)) || done + 1 == some.len() {
+            progress(&format!(
+                "sensitivity of {} sets of activations: sample {} of {}",
+                parts.len(),
+                done + 1,
+                some.len()
+            ));
+        }
         let sample = samples.get(pick)?;
         let base = values(graph, &sample);
+        for &id in parts.iter().flat_map(|part| &part.tensors) {
+            let scale = narrow.tensors[id].scale;
+            for &v in &base[base.len() - 1][id] {
+                own[id].0 += f64::from(v).powi(2);
+                own[id].1 += (f64::from(v) - f64::from(scale.dequantize(scale.number(v)))).powi(2);
+            }
+        }
         let expected: Vec<&[f32]> = graph.outputs.iter().map(|o| &base[base.len() - 1][o.tensor][..]).collect();
         for (signal, expected) in signal.iter_mut().zip(&expected) {
             *signal += expected.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
@@ -114,9 +131,39 @@ pub fn parts(
         let shares = sums.iter().zip(&signal).map(|(noise, signal)| noise / signal.max(f64::MIN_POSITIVE));
         part.damage = shares.fold(0.0, f64::max);
     }
+    let layers = layers(graph, &parts, &own);
     // Stable: of equals, the first in the graph goes first.
     parts.sort_by(|a, b| (b.damage / b.cost()).total_cmp(&(a.damage / a.cost())));
-    Ok(parts)
+    Ok((parts, layers))
+}
+
+/// What weights make, those first whose int8 weights do most damage for their products: noise that weights bring into a tensor reaches the
+/// outputs as that of its rounding does.
+fn layers(graph: &Graph, parts: &[Part], own: &[(f64, f64)]) -> Vec<TensorId> {
+    let mut layers = vec![];
+    for node in &graph.nodes {
+        let (id, sets) = (node.output, node.op.weights());
+        let Some(part) = parts.iter().find(|part| part.tensors.contains(&id)).filter(|_| !sets.is_empty()) else {
+            continue;
+        };
+        let depth = |values: &[f32]| (values.len() / graph.shape(id)[2]).max(1);
+        let rows = sets.iter().flat_map(|(_, values)| values.chunks(depth(values)));
+        let (mut signal, mut noise) = (0.0, 0.0);
+        for row in rows {
+            let unit = f64::from(row.iter().fold(0.0f32, |m, w| m.max(w.abs()))).max(1e-30) / 127.0;
+            for &w in row {
+                let steps = f64::from(w) / unit;
+                signal += f64::from(w).powi(2);
+                noise += ((steps - steps.round()) * unit).powi(2);
+            }
+        }
+        let rounding: f64 = part.tensors.iter().map(|&id| own[id].1 / own[id].0.max(f64::MIN_POSITIVE)).sum();
+        let gain = part.damage / rounding.max(f64::MIN_POSITIVE);
+        let macs = node.op.cost(graph.shape(id)).macs.max(1);
+        layers.push((noise / signal.max(f64::MIN_POSITIVE) * gain / macs as f64, id));
+    }
+    layers.sort_by(|a, b| b.0.total_cmp(&a.0));
+    layers.into_iter().map(|(_, id)| id).collect()
 }
 
 /// What all tensors hold, in each step.

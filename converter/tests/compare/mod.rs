@@ -2,8 +2,14 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use escarp_converter::{
-    Converted, Options, Samples, Wide, calibrate::Method, convert, eval::Evaluator, float_runner, measure::measure,
-    read, samples::InMemory,
+    Converted, Options, Samples, Wide,
+    calibrate::Method,
+    convert,
+    eval::Evaluator,
+    float_runner,
+    measure::{answer, measure},
+    read,
+    samples::InMemory,
 };
 use escarp_runtime::{Cpu, Dtype, Model, Port, Session, frontend::quantize};
 
@@ -52,6 +58,46 @@ pub fn check(onnx: Onnx, steps: f32) -> Converted {
     converted
 }
 
+/// Float within 1e-4 of what the operator is defined to give, inputs and the one output in ONNX's order; int8 within `steps` output steps
+/// of float. Inputs may have any dimensions.
+pub fn defined(onnx: Onnx, steps: f32, wanted: impl Fn(&[Vec<f32>]) -> Vec<f32>) -> Converted {
+    let bytes = onnx.bytes();
+    let options = Options { name: "test".into(), any_batch: true, ..Options::default() };
+    let graph = read(&bytes, &options).unwrap();
+    let samples = Numbers::new(7).samples(8, graph.sample_len());
+    let converted = convert(&bytes, &samples, &options).unwrap();
+    let mut evaluator = Evaluator::new(&graph);
+    for i in 0..samples.len() {
+        let sample = samples.get(i).unwrap();
+        evaluator.run(&sample, |_, _| {});
+        let mut rest = &sample[..];
+        let inputs: Vec<Vec<f32>> = graph
+            .inputs
+            .iter()
+            .map(|input| {
+                let (ours, others) = rest.split_at(graph.len(input.tensor));
+                rest = others;
+                input.view.order().iter().map(|&place| ours[place]).collect()
+            })
+            .collect();
+        let output = &graph.outputs[0];
+        let float = evaluator.value(output.tensor);
+        let ours: Vec<f32> = output.view.order().iter().map(|&place| float[place]).collect();
+        let wanted = wanted(&inputs);
+        assert_eq!(ours.len(), wanted.len(), "{graph}");
+        for (at, (a, b)) in ours.iter().zip(&wanted).enumerate() {
+            assert!((a - b).abs() <= 1e-4 * (1.0 + b.abs()), "sample {i}, value {at}: {a}, defined {b}\n{graph}");
+        }
+        let given = &answer(&converted.file, &sample, Cpu::PORTABLE).unwrap()[0];
+        let unit = converted.plan.graph.tensors[converted.plan.graph.outputs[0].tensor].scale.scale;
+        for (at, (a, b)) in given.iter().zip(float).enumerate() {
+            let off = (a - b).abs() / unit;
+            assert!(off <= steps, "sample {i}, value {at}: {off} steps, {a} for {b}\n{}", converted.plan.graph);
+        }
+    }
+    converted
+}
+
 /// Samples that the steps of an int8 input hold exactly, if its range is all that is seen: in steps of 1/128, both ends of int8 among them.
 pub fn exact_samples(sample_len: usize) -> InMemory {
     let mut samples = Numbers::new(7).samples(24, sample_len);
@@ -63,8 +109,13 @@ pub fn exact_samples(sample_len: usize) -> InMemory {
 /// Converts with int16 where that is asked for and may be: all outputs at least so many decibels from float, and the same on every
 /// kernel of this machine.
 pub fn check_wide(onnx: Onnx, wide: Wide, decibels: f64) -> Converted {
+    check_fine(onnx, wide, Wide::None, decibels)
+}
+
+/// [`check_wide`], with weights of two terms where that is asked for and may be.
+pub fn check_fine(onnx: Onnx, wide: Wide, fine: Wide, decibels: f64) -> Converted {
     let bytes = onnx.bytes();
-    let options = Options { name: "test".into(), wide, method: Method::MinMax, ..Options::default() };
+    let options = Options { name: "test".into(), wide, fine, method: Method::MinMax, ..Options::default() };
     let graph = read(&bytes, &options).unwrap();
     let samples = exact_samples(graph.sample_len());
     let float = float_runner(&bytes, &graph).unwrap();

@@ -39,6 +39,9 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         _ => {
             let spatial = x.dims.len().saturating_sub(2);
             let weight = weights(importer, node, spatial)?;
+            if weight.is_empty() {
+                return Err(node.wrong(format!("weights {:?}", weight.shape())));
+            }
             let bias = importer.bias(node, 2, weight.shape()[1].saturating_mul(groups(node, weight.shape()[0])?))?;
             of_map(importer, node, x, weight, &bias)?
         }
@@ -127,7 +130,7 @@ fn of_volume(importer: &mut Importer, node: &Node, x: &View) -> Result<View, Err
     });
     let bias = importer.bias(node, 2, per_group * groups)?;
     let bias: Vec<f32> = bias.iter().flat_map(|&b| vec![b; planes]).collect();
-    let flat = x.reshape(&[n, c * d, h, w]);
+    let flat = x.reshape(&[n, c.saturating_mul(d), h, w]);
     let flat = flat.ok_or_else(|| node.unsupported("input", format!("{:?}", x.lengths()), "no time"))?;
     let plane = narrowed(node, 3, &[Some(1), Some(2)]);
     let made = of_map(importer, &Node::new(&plane, node.opset), flat, weight, &bias)?;

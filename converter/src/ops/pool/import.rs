@@ -68,14 +68,14 @@ fn of_volume(importer: &mut Importer, node: &Node, x: &View, [n, c, d, h, w]: [u
     let cut = |x: &View, lengths: &[usize]| x.reshape(lengths).ok_or_else(wrong);
     let x = whole(importer, node, x.clone())?;
     if node.operator().starts_with("Global") {
-        let made = of_map(importer, node, &cut(&x, &[n, c, d, h * w])?)?;
+        let made = of_map(importer, node, &cut(&x, &[n, c, d, h.saturating_mul(w)])?)?;
         return cut(&made, &[n, c, 1, 1, 1]);
     }
     let plane = narrowed(node, 3, &[Some(1), Some(2)]);
-    let planes = of_map(importer, &Node::new(&plane, node.opset), &cut(&x, &[n, c * d, h, w])?)?;
+    let planes = of_map(importer, &Node::new(&plane, node.opset), &cut(&x, &[n, c.saturating_mul(d), h, w])?)?;
     let [h, w] = [2, 3].map(|dim| planes.dims[dim].length());
     let deep = narrowed(node, 3, &[Some(0), None]);
-    let made = of_map(importer, &Node::new(&deep, node.opset), &cut(&planes, &[n, c, d, h * w])?)?;
+    let made = of_map(importer, &Node::new(&deep, node.opset), &cut(&planes, &[n, c, d, h.saturating_mul(w)])?)?;
     let d = made.dims[2].length();
     cut(&made, &[n, c, d, h, w])
 }
