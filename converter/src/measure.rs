@@ -358,7 +358,7 @@ pub(crate) struct Sums {
     signal: f64,
     pub(crate) noise: f64,
     absolute: f64,
-    most: f64,
+    pub(crate) most: f64,
     pub(crate) count: u64,
 }
 
