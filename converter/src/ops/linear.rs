@@ -1,6 +1,6 @@
 //! Gemm and MatMul: with constant weights convolutions whose window is the pixel, or the whole map.
 
-use ndarray::{Array2, arr0};
+use ndarray::{Array2, ArrayD, arr0};
 
 use super::{
     add::weighted as sum,
@@ -115,7 +115,7 @@ fn import_matmul(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         matmul::batched(importer, node, x, &weight)?
     } else {
         let extra = rank.saturating_sub(x.dims.len().max(2));
-        let weight = matrix(importer, node, 1)?;
+        let weight = as_matrix(node, weight, 1)?;
         let bias = vec![0.0; weight.ncols()];
         let mut made = weighted(importer, node, x, &weight, bias)?;
         made.dims.splice(..0, vec![Dim::ONE; extra]);
@@ -126,7 +126,11 @@ fn import_matmul(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 
 /// The constant at input `index`, a matrix; dimensions of one in front of it are left out.
 fn matrix(importer: &Importer, node: &Node, index: usize) -> Result<Array2<f32>, Error> {
-    let weight = importer.weights(node, index)?;
+    as_matrix(node, importer.weights(node, index)?, index)
+}
+
+/// Those of input `index`, as a matrix.
+fn as_matrix(node: &Node, weight: ArrayD<f32>, index: usize) -> Result<Array2<f32>, Error> {
     let shape = weight.shape().to_vec();
     let (ones, last) = shape.split_at(shape.len().saturating_sub(2));
     match last {
