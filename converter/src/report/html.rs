@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod changes;
+mod choice;
 mod graph;
 mod layers;
 mod outputs;
@@ -28,6 +29,7 @@ pub(super) fn render(report: &Report) -> String {
         (changes::changes(report))
         (graph::pictures(report))
         (layers::section(c))
+        (choice::section(c))
         (plan::section(&c.plan))
         (samples::confusion(report))
         (samples::examples(report))

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Report, dtype, meaning};
+use crate::wide::{Choice, Ranked};
 
 pub(super) fn render(report: &Report) -> String {
     let (c, s) = (report.converted, report.scores);
@@ -62,6 +63,20 @@ pub(super) fn render(report: &Report) -> String {
         })
         .collect();
     let parts = report.parts();
+    let sets = |choice: &Choice| -> Vec<_> {
+        let set = |r: &Ranked| {
+            json!({
+                "layer": r.layer,
+                "tensors": r.tensors,
+                "snr_db": r.snr_db.is_finite().then_some(r.snr_db),
+                "macs": r.macs,
+                "bytes": r.bytes,
+                "wide": r.wide,
+            })
+        };
+        choice.ranking.iter().map(set).collect()
+    };
+    let wide = c.choice.as_ref().map(|choice| json!({ "sets": sets(choice), "two_terms": choice.fine.len() }));
     let document = json!({
         "model": c.about.name,
         "float_correct": labelled(s.float_correct),
@@ -94,6 +109,7 @@ pub(super) fn render(report: &Report) -> String {
         "warnings": c.warnings,
         "layers": layers,
         "outputs": outputs,
+        "wide": wide,
     });
     format!("{document:#}\n")
 }

@@ -87,6 +87,16 @@ pub(super) fn render(report: &Report) -> String {
     for (kind, count) in report.changes() {
         let _ = writeln!(out, "  {count:>9}  {}", kind.title());
     }
+    if let Some(choice) = c.choice.as_ref().filter(|choice| !choice.ranking.is_empty()) {
+        let _ = writeln!(
+            out,
+            "\n   activations by what int8 costs for what 16 bits take (these alone in int8, all else float)"
+        );
+        for set in choice.ranking.iter().take(WORST) {
+            let (bits, name) = (if set.wide { 16 } else { 8 }, visible(short(&set.layer)).to_string());
+            let _ = writeln!(out, "  {:>9}  {bits:>2} bits  {:>3} tensors  {name}", decibels(set.snr_db), set.tensors);
+        }
+    }
     let remarks = report.remarks();
     if !remarks.is_empty() {
         let _ = writeln!(out);
