@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod check;
+mod compare;
 mod convert;
 
 /// Longest model, bytes: what protobuf allows.
@@ -37,6 +38,8 @@ struct Program {
 enum Question {
     /// Runs a model file beside the network that it was made of and finds the first layer where they part.
     Check(check::Order),
+    /// Shows two model files side by side: what they take, what differs, and on samples what they answer.
+    Compare(compare::Order),
 }
 
 /// Why it was not done.
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
     let Program { question, order } = Program::parse();
     let done = match (question, order) {
         (Some(Question::Check(order)), _) => check::run(&order),
+        (Some(Question::Compare(order)), _) => compare::run(&order),
         (None, Some(order)) => convert::run(&order).map_err(|failure| match failure {
             Failure::Run(error) => Failure::Of(order.model, error),
             other => other,
@@ -166,6 +170,7 @@ fn place(path: &Path) -> PathBuf {
     path.canonicalize().ok().or_else(made).unwrap_or_else(|| path.to_owned())
 }
 
+/// Whether it is called an array.
 pub fn is_npy(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"))
 }

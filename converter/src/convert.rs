@@ -8,7 +8,7 @@ use crate::{
     calibrate::{self, Histogram, Method},
     compose::compose,
     error::Error,
-    fit::{Wishes, fit},
+    fit::{Wishes, fit, once},
     fold::fold,
     front_end,
     graph::{Graph, Meaning},
@@ -18,7 +18,7 @@ use crate::{
     pack::{About, pack},
     part::Part,
     plan::{Plan, plan},
-    quantize::{self, quantize},
+    quantize::quantize,
     ranges,
     refine::Refine,
     samples::{Samples, spread},
@@ -144,7 +144,6 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
         folder: options.folder.as_deref(),
     };
     let mut graph = compose(fold(import(onnx, &request)?)?);
-    widen(&mut graph, &options.wide, &options.fine);
     if graph.outputs.is_empty() {
         return Ok(graph);
     }
@@ -163,6 +162,7 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
         return Err(Error::Labels(format!("{labels} labels; the network has {outputs} outputs")));
     }
     graph.metadata = Some(metadata);
+    widen(&mut graph, &options.wide, &options.fine);
     Ok(graph)
 }
 
@@ -180,23 +180,26 @@ pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<
     let seen = calibrate::calibrate(&graph, samples, &picks)?;
     let range = front_end::range(&metadata.front_end);
     let trained = ranges::trained(&graph, &metadata.activations, range);
-    let choice = options.target.map(|target| {
-        let fit = |graph: &Graph| match &trained {
-            Some(trained) => quantize(graph, trained),
-            None => quantize(graph, &quantize::ranges(graph, &seen, range, options.method)),
-        };
-        choose(&mut graph, target, &fit, samples, options.cpu, options.progress)
-    });
+    let again = || read(onnx, options);
+    let wishes = Wishes { method: options.method, refine: options.refine, cpu: options.cpu, again: &again };
+    let once = |graph: &Graph| match &trained {
+        Some(trained) => quantize(graph, trained),
+        None => once(graph, &seen, (samples, &picks), &wishes),
+    };
+    let choice = options.target.map(|target| choose(&mut graph, target, &once, samples, options.cpu, options.progress));
     let choice = choice.transpose()?;
+    // What was chosen with, in case that nothing better comes of fitting.
+    let plain = choice.as_ref().map(|_| once(&graph)).transpose()?;
     let wide = choice.as_ref().map_or_else(|| options.wide.clone(), |choice| Wide::These(choice.wide.clone()));
     let fine = choice.as_ref().map_or_else(|| options.fine.clone(), |choice| Wide::These(choice.fine.clone()));
     let options = &Options { wide, fine, ..options.clone() };
     let warnings = warnings(&graph, &metadata, &seen, picks.len());
     let mut notes = graph.notes.clone();
-    let (graph, seen, quantized) = match trained {
+    let before = if choice.is_some() { seen.clone() } else { vec![] };
+    let (mut graph, mut seen, quantized) = match &trained {
         Some(trained) => {
             notes.push("trained for int8: ranges are those of the training, not of the samples".into());
-            let quantized = quantize(&graph, &trained)?;
+            let quantized = quantize(&graph, trained)?;
             (graph, seen, quantized)
         }
         None => {
@@ -207,12 +210,20 @@ pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<
             (fitted.graph, fitted.seen, fitted.quantized)
         }
     };
-    let plan = plan(quantized)?;
     let about = About { name: options.name.clone(), metadata, accuracy: None };
-    let file = pack(&plan, &about)?;
-    if let Some(choice) = &choice {
+    let mut plan = plan(quantized)?;
+    let mut file = pack(&plan, &about)?;
+    if let Some((choice, plain)) = choice.as_ref().zip(plain) {
         notes.extend(choice.notes.iter().cloned());
-        notes.push(choice.check(&file, samples, options.cpu)?);
+        notes.push(match choice.check(&file, samples, options.cpu) {
+            Ok(line) => line,
+            Err(_) => {
+                (graph, seen) = (read(onnx, options)?, before);
+                plan = crate::plan::plan(plain)?;
+                file = pack(&plan, &about)?;
+                choice.check(&file, samples, options.cpu)?
+            }
+        });
     }
     let compared = spread(samples, COMPARED);
     let layers = measure::layers(&file, &graph, &plan, samples, &compared, options.cpu)?;

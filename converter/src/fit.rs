@@ -45,6 +45,31 @@ pub struct Fitted {
     pub notes: Vec<String>,
 }
 
+/// Quantizes for the samples in the plainest way: refined where that takes little time.
+///
+/// # Errors
+/// As [`fit`].
+pub fn once(
+    graph: &Graph,
+    seen: &[Histogram],
+    (samples, picks): (&dyn Samples, &[usize]),
+    wishes: &Wishes,
+) -> Result<QGraph, Error> {
+    let range = graph.metadata.as_ref().and_then(|m| front_end::range(&m.front_end));
+    let ranges = quantize::ranges(graph, seen, range, wishes.method);
+    let kept = graph.tensors.iter().any(|t| t.grid.is_some());
+    if wishes.refine == Refine::None || kept || work(graph, picks) > TRIED / 4 {
+        return quantize(graph, &ranges);
+    }
+    let some = spread(samples, refine::samples(graph).min(picks.len()));
+    Ok(refine(graph, &ranges, (samples, &some), wishes.refine, wishes.cpu)?.graph)
+}
+
+/// Multiply-accumulates of all calibration samples.
+fn work(graph: &Graph, picks: &[usize]) -> u64 {
+    graph.macs().saturating_mul(graph.steps as u64).saturating_mul(picks.len() as u64)
+}
+
 /// A way that was tried.
 struct Trial {
     /// Tensors whose channels were brought together.
@@ -76,10 +101,11 @@ pub fn fit(
     let scores = refine::scores(&graph, whole, (samples, &some))?;
     let refined = |graph: &Graph, seen: &[Histogram]| {
         let mut ranges = ranges(graph, seen);
-        scores.iter().for_each(|&range| ranges[graph.output()] = range);
+        // Of int16 scores nothing is gained by fewer.
+        scores.iter().filter(|_| !graph.tensors[graph.output()].wide).for_each(|&range| ranges[graph.output()] = range);
         refine(graph, &ranges, (samples, &some), wishes.refine, wishes.cpu)
     };
-    let work = graph.macs().saturating_mul(graph.steps as u64).saturating_mul(picks.len() as u64);
+    let work = work(&graph, picks);
     // What the samples showed of the network as it is says how far its channels reach.
     let first = seen.clone();
     let mut best = Trial { made: refined(&graph, &seen)?, together: 0, graph, seen };

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `main` | the program |
 //! | `command` | its command lines: arguments, progress, exit codes |
-//! | `report` | what a conversion says about itself: terminal, HTML, JSON |
+//! | `compare`, `report` | two files side by side; what a conversion says about itself: terminal, HTML, JSON |
 //! | `page` | what pages and charts share, the trainer's too |
 //! | `convert` | the whole chain in one call |
 //! | `doubt` | answers that no trained network would give to its own kind of samples |
@@ -55,6 +55,7 @@ mod budget;
 pub mod calibrate;
 pub mod check;
 pub mod command;
+pub mod compare;
 mod compose;
 mod constant;
 mod convert;

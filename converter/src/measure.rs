@@ -1,6 +1,10 @@
 //! What the conversion cost, measured by running the file that was written: the real runtime, on the host.
 
-use escarp_runtime::{Cpu, Dtype, Meaning, Model, Port, Session, Tensor, frontend::quantize, ops::Step};
+use escarp_runtime::{
+    Cpu, Dtype, Meaning, Model, Port, Session, Tensor,
+    frontend::{quantize, quantize_wide},
+    ops::Step,
+};
 use rayon::prelude::*;
 
 use crate::{
@@ -104,8 +108,14 @@ pub(crate) fn give(session: &mut Session, mut step: &[f32]) -> Result<(), Error>
     let inputs = session.model().inputs();
     for (index, Port { tensor, .. }) in inputs.enumerate() {
         let (values, rest) = step.split_at(len(&tensor));
-        let values: Vec<i8> = values.iter().map(|&v| quantize(v, tensor.scale, tensor.zero_point)).collect();
-        session.set_input(index, &values).map_err(|e| Error::Pack(format!("running the file: {e}")))?;
+        let failed = |e| Error::Pack(format!("running the file: {e}"));
+        if tensor.dtype == Dtype::I16 {
+            let values: Vec<i16> = values.iter().map(|&v| quantize_wide(v, tensor.scale)).collect();
+            session.set_input(index, &values).map_err(failed)?;
+        } else {
+            let values: Vec<i8> = values.iter().map(|&v| quantize(v, tensor.scale, tensor.zero_point)).collect();
+            session.set_input(index, &values).map_err(failed)?;
+        }
         step = rest;
     }
     Ok(())
@@ -348,7 +358,7 @@ pub(crate) struct Sums {
     signal: f64,
     pub(crate) noise: f64,
     absolute: f64,
-    most: f64,
+    pub(crate) most: f64,
     pub(crate) count: u64,
 }
 

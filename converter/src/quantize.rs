@@ -4,6 +4,7 @@ use escarp_runtime::Dtype;
 
 use crate::{
     calibrate::{Histogram, Method},
+    epilogue::Limits,
     error::Error,
     graph::{Graph, Output, ScaleRule, Tensor},
     qgraph::{QGraph, QNode, QOutput, QTensor},
@@ -84,9 +85,8 @@ fn tensor((tensor, &scale): (&Tensor, &Scale)) -> QTensor {
     QTensor { name: tensor.name.clone(), shape: tensor.shape, scale, dtype: scale.dtype() }
 }
 
-/// How far the numbers of an int16 tensor reach, as a multiple of what the samples showed: of sixteen bits one is there for what they
-/// did not show.
-const HEADROOM: f64 = 2.0;
+/// How far the numbers of an int16 tensor reach, as a multiple of what the samples showed, for what they did not show.
+const HEADROOM: f64 = 1.25;
 
 /// Fewer numbers above 0 than this are not worth int16.
 const FEWEST: f64 = 511.0;
@@ -121,11 +121,14 @@ fn scales(graph: &Graph, ranges: &[(f32, f32)]) -> Result<Vec<Scale>, Error> {
 /// What sets of int16 tensors have in common, at their first tensors: of those that are to be wide, all whose sums leave them enough.
 fn wide(graph: &Graph, ranges: &[(f32, f32)], ties: &Ties) -> Vec<Option<Wide>> {
     let mut sets: Vec<Option<(f64, f64)>> = vec![None; ranges.len()];
+    let mut limits = vec![Limits::NONE; ranges.len()];
+    graph.nodes.iter().for_each(|n| limits[n.output] = n.op.channels().limits);
     for (id, tensor) in graph.tensors.iter().enumerate().filter(|&(id, _)| ties.is_free(id)) {
         if tensor.wide {
-            let (low, high) = ranges[id];
+            let (low, high) = (f64::from(ranges[id].0) * HEADROOM, f64::from(ranges[id].1) * HEADROOM);
+            let reach = high.min(limits[id].max.into()).max(-low.max(limits[id].min.into()));
             let set = sets[ties.scale(id)].get_or_insert((0.0, i16::MAX.into()));
-            set.0 = set.0.max(f64::from(high.max(-low)) * HEADROOM);
+            set.0 = set.0.max(reach);
         }
     }
     for node in &graph.nodes {
@@ -133,6 +136,12 @@ fn wide(graph: &Graph, ranges: &[(f32, f32)], ties: &Ties) -> Vec<Option<Wide>> 
             if let Some((reach, most)) = &mut sets[ties.scale(input)] {
                 *most = most.min(node.op.room(*reach));
             }
+        }
+    }
+    // Whoever gives an input may give any number.
+    for input in &graph.inputs {
+        if let Some((_, most)) = &mut sets[ties.scale(input.tensor)] {
+            *most = if *most < i16::MAX.into() { 0.0 } else { *most };
         }
     }
     // Where one of a width has too little room, none of them is wide.
@@ -153,7 +162,13 @@ fn round(graph: &Graph, ranges: &[(f32, f32)], ties: &Ties, wide: &mut [Option<W
     // What a file has quantized keeps its scale.
     let scale_of = |id: usize, smallest: f64| graph.tensors[id].grid.unwrap_or_else(|| of_range(id, smallest));
     let mut scales: Vec<Scale> = (0..ranges.len()).map(|id| scale_of(id, 0.0)).collect();
-    let mut met = vec![false; ranges.len()];
+    for input in &graph.inputs {
+        if let Some(wide) = &wide[ties.scale(input.tensor)] {
+            scales[input.tensor] = Scale::int16(wide.reach, wide.most, wide.smallest);
+        }
+    }
+    let mut met: Vec<bool> =
+        (0..ranges.len()).map(|id| graph.inputs.iter().any(|i| ties.scale(i.tensor) == id)).collect();
     let mut settled = true;
     for node in &graph.nodes {
         let (output, set) = (node.output, ties.scale(node.output));

@@ -10,7 +10,7 @@ use escarp_runtime::{
 use crate::{
     blocks::Block,
     error::Error,
-    scale::{Q12, SMALLEST_FACTOR, Scale, least_unit, multiplier, narrow, nearest_i8, nearest_i64},
+    scale::{SMALLEST_FACTOR, Scale, least_unit, multiplier, narrow, nearest_i8, nearest_i64},
     site::Site,
 };
 
@@ -27,13 +27,13 @@ pub struct Rows {
     pub shift: Vec<u8>,
     /// `[row]` real value of one unit of weight
     pub scale: Vec<f32>,
-    /// How large, in size, what they are multiplied with is at most.
+    /// How large, in size, what they are multiplied with is at most: of int16 one more than its largest number, as of int8.
     pub reach: i64,
 }
 
-/// Units of what is left of a weight in a unit of its int8: what is left is up to a half, 32 of 127, so that its sums need no more room
-/// than those of the weights themselves.
-const FINE: f64 = 64.0;
+/// Units of what is left of a weight in a unit of its int8: what is left is up to a half. With the fewest, its sums need little more room
+/// than those of the weights themselves; with the most it fills int8.
+const FINE: [f64; 3] = [254.0, 127.0, 64.0];
 
 /// What sums of int16 numbers may take of i32: a sixteenth is left to weights that are rounded otherwise.
 const ROOM: f64 = (1u64 << 31) as f64 * 15.0 / 16.0;
@@ -85,7 +85,7 @@ impl FloatRows<'_> {
             let unit = on_grid(row, largest).max(1e-30);
             let terms = row.iter().map(|&w| {
                 let steps = f64::from(w) / unit;
-                (steps.round().abs(), ((steps - steps.round()) * FINE).round().abs())
+                (steps.round().abs(), ((steps - steps.round()) * FINE[2]).round().abs())
             });
             let (sum, fine) = terms.fold((0.0, 0.0), |sums, terms| (sums.0 + terms.0, sums.1 + terms.1));
             let sum = f64::max(sum, fine);
@@ -101,7 +101,7 @@ impl FloatRows<'_> {
     /// [`Error::Overflow`] if a row's sums cannot be proved to stay inside i32, [`Error::Node`] if a factor is outside the
     /// fixed-point range with shifts from `smallest_shift` on.
     pub fn quantize(&self, site: &Site, unit: f64, smallest_shift: u8) -> Result<Rows, Error> {
-        let reach = if self.input.is_wide() { self.input.ends().1.into() } else { 128 };
+        let reach = if self.input.is_wide() { i64::from(self.input.ends().1) + 1 } else { 128 };
         let mut rows = Rows { reach, ..Rows::default() };
         let input = f64::from(self.input.scale);
         for (channel, (row, mut scale)) in self.weight.chunks_exact(self.depth()).zip(self.scales()).enumerate() {
@@ -132,34 +132,39 @@ impl FloatRows<'_> {
 }
 
 impl FloatRows<'_> {
-    /// What int8 rows, made by [`FloatRows::quantize`] for the same site, leave of the weights, in units of 1/[`FINE`] of theirs. Its sums
-    /// are added to an int16 output, see the residual operand of a convolution.
+    /// What int8 rows, made by [`FloatRows::quantize`] of these, leave of the weights, in parts of their units as small as the sums have
+    /// room for: a sum becomes units of `unit`.
     ///
     /// # Errors
     /// As [`FloatRows::quantize`].
-    pub fn rest(&self, site: &Site, rows: &Rows) -> Result<Rows, Error> {
+    pub fn rest(&self, site: &Site, rows: &Rows, unit: f64) -> Result<Rows, Error> {
         let mut rest = Rows { reach: rows.reach, ..Rows::default() };
-        let (input, unit) = (f64::from(self.input.scale), f64::from(site.output.scale) / Q12);
+        let input = f64::from(self.input.scale);
         let all = self.weight.chunks_exact(self.depth()).zip(rows.weight.chunks_exact(self.depth())).zip(&rows.scale);
         for (channel, ((row, ints), &scale)) in all.enumerate() {
-            let scale = f64::from(scale);
-            let left =
-                |(&w, &q): (&f32, &i8)| nearest_i8(((f64::from(w) / scale - f64::from(q)) * FINE).clamp(-127.0, 127.0));
-            let ints: Vec<i8> = row.iter().zip(ints).map(left).collect();
-            let sum: i64 = ints.iter().map(|&w| i64::from(w)).sum();
-            let bias = -i64::from(self.input.zero_point) * sum;
-            let bias = proved(&ints, bias, rest.reach).map_err(|bound| Error::Overflow {
-                node: site.node.into(),
-                channel,
-                bound,
-            })?;
-            let (m, shift) = multiplier((input * scale / FINE / unit).max(SMALLEST_FACTOR), SHIFT_MIN_WIDE)
+            let left = |parts: f64| {
+                let part = f64::from(scale) / parts;
+                let of = |(&w, &q): (&f32, &i8)| {
+                    nearest_i8(((f64::from(w) - f64::from(q) * f64::from(scale)) / part).clamp(-127.0, 127.0))
+                };
+                let ints: Vec<i8> = row.iter().zip(ints).map(of).collect();
+                let sum: i64 = ints.iter().map(|&w| i64::from(w)).sum();
+                let bias = proved(&ints, -i64::from(self.input.zero_point) * sum, rest.reach);
+                bias.map(|bias| (part, ints, bias))
+            };
+            let mut made = left(FINE[0]);
+            for &parts in &FINE[1..] {
+                made = made.or_else(|_| left(parts));
+            }
+            let (part, ints, bias) =
+                made.map_err(|bound| Error::Overflow { node: site.node.into(), channel, bound })?;
+            let (m, shift) = multiplier((input * part / unit).max(SMALLEST_FACTOR), SHIFT_MIN_WIDE)
                 .ok_or_else(|| site.wrong(format!("channel {channel}: a factor outside the fixed-point range")))?;
             rest.weight.extend(ints);
             rest.bias.push(bias);
             rest.multiplier.push(m);
             rest.shift.push(shift);
-            rest.scale.push(narrow(scale / FINE));
+            rest.scale.push(narrow(part));
         }
         Ok(rest)
     }

@@ -2,7 +2,7 @@
 
 use escarp_runtime::{
     Dtype,
-    frontend::quantize,
+    frontend::{quantize, quantize_wide},
     quant::{MULTIPLIER_MIN, SHIFT_MAX},
 };
 
@@ -83,7 +83,7 @@ impl Scale {
     pub fn number(self, v: f32) -> i16 {
         match self.width {
             Width::Int8 => self.quantize(v).into(),
-            Width::Int16(most) => nearest_i16(f64::from(v) / f64::from(self.scale)).clamp(-most, most),
+            Width::Int16(most) => quantize_wide(v, self.scale).clamp(-most, most),
         }
     }
 

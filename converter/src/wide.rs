@@ -51,7 +51,7 @@ impl Target {
 /// One set of tensors and what int8 does to it.
 #[derive(Clone, Debug)]
 pub struct Ranked {
-    /// The node that makes its first tensor.
+    /// The node that makes its first tensor, or the input that it is.
     pub layer: String,
     /// How many tensors go together.
     pub tensors: usize,

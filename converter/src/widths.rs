@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     graph::{Graph, ScaleRule, Widths},
+    metadata::FrontEnd,
     shape::TensorId,
 };
 
@@ -51,13 +52,14 @@ pub struct Ties {
 impl Ties {
     /// Of a folded graph.
     ///
-    /// Inputs stay int8: what makes them of raw data (pixels, sound, sensors) gives int8, as do programs that read arrays.
+    /// The first input stays int8 where a front end makes it of raw data: that gives int8.
     pub fn new(graph: &Graph) -> Ties {
         let count = graph.tensors.len();
         let (mut widths, mut scales) = (Sets((0..count).collect()), Sets((0..count).collect()));
         let mut narrow: Vec<bool> = graph.tensors.iter().map(|t| t.grid.is_some()).collect();
         let mut made = vec![false; count];
-        graph.inputs.iter().for_each(|i| narrow[i.tensor] = true);
+        graph.inputs.iter().for_each(|i| made[i.tensor] = true);
+        narrow[graph.input()] |= graph.metadata.as_ref().is_some_and(|m| m.front_end != FrontEnd::Raw);
         for node in &graph.nodes {
             let output = node.output;
             made[output] = true;

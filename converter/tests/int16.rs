@@ -6,7 +6,7 @@ mod compare;
 
 use build::{Numbers, Onnx, int, ints, text};
 use compare::{check_fine, check_wide, exact_samples};
-use escarp_converter::{Converted, Options, Wide, convert, graph::Graph, read};
+use escarp_converter::{Converted, Options, Wide, convert, front_end, graph::Graph, read, refine::Refine};
 use escarp_runtime::{Dtype, Model};
 
 /// Weights in steps of 1/127 of the largest.
@@ -185,12 +185,13 @@ fn moves_and_joins() {
         assert_eq!(graph.tensors[part].scale, graph.tensors[join.output].scale, "{graph}");
     }
     // A part that cannot be int16 holds the others back.
-    let with_input = first()
-        .node("Concat", &["a", "x"], "j", vec![int("axis", 1)])
-        .floats("u", &[4, 13, 1, 1], weights(3, 4, 13))
+    let with_scores = two()
+        .node("Softmax", &["b"], "s", vec![int("axis", 1)])
+        .node("Concat", &["a", "s"], "j", vec![int("axis", 1)])
+        .floats("u", &[4, 20, 1, 1], weights(3, 4, 20))
         .node("Conv", &["j", "u"], "y", vec![]);
-    let converted = check_wide(with_input, Wide::All, 30.0);
-    assert_eq!(dtypes(&converted), [Dtype::I8, Dtype::I8, Dtype::I16]);
+    let converted = check_wide(with_scores, Wide::All, 30.0);
+    assert_eq!(dtypes(&converted), [Dtype::I8, Dtype::I8, Dtype::I8, Dtype::I8, Dtype::I16]);
 }
 
 /// A step that has int8 only keeps what is around it at int8, and nothing else.
@@ -237,6 +238,55 @@ fn deep_sums_take_fewer_bits() {
     // Of so many, nothing is left that int8 would not have.
     let onnx = wide(40_000);
     assert_eq!(dtypes(&onnx), [Dtype::I8, Dtype::I16]);
+}
+
+/// An input of numbers may be int16 too; what a front end makes is int8.
+#[test]
+fn inputs() {
+    let onnx = || {
+        Onnx::open(&[1, 3, 6, 5])
+            .input("z", &[1, 3, 6, 5])
+            .node("Add", &["x", "z"], "s", vec![])
+            .floats("w", &[4, 3, 3, 3], weights(1, 4, 27))
+            .node("Conv", &["s", "w"], "y", vec![])
+    };
+    let converted = check_wide(onnx(), Wide::All, 70.0);
+    let inputs =
+        |c: &Converted| c.plan.graph.inputs.iter().map(|&id| c.plan.graph.tensors[id].dtype).collect::<Vec<_>>();
+    assert_eq!(inputs(&converted), [Dtype::I16; 2]);
+    let front_end = front_end::parse_pixels("0..1", 3).ok().map(|p| p.front_end);
+    let options = Options { front_end, wide: Wide::All, ..Options::default() };
+    let graph = read(&onnx().bytes(), &options).unwrap();
+    let converted = convert(&onnx().bytes(), &exact_samples(graph.sample_len()), &options).unwrap();
+    assert_eq!(inputs(&converted), [Dtype::I8, Dtype::I16]);
+}
+
+/// What is refined and brought together works on int16 as on int8, and the proof holds after it.
+#[test]
+fn refined() {
+    let onnx = two()
+        .floats("u", &[10, 10, 3, 3], Numbers::new(3).take(900))
+        .node("Conv", &["b", "u"], "c", vec![ints("pads", &[1, 1, 1, 1])])
+        .node("Add", &["c", "a"], "s", vec![])
+        .node("Relu", &["s"], "r", vec![])
+        .floats("t", &[4, 10, 1, 1], Numbers::new(4).take(40))
+        .node("Conv", &["r", "t"], "y", vec![])
+        .bytes();
+    let options = Options { wide: Wide::All, refine: Refine::Round, ..Options::default() };
+    let graph = read(&onnx, &options).unwrap();
+    let converted = convert(&onnx, &exact_samples(graph.sample_len()), &options).unwrap();
+    assert!(dtypes(&converted).iter().all(|&d| d == Dtype::I16), "{}", converted.plan.graph);
+    let worst = converted.layers.iter().map(|l| l.snr_db).fold(f64::INFINITY, f64::min);
+    assert!(worst > 40.0, "{worst}");
+    for node in &converted.plan.graph.nodes {
+        for (_, rows) in node.op.rows() {
+            let depth = rows.weight.len() / rows.bias.len();
+            for (row, &bias) in rows.weight.chunks_exact(depth).zip(&rows.bias) {
+                let sum: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
+                assert!(sum * rows.reach + i64::from(bias).abs() < 1 << 31, "{}", node.name);
+            }
+        }
+    }
 }
 
 #[test]
@@ -287,7 +337,7 @@ fn weights_of_two_terms() {
         .node("Gemm", &["f", "v"], "y", vec![int("transB", 1)]);
     let converted = check_fine(residual, Wide::All, Wide::All, 64.0);
     let steps = steps(&converted);
-    assert_eq!(steps.iter().filter(|s| **s == "conv").count(), steps.len() - 1, "{steps:?}");
+    assert!(steps.iter().all(|s| *s == "conv"), "{steps:?}");
     // One channel is no group.
     let single = Onnx::open(&[1, 1, 6, 5])
         .floats("w", &[1, 1, 3, 3], any(1, 9))

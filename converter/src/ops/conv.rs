@@ -5,6 +5,7 @@ mod import;
 mod transposed;
 
 use escarp_runtime::{
+    kernels::WIDE_BITS,
     ops::{ConvStep, Groups, LinearStep, RATIO_MAX, Runs, Step, WIDE_RATIO_MAX},
     quant::SHIFT_MIN_WIDE,
 };
@@ -152,7 +153,8 @@ impl Op for Conv {
                 false => operand * Q12 / f64::from(RATIO_MAX),
             };
         }
-        self.rows(inputs[0]).least_unit(wide)
+        // So that an int16 output may be a sum of two steps: then a quarter of a unit of a sum is its least.
+        if wide { Q12 * self.rows(inputs[0]).least_unit(true) } else { self.rows(inputs[0]).least_unit(false) }
     }
 
     fn widths(&self) -> Widths {
@@ -165,10 +167,14 @@ impl Op for Conv {
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         let output = f64::from(site.output.scale);
-        let unit = if self.residual { output / Q12 } else { output };
-        let smallest_shift = if self.residual { SHIFT_MIN_WIDE } else { site.shift_min() };
+        let adds = self.residual || site.fine;
+        let unit = if adds { output / Q12 } else { output };
+        let smallest_shift = if adds { SHIFT_MIN_WIDE } else { site.shift_min() };
         let rows = self.rows(site.inputs[0]).quantize(site, unit, smallest_shift)?;
-        let rest = site.fine.then(|| self.rows(site.inputs[0]).rest(site, &rows)).transpose()?;
+        let rest = site
+            .fine
+            .then(|| self.rows(site.inputs[0]).rest(site, &rows, if self.residual { unit } else { output / REST }))
+            .transpose()?;
         let limits = self.limits.quantized(site.output);
         let one = if site.output.is_wide() { Q20 } else { Q12 };
         let residual = self.residual.then(|| (nearest_i32(f64::from(site.inputs[1].scale) / output * one), one));
@@ -245,8 +251,14 @@ impl Op for Conv {
     }
 }
 
-/// The residual operand of a step that adds to what its output holds: zero point, and 1 in Q20.
-pub const ONTO: (i8, i32) = (0, 1 << 20);
+/// The factor of an int16 operand in the output's units.
+const ONE: i32 = 1 << WIDE_BITS;
+
+/// Units of what a step makes of the rest of the weights in a unit of the output, so that it is not rounded twice.
+pub const REST: f64 = 16.0;
+
+/// The factor of an operand in these.
+pub const ONE_REST: i32 = ONE / 16;
 
 /// A convolution in integers; over a whole map it is a matrix times a vector.
 #[derive(Debug)]
@@ -259,7 +271,7 @@ struct QConv {
     runs: Runs,
     /// One for each output channel.
     rows: Rows,
-    /// What those leave of the weights: a second step adds it.
+    /// What those leave of the weights: a step of its own, to which theirs adds.
     rest: Option<Rows>,
     limits: (i16, i16),
     /// The second input lies in the output's bytes: its scale over the output's, and 1 in units of that.
@@ -296,15 +308,13 @@ impl QOp for QConv {
             None => rows.blocks(&rows.order(), taps, self.inputs),
             Some(groups) => rows.grouped(taps, groups, self.runs),
         };
-        Ok([&self.rows].into_iter().chain(&self.rest).flat_map(blocks).collect())
+        Ok(self.rest.iter().chain([&self.rows]).flat_map(blocks).collect())
     }
 
     fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
         let (g, x, output) = (self.geometry, placed.input(0)?, placed.output.id);
-        let (constants, rest) = placed.constants.split_at(placed.constants.len().min(2));
-        let [weights, params] = Placed { constants, ..*placed }.constants()?;
-        // Of two steps, the second has the limits.
-        let (min, max) = if self.rest.is_some() { (i16::MIN, i16::MAX) } else { self.limits };
+        let (rest, constants) = placed.constants.split_at(placed.constants.len().saturating_sub(2));
+        let ([weights, params], (min, max)) = (Placed { constants, ..*placed }.constants()?, self.limits);
         let [h, w, _] = x.shape;
         let whole = g.kernel == [h, w] && g.pad == [0, 0] && placed.output.shape[..2] == [1, 1];
         let operand = |(m, _)| Ok((placed.input(1)?.scale.zero_point, m));
@@ -322,16 +332,16 @@ impl QOp for QConv {
             residual: self.residual.map(operand).transpose()?,
             groups: self.groups,
         };
-        let linear = LinearStep { input: x.id, output, weights, params, min, max };
-        let first = match whole && self.residual.is_none() && self.groups.is_none() {
-            true => linear.into(),
-            false => step.into(),
-        };
-        if self.rest.is_none() {
-            return Ok(vec![first]);
+        if self.rest.is_some() {
+            // The first step has the operand and no limits; its results are the operand of the second.
+            let [weights, params] = Placed { constants: rest, ..*placed }.constants()?;
+            let first = ConvStep { weights, params, min: i16::MIN, max: i16::MAX, ..step };
+            let operand = if self.residual.is_some() { ONE } else { ONE_REST };
+            return Ok(vec![first.into(), ConvStep { residual: Some((0, operand)), ..step }.into()]);
         }
-        let [weights, params] = Placed { constants: rest, ..*placed }.constants()?;
-        let (min, max) = self.limits;
-        Ok(vec![first, ConvStep { weights, params, min, max, residual: Some(ONTO), ..step }.into()])
+        if whole && self.residual.is_none() && self.groups.is_none() {
+            return Ok(vec![LinearStep { input: x.id, output, weights, params, min, max }.into()]);
+        }
+        Ok(vec![step.into()])
     }
 }

@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
-use escarp_runtime::ops::{ConvStep, DepthwiseStep, Groups, Runs, Step};
+use escarp_runtime::{
+    ops::{ConvStep, DepthwiseStep, Groups, Runs, Step},
+    quant::SHIFT_MIN_WIDE,
+};
 
 use super::{
-    conv::ONTO,
+    conv::{ONE_REST, REST},
     window::Geometry,
     written::{convolved, filters, limited, with_number},
 };
@@ -18,7 +21,7 @@ use crate::{
     graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
-    scale::Scale,
+    scale::{Q12, Scale},
     shape::Shape,
     site::Site,
 };
@@ -91,7 +94,7 @@ impl Op for Depthwise {
 
     /// As of a convolution without residual.
     fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
-        self.rows(inputs[0]).least_unit(wide)
+        if wide { Q12 * self.rows(inputs[0]).least_unit(true) } else { self.rows(inputs[0]).least_unit(false) }
     }
 
     fn widths(&self) -> Widths {
@@ -103,8 +106,10 @@ impl Op for Depthwise {
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
-        let rows = self.rows(site.inputs[0]).quantize(site, f64::from(site.output.scale), site.shift_min())?;
-        let rest = site.fine.then(|| self.rows(site.inputs[0]).rest(site, &rows)).transpose()?;
+        let (floats, output) = (self.rows(site.inputs[0]), f64::from(site.output.scale));
+        let (unit, shift) = if site.fine { (output / Q12, SHIFT_MIN_WIDE) } else { (output, site.shift_min()) };
+        let rows = floats.quantize(site, unit, shift)?;
+        let rest = site.fine.then(|| floats.rest(site, &rows, output / REST)).transpose()?;
         let channels = u16::try_from(self.bias.len()).map_err(|_| site.wrong("more than 65535 channels"))?;
         let (geometry, limits) = (self.geometry, self.limits.quantized(site.output));
         Ok(Box::new(QDepthwise { geometry, channels, rows, rest, limits }))
@@ -185,7 +190,7 @@ struct QDepthwise {
     geometry: Geometry,
     /// One for each channel.
     rows: Rows,
-    /// What those leave of the weights: a second step, a convolution in groups of one channel, adds it.
+    /// What those leave of the weights: a step of its own, to which theirs adds, a convolution in groups of one channel.
     rest: Option<Rows>,
     channels: u16,
     limits: (i16, i16),
@@ -222,18 +227,19 @@ impl QOp for QDepthwise {
 
     fn constants(&self) -> Result<Vec<Block>, Error> {
         let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
-        let rest = self.rest.as_ref().map(|rest| match self.groups() {
-            None => rest.blocks(&rest.order(), taps, 1),
-            Some(groups) => rest.grouped(taps, groups, Runs::new(Some(groups), self.channels)),
-        });
-        Ok(self.rows.lanes(taps).into_iter().chain(rest.into_iter().flatten()).collect())
+        let Some(rest) = &self.rest else { return Ok(self.rows.lanes(taps).into()) };
+        let rows = match self.groups() {
+            None => self.rows.blocks(&self.rows.order(), taps, 1),
+            Some(groups) => self.rows.grouped(taps, groups, Runs::new(Some(groups), self.channels)),
+        };
+        Ok(rest.lanes(taps).into_iter().chain(rows).collect())
     }
 
     fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
-        let (g, (constants, rest)) = (self.geometry, placed.constants.split_at(placed.constants.len().min(2)));
-        let [weights, params] = Placed { constants, ..*placed }.constants()?;
-        // Of two steps, the second has the limits.
-        let (min, max) = if self.rest.is_some() { (i16::MIN, i16::MAX) } else { self.limits };
+        let (first, constants) = placed.constants.split_at(placed.constants.len().saturating_sub(2));
+        let (g, two) = (self.geometry, self.rest.is_some());
+        let [weights, params] = Placed { constants: if two { first } else { constants }, ..*placed }.constants()?;
+        let (min, max) = if two { (i16::MIN, i16::MAX) } else { self.limits };
         let step = DepthwiseStep {
             input: placed.input(0)?.id,
             output: placed.output.id,
@@ -246,12 +252,12 @@ impl QOp for QDepthwise {
             min,
             max,
         };
-        if self.rest.is_none() {
+        if !two {
             return Ok(vec![step.into()]);
         }
         let DepthwiseStep { input, output, kernel, stride, dilation, pad, .. } = step;
-        let ([weights, params], (min, max)) = (Placed { constants: rest, ..*placed }.constants()?, self.limits);
-        let (residual, groups) = (Some(ONTO), self.groups());
+        let ([weights, params], (min, max)) = (Placed { constants, ..*placed }.constants()?, self.limits);
+        let (residual, groups) = (Some((0, ONE_REST)), self.groups());
         let second =
             ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual, groups };
         Ok(vec![step.into(), second.into()])

@@ -60,7 +60,10 @@ pub fn filters(
     let [filter, base] = ["weight", "bias"].map(|what| format!("{}.{what}", site.node));
     let places =
         (0..rows).flat_map(|o| (0..inputs).flat_map(move |i| (0..taps).map(move |tap| (o * taps + tap) * inputs + i)));
-    let Some((_, quantized)) = site.rows.first() else {
+    if site.rows.len() > 1 {
+        to.note(format!("`{}`: weights of two terms are written as floats", site.node));
+    }
+    let Some((_, quantized)) = site.rows.first().filter(|_| site.rows.len() == 1) else {
         let values: Vec<f32> = places.map(|place| weight[place]).collect();
         return Ok([to.floats(&filter, &dims, &values), to.floats(&base, &[rows], bias)]);
     };

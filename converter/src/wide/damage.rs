@@ -45,7 +45,7 @@ impl Part {
     pub fn ranked(&self, graph: &Graph, wide: bool) -> Ranked {
         let made = graph.nodes.iter().find(|n| self.tensors.contains(&n.output));
         Ranked {
-            layer: made.map_or_else(String::new, |n| n.name.clone()),
+            layer: made.map_or_else(|| graph.tensors[self.first].name.clone(), |n| n.name.clone()),
             tensors: self.tensors.len(),
             snr_db: -10.0 * self.damage.log10(),
             macs: self.macs,
@@ -70,8 +70,8 @@ pub fn parts(
 ) -> Result<(Vec<Part>, Vec<TensorId>), Error> {
     let mut parts: Vec<Part> = vec![];
     let mut place = vec![None; graph.tensors.len()];
-    for node in graph.nodes.iter().filter(|n| ties.is_free(n.output)) {
-        let id = node.output;
+    let tensors = graph.inputs.iter().map(|i| i.tensor).chain(graph.nodes.iter().map(|n| n.output));
+    for id in tensors.filter(|&id| ties.is_free(id)) {
         let at = *place[ties.width(id)].get_or_insert(parts.len());
         if at == parts.len() {
             parts.push(Part { first: id, tensors: vec![], damage: 0.0, macs: 0, values: 0 });
@@ -187,6 +187,15 @@ fn rounded(graph: &Graph, base: &[Vec<Vec<f32>>], tensors: &[TensorId], narrow: 
     let mut changed: Vec<Option<Vec<f32>>> = vec![];
     for base in base {
         changed = vec![None; graph.tensors.len()];
+        let steps = |id: TensorId, values: &mut [f32]| {
+            let scale: Scale = narrow.tensors[id].scale;
+            values.iter_mut().for_each(|v| *v = scale.dequantize(scale.number(*v)));
+        };
+        for input in graph.inputs.iter().map(|i| i.tensor).filter(|id| tensors.contains(id)) {
+            let mut values = base[input].clone();
+            steps(input, &mut values);
+            changed[input] = Some(values);
+        }
         for ((node, state), touched) in graph.nodes.iter().zip(&mut states).zip(&mut touched) {
             let own = tensors.contains(&node.output);
             // What keeps a state is computed from the first change on, and before, so that the state is there.
@@ -207,8 +216,7 @@ fn rounded(graph: &Graph, base: &[Vec<Vec<f32>>], tensors: &[TensorId], narrow: 
                 }
             };
             if own {
-                let scale: Scale = narrow.tensors[node.output].scale;
-                out.iter_mut().for_each(|v| *v = scale.dequantize(scale.number(*v)));
+                steps(node.output, &mut out);
             }
             *touched |= reached;
             changed[node.output] = Some(out);

@@ -9,9 +9,13 @@ use escarp_converter::{
     float_runner,
     measure::{answer, measure},
     read,
+    refine::Refine,
     samples::InMemory,
 };
-use escarp_runtime::{Cpu, Dtype, Model, Port, Session, frontend::quantize};
+use escarp_runtime::{
+    Cpu, Dtype, Model, Port, Session, Tensor,
+    frontend::{quantize, quantize_wide},
+};
 
 use crate::build::{Numbers, Onnx};
 
@@ -115,7 +119,8 @@ pub fn check_wide(onnx: Onnx, wide: Wide, decibels: f64) -> Converted {
 /// [`check_wide`], with weights of two terms where that is asked for and may be.
 pub fn check_fine(onnx: Onnx, wide: Wide, fine: Wide, decibels: f64) -> Converted {
     let bytes = onnx.bytes();
-    let options = Options { name: "test".into(), wide, fine, method: Method::MinMax, ..Options::default() };
+    let (method, refine) = (Method::MinMax, Refine::None);
+    let options = Options { name: "test".into(), wide, fine, method, refine, ..Options::default() };
     let graph = read(&bytes, &options).unwrap();
     let samples = exact_samples(graph.sample_len());
     let float = float_runner(&bytes, &graph).unwrap();
@@ -144,9 +149,14 @@ fn numbers(converted: &Converted, sample: &[f32], cpu: Cpu) -> Vec<Vec<i32>> {
     for mut step in sample.chunks_exact(converted.graph.step_len()) {
         for (at, port) in model.inputs().enumerate() {
             let (values, rest) = step.split_at(port.tensor.elements() as usize);
-            let values: Vec<i8> =
-                values.iter().map(|&v| quantize(v, port.tensor.scale, port.tensor.zero_point)).collect();
-            session.set_input(at, &values).unwrap();
+            let Tensor { scale, zero_point, dtype, .. } = port.tensor;
+            if dtype == Dtype::I16 {
+                let values: Vec<i16> = values.iter().map(|&v| quantize_wide(v, scale)).collect();
+                session.set_input(at, &values).unwrap();
+            } else {
+                let values: Vec<i8> = values.iter().map(|&v| quantize(v, scale, zero_point)).collect();
+                session.set_input(at, &values).unwrap();
+            }
             step = rest;
         }
         session.infer().unwrap();
