@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn the_bits_are_those_of_every_other_machine() {
         for sizes in SIZES {
-            let (here, portable) = (made(sizes, add), made(sizes, |a, w, y, columns| add_here(a, w, y, columns)));
+            let (here, portable) = (made(sizes, add), made(sizes, add_here));
             assert!(here.iter().zip(&portable).all(|(a, b)| a.to_bits() == b.to_bits()), "{sizes:?}");
         }
         let sums: u32 =

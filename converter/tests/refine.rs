@@ -60,39 +60,6 @@ fn net() -> Onnx {
     onnx
 }
 
-/// What the outputs lose: noise for each unit of signal.
-fn lost(converted: &Converted, onnx: &[u8], samples: &dyn Samples) -> f64 {
-    let graph = read(onnx, &options(Refine::None)).unwrap();
-    let mut evaluator = Evaluator::new(&graph);
-    let model = Model::parse(&converted.file).unwrap();
-    let mut arena = vec![0; model.buffer_len()];
-    let mut session = escarp_runtime::Session::new(&model, &mut arena, escarp_runtime::Cpu::PORTABLE).unwrap();
-    let (input, output) = (model.inputs().next().unwrap().tensor, model.outputs().next().unwrap().tensor);
-    let (mut noise, mut signal) = (0.0, 0.0);
-    for i in 0..samples.len() {
-        let sample = samples.get(i).unwrap();
-        let ints: Vec<i8> =
-            sample.iter().map(|&v| escarp_runtime::frontend::quantize(v, input.scale, input.zero_point)).collect();
-        session.set_input(0, &ints).unwrap();
-        session.infer().unwrap();
-        for (&f, &q) in evaluator.run(&sample, |_, _| {}).iter().zip(session.output::<i8>(0).unwrap()) {
-            let off = f64::from(f) - f64::from(output.scale) * (f64::from(q) - f64::from(output.zero_point));
-            noise += off * off;
-            signal += f64::from(f) * f64::from(f);
-        }
-    }
-    noise / signal
-}
-
-#[test]
-fn each_refinement_loses_less_on_samples_it_has_not_seen() {
-    let onnx = net().bytes();
-    let (seen, unseen) = (Numbers::new(7).samples(64, 192), Numbers::new(8).samples(64, 192));
-    let [none, bias, round] = [Refine::None, Refine::Bias, Refine::Round]
-        .map(|refine| lost(&converted(&onnx, &seen, refine), &onnx, &unseen));
-    assert!(bias < 0.9 * none && round < 0.8 * bias, "none {none}, bias {bias}, round {round}");
-}
-
 #[test]
 fn channels_come_together_and_the_function_stays() {
     let onnx = net().bytes();
