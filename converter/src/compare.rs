@@ -118,7 +118,7 @@ pub fn ports(model: &Model) -> Graph {
     };
     let mut add = |name: &str, shape: Shape, time: bool| {
         let tensor = graph.tensors.len();
-        graph.tensors.push(graph::Tensor { name: name.into(), shape, grid: None, wide: false });
+        graph.tensors.push(graph::Tensor { name: name.into(), shape, grid: None, wide: false, fine: false });
         let first = if time { Some(Axis::Time) } else { None };
         let axes = [first, Some(Axis::Height), Some(Axis::Width), Some(Axis::Channel)];
         View::new(tensor, shape, graph.steps, &axes)
