@@ -354,7 +354,7 @@ fn sequences() {
 fn sixteen_bits() {
     let onnx = conv(Onnx::open(&[1, 3, 6, 6]), "x", "c", [8, 3, 3], vec![]).node("Relu", &["c"], "r", vec![]);
     let onnx = conv(onnx, "r", "y", [4, 8, 1], vec![]).bytes();
-    let options = Options { target: Some(Target::Snr(60.0)), ..Options::default() };
+    let options = Options { target: Some(Target::Snr(45.0)), ..Options::default() };
     let (converted, _) = converted(&onnx, &options, 3);
     assert!(converted.plan.graph.tensors.iter().any(|t| t.dtype == Dtype::I16));
     let written = export(&converted.graph, &converted.plan.graph).unwrap();
