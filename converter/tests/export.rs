@@ -5,7 +5,10 @@ mod build;
 use std::fmt::Debug;
 
 use build::{Numbers, Onnx, int, ints, text};
-use escarp_converter::{Converted, Options, convert, export::export, float_runner, measure::answer, read};
+use escarp_converter::{
+    Converted, Options, convert, export::export, float_runner, measure::answer, read, wide::Target,
+};
+use escarp_runtime::Dtype;
 use prost::Message;
 use tract_onnx::pb;
 
@@ -344,6 +347,21 @@ fn sequences() {
     let written = export(&first.graph, &first.plan.graph).unwrap();
     assert!(written.notes.iter().any(|n| n.contains("computes in float")), "{:?}", written.notes);
     holds(&"GRU", &onnx, &options, [2.0, 4.0]);
+}
+
+/// Activations of 16 bits are int16 there too, which the operator set of such a file has.
+#[test]
+fn sixteen_bits() {
+    let onnx = conv(Onnx::open(&[1, 3, 6, 6]), "x", "c", [8, 3, 3], vec![]).node("Relu", &["c"], "r", vec![]);
+    let onnx = conv(onnx, "r", "y", [4, 8, 1], vec![]).bytes();
+    let options = Options { target: Some(Target::Snr(45.0)), ..Options::default() };
+    let (converted, _) = converted(&onnx, &options, 3);
+    assert!(converted.plan.graph.tensors.iter().any(|t| t.dtype == Dtype::I16));
+    let written = export(&converted.graph, &converted.plan.graph).unwrap();
+    let model = pb::ModelProto::decode(&written.bytes[..]).unwrap();
+    assert_eq!((model.opset_import[0].version, model.ir_version), (21, 10));
+    let kinds = model.graph.unwrap().initializer;
+    assert!(kinds.iter().any(|t| t.data_type == pb::tensor_proto::DataType::Int16 as i32));
 }
 
 /// Constants are the same bytes: nothing is rounded twice.

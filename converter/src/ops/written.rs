@@ -10,7 +10,7 @@ use crate::{
     exporter::{Exported, Exporter, Read},
     graph::Meaning,
     proto::{int, ints},
-    scale::{Scale, narrow},
+    scale::{Scale, Width, narrow},
     shape::Shape,
     view::{Axis, Run, View},
 };
@@ -20,7 +20,7 @@ pub fn signed(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Rounds real numbers to integers and back: what a tensor of ours is. `None` for whole numbers, which are not real.
+/// Rounds real numbers to integers and back: what a tensor of ours is. One of int16 may hold less than that.
 ///
 /// # Errors
 /// [`Error::Pack`] for int32, which is no activation.
@@ -32,7 +32,15 @@ pub fn rounded(to: &mut Exporter, name: &str, value: &str, scale: Scale, dtype: 
         Dtype::I16 => to.shorts(&zero, &[], &[scale.zero_point.into()]),
         Dtype::I32 => return Err(Error::Pack(format!("`{name}`: int32 activations have no form in ONNX"))),
     };
-    let whole = to.node("QuantizeLinear", name, &[value, &unit, &zero], vec![]);
+    let mut value = value.to_owned();
+    if let Width::Int16(most) = scale.width
+        && most < i16::MAX
+    {
+        let end = scale.scale * f32::from(most);
+        let [min, max] = [("min", -end), ("max", end)].map(|(what, v)| to.floats(&format!("{name}.{what}"), &[], &[v]));
+        value = to.node("Clip", name, &[&value, &min, &max], vec![]);
+    }
+    let whole = to.node("QuantizeLinear", name, &[&value, &unit, &zero], vec![]);
     Ok(to.node("DequantizeLinear", name, &[&whole, &unit, &zero], vec![]))
 }
 
@@ -68,8 +76,14 @@ pub fn filters(
         return Ok([to.floats(&filter, &dims, &values), to.floats(&base, &[rows], bias)]);
     };
     let input = site.input(0)?.scale;
-    let values: Vec<i8> = places.map(|place| quantized.weight[place]).collect();
-    let filter = weights(to, &filter, &dims, 0, &values, &quantized.scale);
+    let values: Vec<i8> = places.clone().map(|place| quantized.weight[place]).collect();
+    let mut made = weights(to, &filter, &dims, 0, &values, &quantized.scale);
+    // Of two terms, the second is what int8 leaves of the first.
+    if let Some((_, rest)) = site.rows.get(1) {
+        let values: Vec<i8> = places.map(|place| rest.weight[place]).collect();
+        let rest = weights(to, &format!("{filter}.rest"), &dims, 0, &values, &rest.scale);
+        made = to.node("Add", &filter, &[&made, &rest], vec![]);
+    }
     // Theirs does not hold what the zero point of the input adds to a sum.
     let depth = inputs * taps;
     let sums = quantized.weight.chunks_exact(depth).map(|row| row.iter().map(|&w| i64::from(w)).sum::<i64>());
@@ -90,7 +104,7 @@ pub fn filters(
             to.floats(&base, &[rows], &values)
         }
     };
-    Ok([filter, bias])
+    Ok([made, bias])
 }
 
 /// The last lines of windows over a map: padding behind it, and how many windows ONNX finds then, which may be more than ours.
