@@ -1,9 +1,11 @@
 //! The steps, each in the colour of what it lost.
 
+use escarp_runtime::Dtype;
 use maud::{Markup, html};
 
 use super::{Item, Picture};
 use crate::{
+    graph::Cost,
     page::thousands,
     qgraph::QTensor,
     report::{Report, decibels, dtype, graded, short},
@@ -62,31 +64,31 @@ fn port(id: String, what: &'static str, name: &str, t: &QTensor) -> Item {
         ("values", scaled(t)),
     ];
     let title = format!("{what} {name}: {}", show_shape(t.shape));
-    Item { id, class: "port", lines: lines(short(name), t), title, facts }
+    Item { id, class: "port", long: t.dtype != Dtype::I8, lines: lines(short(name), t), title, facts }
 }
 
 fn step(report: &Report, at: usize) -> Item {
     let c = report.converted;
-    let (node, before) = (&c.plan.graph.nodes[at], &c.graph.nodes[at]);
+    let node = &c.plan.graph.nodes[at];
+    // What the float network has no node for costs nothing there.
+    let before = c.graph.nodes.get(at).filter(|before| before.output == node.output);
     let tensor = &c.plan.graph.tensors[node.output];
-    let snr = c.layers[at].snr_db;
-    let cost = before.op.cost(tensor.shape);
+    let snr = c.layers.get(at).map_or(f64::INFINITY, |layer| layer.snr_db);
+    let cost = before.map_or(Cost::NONE, |before| before.op.cost(tensor.shape));
     let share = 100.0 * cost.macs as f64 / c.plan.graph.macs.max(1) as f64;
     let records: Vec<&str> =
         c.plan.steps.iter().zip(&c.plan.nodes).filter(|(_, node)| **node == at).map(|(step, _)| step.name()).collect();
     let origins = html! {
-        @for (i, &origin) in before.origins.iter().enumerate() {
+        @for (i, &origin) in before.iter().flat_map(|before| &before.origins).enumerate() {
             @if i > 0 { ", " }
             (super::origin(report, origin, true))
         }
     };
-    let range = [-128, 127].map(|q| tensor.scale.dequantize(q));
     let mut facts = vec![
         ("step", html! { (at) " (" (records.join(", ")) ") " (node.op.detail()) }),
         ("stands for", origins),
         ("height, width, channels", html! { (show_shape(tensor.shape)) }),
         ("values", scaled(tensor)),
-        ("int8 holds", html! { (format!("{:.4} … {:.4}", range[0], range[1])) }),
         ("signal to noise", html! { (decibels(snr)) }),
     ];
     if cost.macs > 0 {
@@ -104,5 +106,5 @@ fn step(report: &Report, at: usize) -> Item {
     );
     let mut lines = lines(format!("{at} {}", node.operator), tensor);
     lines[1] = format!("{} · {}", lines[1], decibels(snr));
-    Item { id: format!("s{at}"), class: graded(snr), lines, title, facts }
+    Item { id: format!("s{at}"), class: graded(snr), long: tensor.dtype != Dtype::I8, lines, title, facts }
 }
