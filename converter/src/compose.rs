@@ -5,7 +5,7 @@
 //! results: exact where each node by itself would round, and one step. Which nodes are such functions they say themselves
 //! ([`crate::graph::Op::pointwise`]); nobody else may read what lies between.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     graph::{Graph, Node},
@@ -94,16 +94,23 @@ impl Composing {
     /// Puts a group that reads `root` in the place of its last node.
     fn join(&mut self, root: TensorId, group: &BTreeSet<usize>) {
         let nodes: Vec<Node> = group.iter().filter_map(|&at| self.nodes[at].take()).collect();
-        let links = nodes.iter().filter_map(|node| {
-            let place = |id: &TensorId| nodes.iter().position(|n| n.output == *id).map_or(0, |at| at + 1);
-            let (name, inputs) = (node.operator.clone(), node.inputs.iter().map(place).collect());
-            Some(Link { name, function: node.op.pointwise()?, inputs })
-        });
-        let (links, operators): (Vec<Link>, Vec<&str>) =
-            (links.collect(), nodes.iter().map(|node| node.operator.as_str()).collect());
-        if let (Some(at), Some(Node { name, output, .. })) = (group.last(), nodes.last()) {
-            let (name, operator, output) = (name.clone(), operators.join("+"), *output);
-            let origins: Vec<usize> = nodes.iter().flat_map(|node| node.origins.iter().copied()).collect();
+        let outputs: Vec<TensorId> = nodes.iter().map(|node| node.output).collect();
+        let place = |id: &TensorId| outputs.iter().position(|output| output == id).map_or(0, |at| at + 1);
+        let (mut links, mut operators, mut origins, mut last) = (vec![], vec![], vec![], None);
+        for Node { name, operator, op, inputs, output, origins: of } in nodes {
+            let inputs = inputs.iter().map(place).collect();
+            links.extend(op.pointwise().map(|function| Link {
+                name: operator.clone(),
+                function,
+                op: Arc::from(op),
+                inputs,
+            }));
+            operators.push(operator);
+            origins.extend(of);
+            last = Some((name, output));
+        }
+        if let (Some(at), Some((name, output))) = (group.last(), last) {
+            let operator = operators.join("+");
             let change = Change { kind: Kind::Table, nodes: origins.clone(), into: None, detail: operator.clone() };
             self.graph.changes.push(change);
             self.nodes[*at] = Some(Node { name, operator, op: chained(links), inputs: vec![root], output, origins });

@@ -7,8 +7,8 @@ use escarp_runtime::Cpu;
 use crate::{
     calibrate::{self, Histogram, Method},
     compose::compose,
-    equalize::equalize,
     error::Error,
+    fit::{Wishes, fit, once},
     fold::fold,
     front_end,
     graph::{Graph, Meaning},
@@ -18,11 +18,12 @@ use crate::{
     pack::{About, pack},
     part::Part,
     plan::{Plan, plan},
-    qgraph::QGraph,
-    quantize::{self, quantize},
+    quantize::quantize,
     ranges,
-    refine::{self, Refine, Refined, refine},
+    refine::Refine,
     samples::{Samples, spread},
+    wide::{Choice, Target, choose},
+    widths::{Wide, widen},
 };
 
 /// What a caller may decide.
@@ -51,6 +52,14 @@ pub struct Options {
     pub method: Method,
     /// What is refined on the samples. A network that was trained for int8 is not: its weights have adapted to the nearest.
     pub refine: Refine,
+    /// Which activations are int16.
+    pub wide: Wide,
+    /// Which of them are made with weights of two terms, twice the products.
+    pub fine: Wide,
+    /// How near to the float network the result has to be: activations get 16 bits until it is, whatever [`Options::wide`] says.
+    pub target: Option<Target>,
+    /// Is told what goes on where that takes long.
+    pub progress: fn(&str),
     /// Which kernels run the model here: changes how long that takes, and no result.
     pub cpu: Cpu,
     /// Anything doubtful is an error.
@@ -69,8 +78,12 @@ impl Default for Options {
             labels: None,
             name: String::new(),
             limit: 500,
-            method: Method::Percentile(99.99),
-            refine: Refine::None,
+            method: Method::Mse,
+            refine: Refine::Round,
+            wide: Wide::None,
+            fine: Wide::None,
+            target: None,
+            progress: |_| {},
             cpu: escarp_detect::detect(),
             strict: false,
         }
@@ -94,6 +107,8 @@ pub struct Converted {
     pub layers: Vec<Layer>,
     /// Which samples calibrated.
     pub picks: Vec<usize>,
+    /// Which activations got 16 bits, and why; nothing if that was not asked.
+    pub choice: Option<Choice>,
     /// Lines for the report: facts.
     pub notes: Vec<String>,
     /// Lines for the report: doubts, errors with [`Options::strict`].
@@ -111,12 +126,6 @@ impl Converted {
         Ok(())
     }
 }
-
-/// How far channels of different reach are brought together, see [`equalize`]: what is tried, beside not at all.
-const ROOTS: [u32; 2] = [2, 1];
-
-/// Multiply-accumulates of all calibration samples up to which that is tried: each trial is a calibration and a refinement.
-const TRIED: u64 = 1 << 36;
 
 /// Most samples on which layers are compared.
 const COMPARED: usize = 64;
@@ -154,6 +163,7 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
         return Err(Error::Labels(format!("{labels} labels; the network has {outputs} outputs")));
     }
     graph.metadata = Some(metadata);
+    widen(&mut graph, &options.wide, &options.fine);
     Ok(graph)
 }
 
@@ -162,100 +172,66 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
 /// # Errors
 /// Everything in [`Error`]; nothing is written anywhere.
 pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<Converted, Error> {
-    let graph = read(onnx, options)?;
+    let mut graph = read(onnx, options)?;
     if graph.inputs.is_empty() || graph.outputs.is_empty() {
         return Err(Error::Model("all of it is constant".into()));
     }
     let metadata = graph.metadata.clone().unwrap_or_default();
     let picks = spread(samples, options.limit);
     let seen = calibrate::calibrate(&graph, samples, &picks)?;
-    let trained = ranges::trained(&graph, &metadata.activations, front_end::range(&metadata.front_end));
+    let range = front_end::range(&metadata.front_end);
+    let trained = ranges::trained(&graph, &metadata.activations, range);
+    let again = || read(onnx, options);
+    let wishes = Wishes { method: options.method, refine: options.refine, cpu: options.cpu, again: &again };
+    let once = |graph: &Graph| match &trained {
+        Some(trained) => quantize(graph, trained),
+        None => once(graph, &seen, (samples, &picks), &wishes),
+    };
+    let choice = options.target.map(|target| choose(&mut graph, target, &once, samples, options.cpu, options.progress));
+    let choice = choice.transpose()?;
+    // What was chosen with, in case that nothing better comes of fitting.
+    let plain = choice.as_ref().map(|_| once(&graph)).transpose()?;
+    let wide = choice.as_ref().map_or_else(|| options.wide.clone(), |choice| Wide::These(choice.wide.clone()));
+    let fine = choice.as_ref().map_or_else(|| options.fine.clone(), |choice| Wide::These(choice.fine.clone()));
+    let options = &Options { wide, fine, ..options.clone() };
     let warnings = warnings(&graph, &metadata, &seen, picks.len());
     let mut notes = graph.notes.clone();
-    let (graph, seen, quantized) = match trained {
+    let before = if choice.is_some() { seen.clone() } else { vec![] };
+    let (mut graph, mut seen, quantized) = match &trained {
         Some(trained) => {
             notes.push("trained for int8: ranges are those of the training, not of the samples".into());
-            let quantized = quantize(&graph, &trained)?;
+            let quantized = quantize(&graph, trained)?;
             (graph, seen, quantized)
         }
         None => {
-            let fitted = fitted(onnx, (graph, seen), (samples, &picks), options)?;
+            let again = || read(onnx, options);
+            let wishes = Wishes { method: options.method, refine: options.refine, cpu: options.cpu, again: &again };
+            let fitted = fit((graph, seen), (samples, &picks), &wishes)?;
             notes.extend(fitted.notes);
             (fitted.graph, fitted.seen, fitted.quantized)
         }
     };
-    let plan = plan(quantized)?;
     let about = About { name: options.name.clone(), metadata, accuracy: None };
-    let file = pack(&plan, &about)?;
+    let mut plan = plan(quantized)?;
+    let mut file = pack(&plan, &about)?;
+    if let Some((choice, plain)) = choice.as_ref().zip(plain) {
+        notes.extend(choice.notes.iter().cloned());
+        notes.push(match choice.check(&file, samples, options.cpu) {
+            Ok(line) => line,
+            Err(_) => {
+                (graph, seen) = (read(onnx, options)?, before);
+                plan = crate::plan::plan(plain)?;
+                file = pack(&plan, &about)?;
+                choice.check(&file, samples, options.cpu)?
+            }
+        });
+    }
     let compared = spread(samples, COMPARED);
     let layers = measure::layers(&file, &graph, &plan, samples, &compared, options.cpu)?;
     if let Some(first) = warnings.first().filter(|_| options.strict) {
         return Err(Error::Strict(first.clone()));
     }
-    Ok(Converted { file, graph, plan, about, seen, layers, picks, notes, warnings })
-}
-
-/// A graph with what its tensors hold, and what became of it.
-struct Fitted {
-    graph: Graph,
-    seen: Vec<Histogram>,
-    quantized: QGraph,
-    /// What was done, for the report.
-    notes: Vec<String>,
-}
-
-/// Quantizes for the samples: ranges by the method, weights and biases refined, channels brought together as far as that lessens the
-/// error of the outputs.
-fn fitted(
-    onnx: &[u8],
-    (graph, seen): (Graph, Vec<Histogram>),
-    (samples, picks): (&dyn Samples, &[usize]),
-    options: &Options,
-) -> Result<Fitted, Error> {
-    let range = graph.metadata.as_ref().and_then(|m| front_end::range(&m.front_end));
-    let ranges = |graph: &Graph, seen: &[Histogram]| quantize::ranges(graph, seen, range, options.method);
-    // What a file has quantized was fitted already, and is kept.
-    let kept = graph.tensors.iter().any(|t| t.grid.is_some());
-    if options.refine == Refine::None || kept {
-        let quantized = quantize(&graph, &ranges(&graph, &seen))?;
-        return Ok(Fitted { graph, seen, quantized, notes: vec![] });
-    }
-    let some = spread(samples, refine::samples(&graph).min(picks.len()));
-    let whole = (seen[graph.output()].min, seen[graph.output()].max);
-    let scores = refine::scores(&graph, whole, (samples, &some))?;
-    let refined = |graph: &Graph, seen: &[Histogram]| {
-        let mut ranges = ranges(graph, seen);
-        scores.iter().for_each(|&range| ranges[graph.output()] = range);
-        refine(graph, &ranges, (samples, &some), options.refine, options.cpu)
-    };
-    let work = graph.macs().saturating_mul(graph.steps as u64).saturating_mul(picks.len() as u64);
-    let (mut best, mut together) = ((refined(&graph, &seen)?, graph, seen.clone()), None);
-    for roots in ROOTS.into_iter().filter(|_| work <= TRIED) {
-        let mut graph = read(onnx, options)?;
-        let tensors = equalize(&mut graph, &seen, roots);
-        if tensors == 0 {
-            break;
-        }
-        let seen = calibrate::calibrate(&graph, samples, picks)?;
-        let trial = refined(&graph, &seen)?;
-        if trial.noise < best.0.noise {
-            (best, together) = ((trial, graph, seen), Some(tensors));
-        }
-    }
-    let (Refined { graph: quantized, rows, .. }, graph, seen) = best;
-    let mut notes = vec![format!("refined on {} samples, layer by layer: biases by their mean errors", some.len())];
-    if options.refine == Refine::Round {
-        notes.extend([format!("{rows} rows of weights rounded such that errors cancel")]);
-    }
-    notes.extend(scores.filter(|&range| range != whole).map(|(low, high)| {
-        let (least, most) = whole;
-        format!("scores from {low:.2} to {high:.2} of {least:.2} to {most:.2}: no probability changes much beyond")
-    }));
-    notes.extend(
-        together
-            .map(|n| format!("channels of {n} tensors brought closer together in reach, in the weights around them")),
-    );
-    Ok(Fitted { graph, seen, quantized, notes })
+    Ok(Converted { file, graph, plan, about, seen, layers, picks, choice, notes, warnings })
 }
 
 /// What a careful reader should know before trusting the numbers.

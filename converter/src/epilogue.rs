@@ -33,8 +33,9 @@ impl Limits {
     /// The clamp of a step whose output has that scale.
     pub fn quantized(self, scale: Scale) -> (i16, i16) {
         let Limits { min, max } = self;
-        let low = if min == f32::NEG_INFINITY { -128 } else { scale.quantize(min).into() };
-        let high = if max == f32::INFINITY { 127 } else { scale.quantize(max).into() };
+        let (least, most) = scale.ends();
+        let low = if min == f32::NEG_INFINITY { least } else { scale.number(min) };
+        let high = if max == f32::INFINITY { most } else { scale.number(max) };
         (low, high)
     }
 }

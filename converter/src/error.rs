@@ -92,6 +92,9 @@ pub enum Error {
     /// The model needs more memory than it may.
     #[error("{0}")]
     Budget(String),
+    /// The int8 network cannot be brought as near to the float network as was asked.
+    #[error("{0}")]
+    Target(String),
     /// With `strict`: something that would otherwise be a line in the report.
     #[error("strict: {0}")]
     Strict(String),

@@ -71,10 +71,10 @@ impl<'g> Evaluator<'g> {
 pub(crate) fn read_off(kind: Meaning, logits: &[f32]) -> Vec<f32> {
     match kind {
         Meaning::Plain | Meaning::Probabilities | Meaning::State => logits.to_vec(),
-        Meaning::Sigmoid => logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
+        Meaning::Sigmoid => logits.iter().map(|x| 1.0 / (1.0 + libm::expf(-x))).collect(),
         Meaning::Softmax => {
             let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let powers: Vec<f32> = logits.iter().map(|x| (x - largest).exp()).collect();
+            let powers: Vec<f32> = logits.iter().map(|x| libm::expf(x - largest)).collect();
             let sum: f32 = powers.iter().sum();
             powers.iter().map(|p| p / sum).collect()
         }

@@ -29,6 +29,40 @@ pub fn of(front_end: &FrontEnd) -> frontend::FrontEnd<'_> {
     }
 }
 
+/// A model file's record as metadata; what it does not keep, the names of columns, stands there empty.
+pub fn stored(front_end: &frontend::FrontEnd) -> FrontEnd {
+    let both = |norm: &Norm| {
+        let all = |of: fn(&Norm, usize) -> f32| (0..norm.len()).map(|c| of(norm, c)).collect::<Vec<f32>>();
+        (all(|n, c| n.mean(c)), all(|n, c| n.std(c)))
+    };
+    match front_end {
+        frontend::FrontEnd::Raw => FrontEnd::Raw,
+        frontend::FrontEnd::Pixels(PixelSettings { norm }) => {
+            let (mean, std) = both(norm);
+            FrontEnd::Pixels { mean, std }
+        }
+        frontend::FrontEnd::LogMel(s) => {
+            let (mean, std) = both(&s.norm);
+            FrontEnd::LogMel {
+                sample_rate: s.sample_rate,
+                frame: s.frame,
+                hop: s.hop,
+                fft: s.fft,
+                low_hz: s.low_hz,
+                high_hz: s.high_hz,
+                floor: s.floor,
+                frames: s.frames,
+                mean,
+                std,
+            }
+        }
+        frontend::FrontEnd::Sensor(s) => {
+            let (mean, std) = both(&s.norm);
+            FrontEnd::Sensor { rate: s.rate, frames: s.frames, mean, std, columns: vec![] }
+        }
+    }
+}
+
 /// Which columns of a CSV file are channels, if the front end says so.
 pub fn columns(front_end: &FrontEnd) -> &[String] {
     if let FrontEnd::Sensor { columns, .. } = front_end { columns } else { &[] }

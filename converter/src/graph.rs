@@ -18,7 +18,7 @@ use crate::{
 
 mod op;
 
-pub use op::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule};
+pub use op::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths};
 
 /// A tensor: the input, or what one node makes.
 #[derive(Clone, Debug)]
@@ -29,6 +29,10 @@ pub struct Tensor {
     pub shape: Shape,
     /// The scale that the file itself gives its values: they are rounded to it in the float network too.
     pub grid: Option<Scale>,
+    /// It is to be int16.
+    pub wide: bool,
+    /// The weights that make it are to have two terms, if it is int16: what int8 leaves of each becomes an int8 weight of a second step.
+    pub fine: bool,
 }
 
 impl Tensor {

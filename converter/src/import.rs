@@ -111,7 +111,9 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
             // Of several inputs each is seen in every step, so all have as many.
             Ok(view) if view.steps == *steps.get_or_insert(view.steps) => {
                 let view = View { tensor: tensors.len(), ..view };
-                tensors.push(graph::Tensor { name: input.name.clone(), shape: view.shape, grid: None });
+                let grid = input::unsigned(input).map(ops::numbers);
+                let (name, shape) = (input.name.clone(), view.shape);
+                tensors.push(graph::Tensor { name, shape, grid, wide: false, fine: false });
                 inputs.push(Input { tensor: view.tensor, view });
             }
             read => {
@@ -148,7 +150,10 @@ pub fn import(bytes: &[u8], request: &Request) -> Result<Graph, Error> {
         substitutes: vec![],
         folder: request.folder.map(Path::to_owned),
     };
+    let given = proto.input.iter().filter(|i| !constants.contains_key(i.name.as_str()));
+    let given: Vec<_> = given.filter_map(|i| Some((&i.name, input::unsigned(i)?))).collect();
     let mut importer = Importer::new(graph, constants, &budget)?;
+    given.into_iter().for_each(|(name, unsigned)| importer.is_given_numbers(name, unsigned));
     importer.tell_unsigned(unsigned(proto));
     unread.into_iter().for_each(|name| importer.forget(name));
     read_all(&mut importer, proto, &nodes, &mut findings);
@@ -271,10 +276,14 @@ fn outputs(importer: &mut Importer, proto: &pb::GraphProto, any_batch: bool, ops
         if decides && let Some((before, taken)) = importer.end(view.tensor) {
             (view.tensor, meaning, taken_off) = (before, taken, taken);
         }
+        let proto = pb::NodeProto { op_type: "output".into(), output: vec![name.clone()], ..Default::default() };
+        let node = Node::new(&proto, opset);
+        if let Some(integers) = importer.integers_of(name) {
+            view = ops::as_numbers(importer, &node, view, integers)?;
+        }
         let taken = importer.is_input(view.tensor) || outputs.iter().any(|o| o.tensor == view.tensor);
         if taken || !view.covers() {
-            let proto = pb::NodeProto { op_type: "output".into(), output: vec![name.clone()], ..Default::default() };
-            view = ops::copied(importer, &Node::new(&proto, opset), &view)?;
+            view = ops::copied(importer, &node, &view)?;
         }
         outputs.push(Output { tensor: view.tensor, name: name.clone(), meaning, taken: taken_off, view });
     }

@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     graph::{self, Cost, Graph, Input, Meaning, Op, Output, ScaleRule},
     onnx::Node,
+    scale::Scale,
     shape::{Shape, TensorId},
     substitute::Substitute,
     view::View,
@@ -69,6 +70,27 @@ pub enum Hint {
     },
 }
 
+/// What a value that is integers in ONNX is here.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Integers {
+    /// These numbers, as they are.
+    Numbers {
+        /// Of uint8, not int8.
+        unsigned: bool,
+    },
+    /// These numbers too, of int32: sums.
+    Sums,
+    /// The reals that they mean by that scale.
+    Scaled {
+        /// Of ours: uint8 numbers are 128 above int8's.
+        scale: Scale,
+        /// Of uint8, not int8.
+        unsigned: bool,
+    },
+    /// The reals that they mean by a scale that follows from the data.
+    Dynamic,
+}
+
 enum Value {
     Constant(Constant),
     View(View),
@@ -90,8 +112,8 @@ pub struct Importer<'a> {
     endings: HashMap<TensorId, Ending>,
     meanings: HashMap<TensorId, Meaning>,
     unsigned: HashSet<String>,
-    /// Values that are integers in ONNX, and the reals that these mean here.
-    integers: HashSet<String>,
+    /// Values that are integers in ONNX.
+    integers: HashMap<String, Integers>,
     /// Values of all tensors so far, as [`VALUES`] counts them.
     held: u64,
     budget: &'a Budget,
@@ -130,7 +152,7 @@ impl<'a> Importer<'a> {
             endings,
             meanings,
             unsigned: HashSet::new(),
-            integers: HashSet::new(),
+            integers: HashMap::new(),
             held,
             budget,
             reading: None,
@@ -292,7 +314,13 @@ impl<'a> Importer<'a> {
         }
         self.take(node, "its weights, packed,", packed)?;
         let output = self.graph.tensors.len();
-        self.graph.tensors.push(graph::Tensor { name: node.output(0).unwrap_or_default().into(), shape, grid: None });
+        self.graph.tensors.push(graph::Tensor {
+            name: node.output(0).unwrap_or_default().into(),
+            shape,
+            grid: None,
+            wide: false,
+            fine: false,
+        });
         self.graph.nodes.push(graph::Node {
             name: node.name().into(),
             operator: node.operator().into(),
@@ -379,8 +407,9 @@ impl<'a> Importer<'a> {
     /// # Errors
     /// If no node makes it, or it is constant.
     pub(crate) fn output(&self, name: &str) -> Result<View, Error> {
-        if self.integers.contains(name) {
-            let what = "quantized numbers; supported: real ones (end it before they are quantized, --outputs)";
+        if self.integers.get(name) == Some(&Integers::Dynamic) {
+            let what = "numbers quantized by a scale of each sample's own; supported: a constant scale, or real values (end it before \
+                 they are quantized, --outputs)";
             return Err(Error::Model(format!("output `{name}` is made of {what}")));
         }
         match self.values.get(name) {
@@ -392,7 +421,8 @@ impl<'a> Importer<'a> {
 
     /// Is that output a constant? Then it is put aside as one.
     pub(crate) fn is_constant_output(&mut self, name: &str) -> bool {
-        let Some(Value::Constant(constant)) = self.values.get(name).filter(|_| !self.integers.contains(name)) else {
+        let Some(Value::Constant(constant)) = self.values.get(name).filter(|_| !self.integers.contains_key(name))
+        else {
             return false;
         };
         self.graph.constants.push((name.into(), constant.clone()));
@@ -404,9 +434,24 @@ impl<'a> Importer<'a> {
         self.graph.is_input(tensor)
     }
 
-    /// Output `index` of a node is made of integers in ONNX, and read as what they mean: it cannot be an output of the network.
-    pub fn stands_for_integers(&mut self, node: &Node, index: usize) {
-        self.integers.extend(node.output(index).map(str::to_owned));
+    /// Output `index` of a node is made of integers in ONNX.
+    pub fn stands_for_integers(&mut self, node: &Node, index: usize, integers: Integers) {
+        self.integers.extend(node.output(index).map(|name| (name.to_owned(), integers)));
+    }
+
+    /// What input `index` of a node is, if it is made of integers in ONNX.
+    pub fn integers(&self, node: &Node, index: usize) -> Option<Integers> {
+        self.integers_of(node.input(index)?)
+    }
+
+    /// What a value is, if it is made of integers in ONNX.
+    pub(crate) fn integers_of(&self, name: &str) -> Option<Integers> {
+        self.integers.get(name).copied()
+    }
+
+    /// The network is given numbers of int8 or uint8 by that name.
+    pub(crate) fn is_given_numbers(&mut self, name: &str, unsigned: bool) {
+        self.integers.insert(name.into(), Integers::Numbers { unsigned });
     }
 
     /// The tensor that a nonlinearity at the end was applied to, if that does not have to be executed: where the one output

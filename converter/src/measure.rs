@@ -1,6 +1,10 @@
 //! What the conversion cost, measured by running the file that was written: the real runtime, on the host.
 
-use escarp_runtime::{Cpu, Dtype, Meaning, Model, Port, Session, Tensor, frontend::quantize, ops::Step};
+use escarp_runtime::{
+    Cpu, Dtype, Meaning, Model, Port, Session, Tensor,
+    frontend::{quantize, quantize_wide},
+    ops::Step,
+};
 use rayon::prelude::*;
 
 use crate::{
@@ -11,6 +15,7 @@ use crate::{
     plan::Plan,
     qgraph::QNode,
     samples::Samples,
+    scale::narrow,
     shape::show_shape,
 };
 
@@ -87,7 +92,7 @@ pub(crate) fn top(values: &[f32], threshold: f32) -> usize {
 }
 
 /// A file that [`crate::pack::pack`] has checked, and memory for it.
-fn open(file: &[u8]) -> Result<(Model<'_>, Vec<i8>), Error> {
+pub(crate) fn open(file: &[u8]) -> Result<(Model<'_>, Vec<i8>), Error> {
     let model = Model::parse(file).map_err(|e| Error::Pack(format!("the runtime refuses the file: {e}")))?;
     let arena = vec![0; model.buffer_len()];
     Ok((model, arena))
@@ -99,12 +104,18 @@ fn step_len(model: &Model) -> usize {
 }
 
 /// Gives a session one step of a sample: the values of all inputs, one after the other.
-fn give(session: &mut Session, mut step: &[f32]) -> Result<(), Error> {
+pub(crate) fn give(session: &mut Session, mut step: &[f32]) -> Result<(), Error> {
     let inputs = session.model().inputs();
     for (index, Port { tensor, .. }) in inputs.enumerate() {
         let (values, rest) = step.split_at(len(&tensor));
-        let values: Vec<i8> = values.iter().map(|&v| quantize(v, tensor.scale, tensor.zero_point)).collect();
-        session.set_input(index, &values).map_err(|e| Error::Pack(format!("running the file: {e}")))?;
+        let failed = |e| Error::Pack(format!("running the file: {e}"));
+        if tensor.dtype == Dtype::I16 {
+            let values: Vec<i16> = values.iter().map(|&v| quantize_wide(v, tensor.scale)).collect();
+            session.set_input(index, &values).map_err(failed)?;
+        } else {
+            let values: Vec<i8> = values.iter().map(|&v| quantize(v, tensor.scale, tensor.zero_point)).collect();
+            session.set_input(index, &values).map_err(failed)?;
+        }
         step = rest;
     }
     Ok(())
@@ -128,7 +139,7 @@ fn len(tensor: &Tensor) -> usize {
     usize::try_from(tensor.elements()).unwrap_or(usize::MAX)
 }
 
-fn failed(e: escarp_runtime::Error) -> Error {
+pub(crate) fn failed(e: escarp_runtime::Error) -> Error {
     Error::Pack(format!("running the file: {e}"))
 }
 
@@ -148,6 +159,35 @@ pub fn answer(file: &[u8], sample: &[f32], cpu: Cpu) -> Result<Vec<Vec<f32>>, Er
         session.infer().map_err(failed)?;
     }
     (0..model.outputs().len()).map(|at| taken(&session, at)).collect()
+}
+
+/// What a file answers to samples, in real numbers: `[sample][output]`.
+///
+/// # Errors
+/// As [`answer`].
+pub(crate) fn answers(
+    file: &[u8],
+    samples: &dyn Samples,
+    picks: &[usize],
+    cpu: Cpu,
+) -> Result<Vec<Vec<Vec<f32>>>, Error> {
+    let share = picks.len().div_ceil(rayon::current_num_threads() * 8).max(1);
+    let parts = picks.par_chunks(share).map(|picks| {
+        let (model, mut arena) = open(file)?;
+        let mut session = Session::new(&model, &mut arena, cpu).map_err(failed)?;
+        let mut all = vec![];
+        for &index in picks {
+            session.reset();
+            for step in samples.get(index)?.chunks_exact(step_len(&model)) {
+                give(&mut session, step)?;
+                session.infer().map_err(failed)?;
+            }
+            let outputs = (0..model.outputs().len()).map(|at| taken(&session, at));
+            all.push(outputs.collect::<Result<Vec<_>, Error>>()?);
+        }
+        Ok(all)
+    });
+    Ok(parts.collect::<Result<Vec<_>, Error>>()?.into_iter().flatten().collect())
 }
 
 /// Runs float and int8 on every pick, on all cores. `done` is called after each sample.
@@ -295,6 +335,14 @@ pub fn layers(
     Ok(nodes.iter().zip(&total).map(layer).collect())
 }
 
+/// What a tensor holds, without the padding channels behind each pixel.
+pub(crate) fn reals(stored: &[i8], tensor: &Tensor) -> Vec<f32> {
+    let (channels, padded) = (usize::from(tensor.channels), tensor.padded_channels());
+    let pixels = numbers(stored, tensor.dtype);
+    let real = |q: &f64| narrow(f64::from(tensor.scale) * (q - f64::from(tensor.zero_point)));
+    pixels.chunks_exact(padded).flat_map(|pixel| pixel[..channels].iter().map(real)).collect()
+}
+
 /// Stored numbers of that type.
 fn numbers(stored: &[i8], dtype: Dtype) -> Vec<f64> {
     let bytes: Vec<u8> = stored.iter().map(|q| q.cast_unsigned()).collect();
@@ -306,12 +354,12 @@ fn numbers(stored: &[i8], dtype: Dtype) -> Vec<f64> {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Sums {
+pub(crate) struct Sums {
     signal: f64,
-    noise: f64,
+    pub(crate) noise: f64,
     absolute: f64,
-    most: f64,
-    count: u64,
+    pub(crate) most: f64,
+    pub(crate) count: u64,
 }
 
 impl Sums {
@@ -325,7 +373,7 @@ impl Sums {
         }
     }
 
-    fn add(&mut self, float: f32, other: f64) {
+    pub(crate) fn add(&mut self, float: f32, other: f64) {
         let error = f64::from(float) - other;
         self.signal += f64::from(float).powi(2);
         self.noise += error * error;
@@ -334,7 +382,7 @@ impl Sums {
         self.count += 1;
     }
 
-    fn join(&mut self, other: &Sums) {
+    pub(crate) fn join(&mut self, other: &Sums) {
         self.signal += other.signal;
         self.noise += other.noise;
         self.absolute += other.absolute;
@@ -342,7 +390,7 @@ impl Sums {
         self.count += other.count;
     }
 
-    fn snr_db(&self) -> f64 {
+    pub(crate) fn snr_db(&self) -> f64 {
         10.0 * (self.signal / self.noise).log10()
     }
 }

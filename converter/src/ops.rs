@@ -4,34 +4,42 @@
 mod activation;
 mod add;
 mod affine;
+mod along;
 mod argmax;
 mod arrange;
 mod chain;
 pub mod constants;
 mod conv;
 mod depthwise;
+mod expanded;
 mod function;
 mod gru;
 mod join;
 mod linear;
+mod matmul;
 mod moves;
 mod mul;
+mod norm;
 mod pool;
+mod power;
 mod prelu;
 mod quantized;
 mod reduce;
 mod refused;
+mod rescale;
 mod reshape;
 mod resize;
 mod select;
 mod softmax;
 mod table;
 mod window;
+mod written;
 
 pub use arrange::copied;
 pub use chain::{Link, chained};
-pub use quantized::is_of_onnxruntime;
+pub use quantized::{as_numbers, is_of_onnxruntime, numbers};
 pub use refused::advice;
+pub use written::{ended, from_map, last, rounded, to_map};
 
 use crate::{
     error::Error,
@@ -45,11 +53,13 @@ const TABLES: &[&[(&str, Import)]] = &[
     linear::ONNX,
     gru::ONNX,
     affine::ONNX,
+    norm::ONNX,
     add::ONNX,
     mul::ONNX,
     activation::ONNX,
     softmax::ONNX,
     function::ONNX,
+    power::ONNX,
     prelu::ONNX,
     pool::ONNX,
     reduce::ONNX,
@@ -81,8 +91,13 @@ pub fn read(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         let folded = constants::fold(node, &inputs, importer.budget())?;
         return folded.into_iter().try_for_each(|(index, constant)| importer.define_constant(node, index, constant));
     }
+    quantized::allows(importer, node)?;
     match find(node.operator()) {
-        Some(import) => (import.read)(importer, node),
+        Some(import) => {
+            (import.read)(importer, node)?;
+            quantized::pass_on(importer, node);
+            Ok(())
+        }
         None => {
             let advice = advice(node.operator()).map_or(String::new(), |advice| format!("; {advice}"));
             let supported = format!("constants and shapes{advice}");

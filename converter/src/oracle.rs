@@ -29,6 +29,8 @@ pub struct FloatRunner<'g> {
     engine: Engine,
     graph: &'g Graph,
     inputs: Vec<Arrangement>,
+    /// Element types of the inputs, where the file has others than f32.
+    kinds: Vec<DatumType>,
     outputs: Vec<Arrangement>,
     steps: usize,
     half: f32,
@@ -78,7 +80,9 @@ pub fn float_runner<'g>(bytes: &[u8], graph: &'g Graph) -> Result<FloatRunner<'g
         tell_apart(proto);
     }
     let tried = |optimized| {
-        let float = runner(graph, Engine::Tract(prepared(&model, graph, optimized)?));
+        let kinds = kinds(&model, graph);
+        let engine = Engine::Tract(prepared(&model, graph, &kinds, optimized)?);
+        let float = FloatRunner { kinds, ..runner(graph, engine) };
         let doubt = differ(&float)?;
         Ok(FloatRunner { doubt, ..float })
     };
@@ -98,6 +102,7 @@ fn runner(graph: &Graph, engine: Engine) -> FloatRunner<'_> {
         engine,
         graph,
         inputs: graph.inputs.iter().map(|i| Arrangement::from(&i.view)).collect(),
+        kinds: vec![f32::datum_type(); graph.inputs.len()],
         outputs: graph.outputs.iter().map(|o| Arrangement::from(&o.view)).collect(),
         steps: graph.steps,
         half: if matches!(graph.outputs[0].meaning, Meaning::Sigmoid | Meaning::Probabilities) { 0.5 } else { 0.0 },
@@ -105,15 +110,36 @@ fn runner(graph: &Graph, engine: Engine) -> FloatRunner<'_> {
     }
 }
 
-fn prepared(model: &pb::ModelProto, graph: &Graph, optimized: bool) -> Result<Arc<TypedRunnableModel>, Error> {
+/// Element types of the inputs.
+fn kinds(model: &pb::ModelProto, graph: &Graph) -> Vec<DatumType> {
+    let declared = |input: &graph::Input| {
+        let name = &graph.tensors[input.tensor].name;
+        let found = model.graph.iter().flat_map(|g| &g.input).find(|i| i.name == *name);
+        match found.and_then(onnx::declared_type) {
+            Some(DataType::Int8) => i8::datum_type(),
+            Some(DataType::Uint8) => u8::datum_type(),
+            _ => f32::datum_type(),
+        }
+    };
+    graph.inputs.iter().map(declared).collect()
+}
+
+fn prepared(
+    model: &pb::ModelProto,
+    graph: &Graph,
+    kinds: &[DatumType],
+    optimized: bool,
+) -> Result<Arc<TypedRunnableModel>, Error> {
     fenced(|| {
         tract_onnx::onnx()
             // Exporters leave value_info with a symbolic batch, which would contradict the batch of one.
             .with_ignore_value_info(true)
             .model_for_proto_model(model)
             .and_then(|model| {
-                let mut inputs = graph.inputs.iter().enumerate();
-                inputs.try_fold(model, |model, (at, i)| model.with_input_fact(at, f32::fact(i.view.lengths()).into()))
+                let mut inputs = graph.inputs.iter().zip(kinds).enumerate();
+                inputs.try_fold(model, |model, (at, (i, kind))| {
+                    model.with_input_fact(at, kind.fact(i.view.lengths()).into())
+                })
             })
             .and_then(|model| match optimized && model.nodes().len() <= OPTIMIZED {
                 true => model.into_optimized(),
@@ -245,7 +271,13 @@ impl FloatRunner<'_> {
         });
         let inputs: Vec<(&Vec<usize>, Vec<f32>)> = inputs.collect();
         fenced(|| {
-            let tensors = inputs.iter().map(|(lengths, values)| Ok(Tensor::from_shape(lengths, values)?.into()));
+            let tensors = inputs.iter().zip(&self.kinds).map(|((lengths, values), &kind)| {
+                if kind == f32::datum_type() {
+                    return Ok(Tensor::from_shape(lengths, values)?.into());
+                }
+                let whole: Vec<f32> = values.iter().map(|v| v.round()).collect();
+                Ok(Tensor::from_shape(lengths, &whole)?.cast_to_dt(kind)?.into_owned().into())
+            });
             let made = plan.run(tensors.collect::<TractResult<_>>()?)?;
             let ours = |(made, Arrangement { order, .. }): (&TValue, &Arrangement)| {
                 let made = made.cast_to::<f32>()?;

@@ -6,7 +6,7 @@ use escarp_media::visible;
 use escarp_runtime::{Dtype, Meaning};
 
 use crate::{
-    scale::Scale,
+    scale::{Scale, Width},
     shape::{Shape, TensorId, show_shape},
 };
 
@@ -74,8 +74,11 @@ pub struct QGraph {
 impl fmt::Display for QGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tensor = |id: TensorId| {
-            let QTensor { shape, scale: Scale { scale, zero_point }, .. } = &self.tensors[id];
-            format!("%{id} {} scale {scale:.6} zero {zero_point}", show_shape(*shape))
+            let QTensor { shape, scale: Scale { scale, zero_point, width }, .. } = &self.tensors[id];
+            match width {
+                Width::Int8 => format!("%{id} {} scale {scale:.6} zero {zero_point}", show_shape(*shape)),
+                Width::Int16(most) => format!("%{id} {} scale {scale:.3e} int16 to {most}", show_shape(*shape)),
+            }
         };
         writeln!(f, "qgraph: {} nodes, {} steps a decision, {} MAC a step", self.nodes.len(), self.steps, self.macs)?;
         for &id in &self.inputs {

@@ -72,7 +72,7 @@ pub fn samples(graph: &Graph) -> usize {
     let decision = graph.macs().saturating_mul(graph.steps as u64).max(1);
     let values = walk::most(graph).saturating_mul(graph.steps);
     let by_work = usize::try_from(WORK / decision).unwrap_or(usize::MAX);
-    let by_memory = MEMORY / values.saturating_mul(size_of::<f32>() + size_of::<i8>()).max(1);
+    let by_memory = MEMORY / values.saturating_mul(size_of::<f32>() + size_of::<i16>()).max(1);
     by_work.min(by_memory).clamp(SAMPLES[1], SAMPLES[0])
 }
 
@@ -102,8 +102,10 @@ pub fn refine(
         };
         let output = graph.nodes[at].output;
         if graph.is_output(output) {
+            // What lies outside the range chosen for scores has been judged by itself.
             let scores = output == graph.output() && scores::are(graph);
-            noise += error::Error::of_output(&floats, &ints, tensors[output].scale, scores).share();
+            let limits = if scores { ranges[output] } else { (f32::NEG_INFINITY, f32::INFINITY) };
+            noise += error::Error::within(&floats, &ints, tensors[output].scale, limits).share();
         }
         walk.pass(at, floats, ints);
         Ok(node)
@@ -127,7 +129,7 @@ impl Step<'_> {
         floats: &Values<f32>,
         how: Refine,
         changed: &mut usize,
-    ) -> Result<(QNode, Values<i8>), Error> {
+    ) -> Result<(QNode, Values<i16>), Error> {
         let (input, output) = (node.inputs[0], node.output);
         let (from, to) = (self.graph.shape(input), self.graph.shape(output));
         let products = self.graph.nodes[self.at].op.products(from, to);
@@ -135,9 +137,9 @@ impl Step<'_> {
         let scale = self.tensors[input].scale;
         let columns = Columns::new(&products, from, to, walk.samples, self.graph.steps);
         if how == Refine::Round {
-            *changed += weights::round(&columns, rows, &walk.int8[input], scale);
+            *changed += weights::round(&columns, rows, &walk.ints[input], scale);
         }
-        weights::centre(&columns, rows, (&walk.float[input], &walk.int8[input]), scale);
+        weights::centre(&columns, rows, (&walk.float[input], &walk.ints[input]), scale);
         self.corrected(walk, node, floats, &products)
     }
 
@@ -148,13 +150,13 @@ impl Step<'_> {
         node: QNode,
         floats: &Values<f32>,
         products: &Products,
-    ) -> Result<(QNode, Values<i8>), Error> {
+    ) -> Result<(QNode, Values<i16>), Error> {
         let (input, output) = (self.tensors[node.inputs[0]].scale, self.tensors[node.output].scale);
-        let error = |ints: &Values<i8>| error::Error::new(floats, ints, output).noise;
+        let ends = error::ends(products.limits, &self.tensors[node.output]);
+        let error = |ints: &Values<i16>| error::Error::new(floats, ints, output).noise;
         let (mut node, mut ints) = walk.ints(node, self.tensors)?;
         for _ in 0..TURNS {
-            let offsets =
-                error::offsets((floats, &ints), output, products.limits.quantized(output), products.bias.len());
+            let offsets = error::offsets((floats, &ints), output, ends, products.bias.len());
             let Some(rows) = node.op.refined() else { break };
             let before = rows.clone();
             rows.shift(&in_sums(&offsets, input, &rows.scale));

@@ -4,13 +4,13 @@
 use escarp_runtime::{
     format::{PARAMS_ALIGN, SECTION_ALIGN},
     kernels::{Groups, PARAM_BLOCK, Runs},
-    quant::SHIFT_MIN,
+    quant::{SHIFT_MIN, SHIFT_MIN_WIDE},
 };
 
 use crate::{
     blocks::Block,
     error::Error,
-    scale::{SMALLEST_FACTOR, Scale, multiplier, narrow, nearest_i8, nearest_i64},
+    scale::{SMALLEST_FACTOR, Scale, least_unit, multiplier, narrow, nearest_i8, nearest_i64},
     site::Site,
 };
 
@@ -27,7 +27,16 @@ pub struct Rows {
     pub shift: Vec<u8>,
     /// `[row]` real value of one unit of weight
     pub scale: Vec<f32>,
+    /// How large, in size, what they are multiplied with is at most: of int16 one more than its largest number, as of int8.
+    pub reach: i64,
 }
+
+/// Units of what is left of a weight in a unit of its int8: what is left is up to a half. With the fewest, its sums need little more room
+/// than those of the weights themselves; with the most it fills int8.
+const FINE: [f64; 3] = [254.0, 127.0, 64.0];
+
+/// What sums of int16 numbers may take of i32: a sixteenth is left to weights that are rounded otherwise.
+const ROOM: f64 = (1u64 << 31) as f64 * 15.0 / 16.0;
 
 /// Float rows and what they read.
 #[derive(Clone, Copy, Debug)]
@@ -61,10 +70,29 @@ impl FloatRows<'_> {
             .collect()
     }
 
-    /// The smallest unit of an output that a plain epilogue makes of their sums: it takes factors below 1/2, so output steps are at
-    /// least two units of a sum, which loses nothing.
-    pub fn least_unit(&self) -> f64 {
-        2.000_001 * f64::from(self.input.scale) * self.scales().into_iter().fold(0.0, f64::max)
+    /// The smallest unit of an output, `wide` for an int16 one, that a plain epilogue makes of their sums; see [`least_unit`]. Two units
+    /// of a sum or less lose nothing.
+    pub fn least_unit(&self, wide: bool) -> f64 {
+        least_unit(wide) * f64::from(self.input.scale) * self.scales().into_iter().fold(0.0, f64::max)
+    }
+
+    /// The largest number, of an int16 input whose values are up to `reach` in size, for which no sum leaves i32: with `L` units for
+    /// `reach`, weights `w` and a bias `b` in units of the weights, `L * (sum|w| + |b| / reach)`; beyond half of i32 the bias coarsens
+    /// the weights instead, see [`FloatRows::scales`].
+    pub fn room(&self, reach: f64) -> f64 {
+        let rows = self.weight.chunks_exact(self.depth()).zip(self.bias).map(|(row, bias)| {
+            let largest = f64::from(row.iter().fold(0.0f32, |m, w| m.max(w.abs())));
+            let unit = on_grid(row, largest).max(1e-30);
+            let terms = row.iter().map(|&w| {
+                let steps = f64::from(w) / unit;
+                (steps.round().abs(), ((steps - steps.round()) * FINE[2]).round().abs())
+            });
+            let (sum, fine) = terms.fold((0.0, 0.0), |sums, terms| (sums.0 + terms.0, sums.1 + terms.1));
+            let sum = f64::max(sum, fine);
+            let bias = f64::from(bias.abs()) / (unit * reach.max(1e-30));
+            (ROOM / (sum + bias).max(1.0)).max((ROOM - 2f64.powi(30)) / sum.max(1.0))
+        });
+        rows.fold(i16::MAX.into(), f64::min)
     }
 
     /// int8 rows with biases and factors: `scale[row] * input scale / unit` turns a sum into units of `unit`.
@@ -73,7 +101,8 @@ impl FloatRows<'_> {
     /// [`Error::Overflow`] if a row's sums cannot be proved to stay inside i32, [`Error::Node`] if a factor is outside the
     /// fixed-point range with shifts from `smallest_shift` on.
     pub fn quantize(&self, site: &Site, unit: f64, smallest_shift: u8) -> Result<Rows, Error> {
-        let mut rows = Rows::default();
+        let reach = if self.input.is_wide() { i64::from(self.input.ends().1) + 1 } else { 128 };
+        let mut rows = Rows { reach, ..Rows::default() };
         let input = f64::from(self.input.scale);
         for (channel, (row, mut scale)) in self.weight.chunks_exact(self.depth()).zip(self.scales()).enumerate() {
             // Rows of (nearly) nothing: the smallest factor that the epilogue takes is far below one output step.
@@ -82,8 +111,11 @@ impl FloatRows<'_> {
             let sum: i64 = ints.iter().map(|&w| i64::from(w)).sum();
             let whole = nearest_i64(f64::from(self.bias[channel]) / (input * scale))
                 .saturating_sub(i64::from(self.input.zero_point) * sum);
-            let whole =
-                proved(&ints, whole).map_err(|bound| Error::Overflow { node: site.node.into(), channel, bound })?;
+            let whole = proved(&ints, whole, reach).map_err(|bound| Error::Overflow {
+                node: site.node.into(),
+                channel,
+                bound,
+            })?;
             let (m, shift) = multiplier(input * scale / unit, smallest_shift).ok_or_else(|| {
                 site.wrong(format!(
                     "channel {channel}: the factor from sums to outputs is outside the fixed-point range"
@@ -99,14 +131,53 @@ impl FloatRows<'_> {
     }
 }
 
-/// The bias of a row, if with it no sum leaves i32: `sum|w| * 128 + |bias| < 2^31`.
+impl FloatRows<'_> {
+    /// What int8 rows, made by [`FloatRows::quantize`] of these, leave of the weights, in parts of their units as small as the sums have
+    /// room for: a sum becomes units of `unit`.
+    ///
+    /// # Errors
+    /// As [`FloatRows::quantize`].
+    pub fn rest(&self, site: &Site, rows: &Rows, unit: f64) -> Result<Rows, Error> {
+        let mut rest = Rows { reach: rows.reach, ..Rows::default() };
+        let input = f64::from(self.input.scale);
+        let all = self.weight.chunks_exact(self.depth()).zip(rows.weight.chunks_exact(self.depth())).zip(&rows.scale);
+        for (channel, ((row, ints), &scale)) in all.enumerate() {
+            let left = |parts: f64| {
+                let part = f64::from(scale) / parts;
+                let of = |(&w, &q): (&f32, &i8)| {
+                    nearest_i8(((f64::from(w) - f64::from(q) * f64::from(scale)) / part).clamp(-127.0, 127.0))
+                };
+                let ints: Vec<i8> = row.iter().zip(ints).map(of).collect();
+                let sum: i64 = ints.iter().map(|&w| i64::from(w)).sum();
+                let bias = proved(&ints, -i64::from(self.input.zero_point) * sum, rest.reach);
+                bias.map(|bias| (part, ints, bias))
+            };
+            let mut made = left(FINE[0]);
+            for &parts in &FINE[1..] {
+                made = made.or_else(|_| left(parts));
+            }
+            let (part, ints, bias) =
+                made.map_err(|bound| Error::Overflow { node: site.node.into(), channel, bound })?;
+            let (m, shift) = multiplier((input * part / unit).max(SMALLEST_FACTOR), SHIFT_MIN_WIDE)
+                .ok_or_else(|| site.wrong(format!("channel {channel}: a factor outside the fixed-point range")))?;
+            rest.weight.extend(ints);
+            rest.bias.push(bias);
+            rest.multiplier.push(m);
+            rest.shift.push(shift);
+            rest.scale.push(narrow(part));
+        }
+        Ok(rest)
+    }
+}
+
+/// The bias of a row, if with it no sum of numbers up to `most` leaves i32: `sum|w| * most + |bias| < 2^31`.
 ///
 /// # Errors
 /// That sum if it is too large.
-fn proved(ints: &[i8], bias: i64) -> Result<i32, i64> {
+fn proved(ints: &[i8], bias: i64, most: i64) -> Result<i32, i64> {
     let reach: i64 = ints.iter().map(|&w| i64::from(w).abs()).sum();
     // A bias beyond i64 has become its end: nothing may be added to that unchecked.
-    let bound = bias.saturating_abs().saturating_add(reach * 128);
+    let bound = bias.saturating_abs().saturating_add(reach * most);
     i32::try_from(bias).ok().filter(|_| bound < 1 << 31).ok_or(bound)
 }
 
@@ -131,7 +202,7 @@ impl Rows {
         let old = &mut self.weight[row * ints.len()..][..ints.len()];
         let sum = |ints: &[i8]| ints.iter().map(|&w| i64::from(w)).sum::<i64>();
         let whole = i64::from(self.bias[row]) + i64::from(zero_point) * (sum(old) - sum(ints));
-        let Ok(whole) = proved(ints, whole) else { return false };
+        let Ok(whole) = proved(ints, whole, self.reach) else { return false };
         if old == ints {
             return false;
         }
@@ -143,8 +214,9 @@ impl Rows {
     /// Adds to the bias of each row, in units of its sums; one whose sums could not be proved any more stays as it is.
     pub fn shift(&mut self, by: &[f64]) {
         let depth = self.weight.len() / self.bias.len().max(1);
+        let reach = self.reach;
         for ((bias, by), row) in self.bias.iter_mut().zip(by).zip(self.weight.chunks_exact(depth.max(1))) {
-            if let Ok(whole) = proved(row, i64::from(*bias).saturating_add(nearest_i64(*by))) {
+            if let Ok(whole) = proved(row, i64::from(*bias).saturating_add(nearest_i64(*by)), reach) {
                 *bias = whole;
             }
         }

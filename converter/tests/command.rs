@@ -1,76 +1,19 @@
 //! The program: exit codes, messages, files whole or absent.
 
 mod build;
+mod shop;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
 };
 
 use build::{Numbers, Onnx, int, ints};
 use escarp_media::{Image, Npy};
 use escarp_runtime::Model;
 use prost::Message;
+use shop::{WHOLE, Workshop, files};
 use tract_onnx::pb;
-
-struct Workshop(tempfile::TempDir);
-
-impl Workshop {
-    /// An image classifier of two classes in `net.onnx`, 8 images of each class in `images/`.
-    fn new() -> Self {
-        let shop = Workshop(tempfile::tempdir().unwrap());
-        let onnx = Onnx::new(&[0, 3, 8, 8], &[0, 2])
-            .floats("w", &[4, 3, 3, 3], Numbers::new(5).take(108))
-            .floats("fc", &[4, 2], Numbers::new(6).take(8))
-            .node("Conv", &["x", "w"], "c", vec![ints("pads", &[1, 1, 1, 1])])
-            .node("Relu", &["c"], "r", vec![])
-            .node("GlobalAveragePool", &["r"], "p", vec![])
-            .node("Flatten", &["p"], "f", vec![])
-            .node("MatMul", &["f", "fc"], "m", vec![])
-            .node("Softmax", &["m"], "y", vec![]);
-        fs::write(shop.path("net.onnx"), onnx.bytes()).unwrap();
-        let mut numbers = Numbers::new(9);
-        for class in ["cat", "dog"] {
-            fs::create_dir_all(shop.path(&format!("images/{class}"))).unwrap();
-            for i in 0..8 {
-                let pixels = numbers.take(10 * 10 * 3).iter().map(|v| (127.5 + 127.5 * v) as u8).collect();
-                let png = Image { width: 10, height: 10, pixels }.encode_png().unwrap();
-                fs::write(shop.path(&format!("images/{class}/{i}.png")), png).unwrap();
-            }
-        }
-        shop
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn convert(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_escarp-convert")).args(arguments).current_dir(self.0.path()).output().unwrap()
-    }
-
-    /// Fails with this code and a message that holds all of these; leaves no new file.
-    fn fails(&self, arguments: &[&str], code: i32, says: &[&str]) {
-        let before = files(self.0.path());
-        let output = self.convert(arguments);
-        let message = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{message}");
-        for part in says {
-            assert!(message.contains(part), "`{part}` is not in: {message}");
-        }
-        assert_eq!(files(self.0.path()), before, "something was written");
-    }
-}
-
-fn files(folder: &Path) -> Vec<String> {
-    let name = |e: std::io::Result<fs::DirEntry>| e.unwrap().file_name().into_string().unwrap();
-    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(name).collect();
-    names.sort();
-    names
-}
-
-const WHOLE: [&str; 7] = ["net.onnx", "--samples", "images", "--pixels", "0..1", "-o", "net.escarp"];
 
 #[test]
 fn a_whole_conversion_writes_all_three_files() {
@@ -367,6 +310,24 @@ fn control_characters_are_shown() {
     for said in [whole.stdout, refused.stderr].map(|bytes| String::from_utf8(bytes).unwrap()) {
         assert!(said.contains(r"\u{1b}]0;x\u{7}\u{202e}\nforged"), "{said}");
         assert!(!said.contains(['\u{1b}', '\u{7}', '\u{202e}']) && !said.contains("\nforged"), "{said:?}");
+    }
+}
+
+/// Wrong values are refused before anything is read.
+#[test]
+fn what_may_be_asked_of_the_answers() {
+    let shop = Workshop::new();
+    let base = ["net.onnx", "--samples", "images", "--pixels", "0..1", "-o", "net.escarp"];
+    for (more, says) in [
+        (&["--agree", "0"][..], "above 0, at most 100"),
+        (&["--agree", "101"], "above 0, at most 100"),
+        (&["--agree", "NaN"], "above 0, at most 100"),
+        (&["--snr", "0"], "above 0, at most 90"),
+        (&["--snr", "inf"], "above 0, at most 90"),
+        (&["--snr", "many"], "above 0, at most 90"),
+        (&["--snr", "30", "--agree", "99"], "cannot be used with"),
+    ] {
+        shop.fails(&[&base[..], more].concat(), 2, &[says]);
     }
 }
 

@@ -4,7 +4,7 @@ mod build;
 mod compare;
 
 use build::{Onnx, int, ints, text};
-use compare::{check, weights};
+use compare::{check, defined, weights};
 use escarp_converter::{Converted, Options, read};
 use escarp_runtime::Model;
 
@@ -128,6 +128,69 @@ fn transposed() {
             );
         check(onnx, 2.0);
     }
+}
+
+/// ConvTranspose of `[batch, channels, depth, height, width]` by its definition, in one group, without bias.
+fn spread(
+    x: &[f32],
+    w: &[f32],
+    [ins, outs]: [usize; 2],
+    [size, kernel, stride, before, out]: [[usize; 3]; 5],
+) -> Vec<f32> {
+    let at = |i: usize, [_, b, c]: [usize; 3]| [i / (b * c), i / c % b, i % c];
+    let place = |[a, b, c]: [usize; 3], [_, h, w]: [usize; 3]| (a * h + b) * w + c;
+    let [all, taps, made] = [size, kernel, out].map(|s| s.iter().product::<usize>());
+    let mut y = vec![0.0; x.len() / (ins * all) * outs * made];
+    for (i, value) in x.iter().enumerate() {
+        let (batch, channel, from) = (i / (ins * all), i / all % ins, at(i % all, size));
+        for (o, tap) in (0..outs).flat_map(|o| (0..taps).map(move |tap| (o, tap))) {
+            let k = at(tap, kernel);
+            let to: Vec<usize> = (0..3)
+                .filter_map(|d| (from[d] * stride[d] + k[d]).checked_sub(before[d]).filter(|&p| p < out[d]))
+                .collect();
+            if let &[a, b, c] = &to[..] {
+                y[(batch * outs + o) * made + place([a, b, c], out)] += value * w[(channel * outs + o) * taps + tap];
+            }
+        }
+    }
+    y
+}
+
+#[test]
+fn transposed_of_several_maps_and_of_volumes() {
+    let w = weights(5, 2 * 3 * 9, 0.4);
+    let onnx = Onnx::open(&[3, 2, 4, 5]).floats("w", &[2, 3, 3, 3], w.clone()).node(
+        "ConvTranspose",
+        &["x", "w"],
+        "y",
+        vec![ints("strides", &[2, 2]), ints("pads", &[1, 0, 0, 1])],
+    );
+    defined(onnx, 2.0, |inputs| {
+        let all = [[1, 4, 5], [1, 3, 3], [1, 2, 2], [0, 1, 0], [1, 8, 10]];
+        spread(&inputs[0], &w, [2, 3], all)
+    });
+    // More than the whole: nothing of the input is behind it.
+    let onnx = Onnx::open(&[1, 2, 4, 5]).floats("w", &[2, 3, 3, 3], w.clone()).node(
+        "ConvTranspose",
+        &["x", "w"],
+        "y",
+        vec![ints("strides", &[2, 2]), ints("output_shape", &[11, 10])],
+    );
+    defined(onnx, 2.0, |inputs| {
+        let all = [[1, 4, 5], [1, 3, 3], [1, 2, 2], [0, 0, 1], [1, 11, 10]];
+        spread(&inputs[0], &w, [2, 3], all)
+    });
+    let w = weights(6, 2 * 3 * 18, 0.4);
+    let onnx = Onnx::open(&[1, 2, 3, 4, 5]).floats("w", &[2, 3, 2, 3, 3], w.clone()).node(
+        "ConvTranspose",
+        &["x", "w"],
+        "y",
+        vec![ints("strides", &[2, 1, 2]), ints("pads", &[0, 1, 0, 1, 0, 1]), ints("output_padding", &[1, 0, 0])],
+    );
+    defined(onnx, 2.0, |inputs| {
+        let all = [[3, 4, 5], [2, 3, 3], [2, 1, 2], [0, 1, 0], [6, 5, 10]];
+        spread(&inputs[0], &w, [2, 3], all)
+    });
 }
 
 #[test]

@@ -9,6 +9,8 @@ use escarp_converter::{
     Converted, Options, convert, files, float_runner, front_end,
     measure::{Scores, measure},
     read,
+    refine::Refine,
+    wide::Target,
 };
 
 /// `None`, loudly, where the material is not there; with ESCARP_SHARED=required that is a failure.
@@ -52,10 +54,29 @@ fn resnet8_on_cifar10() {
     let (converted, scores) = run(&model, &samples, &test, None, &options);
     eprintln!("int8 {} float {} agree {} of {}", scores.int8_correct, scores.float_correct, scores.agree, scores.total);
     assert_eq!((scores.total, scores.labelled, converted.picks.len()), (5000, 5000, 500));
-    assert!(scores.int8_correct >= 3810, "{}", scores.int8_correct);
-    assert!(scores.agree >= 4814, "{}", scores.agree);
+    assert!(scores.int8_correct >= 3815, "{}", scores.int8_correct);
+    assert!(scores.agree >= 4915, "{}", scores.agree);
     assert!(converted.file.len() <= 92_000, "{}", converted.file.len());
     assert!(converted.plan.arena_len <= 40_960, "{}", converted.plan.arena_len);
+}
+
+/// 99 of 100 answers are float's, if that is asked: 16 bits and weights of two terms where they tell most.
+#[test]
+fn resnet8_agrees_as_asked() {
+    let (Some(model), Some(samples), Some(test)) = (
+        shared("models/mlperf-tiny/resnet8-cifar10.onnx"),
+        shared("data/cifar10/train.tar"),
+        shared("data/cifar10/test.tar"),
+    ) else {
+        return;
+    };
+    let front_end = front_end::parse_pixels("0..255", 3).ok().map(|p| p.front_end);
+    // Not refined: that would take the test minutes, and would need less of it.
+    let (target, refine) = (Some(Target::Agree(99.0)), Refine::None);
+    let options = Options { front_end, target, refine, ..Options::default() };
+    let (converted, scores) = run(&model, &samples, &test, None, &options);
+    eprintln!("agree {} of {}; {:?}", scores.agree, scores.total, converted.notes);
+    assert!(scores.agree >= 4950, "{}", scores.agree);
 }
 
 #[test]
@@ -79,11 +100,12 @@ fn grus_on_spoken_digits_lose_nothing() {
     }
 }
 
-/// MobileNet and DS-CNN: nearer to float than the official int8 files of the same weights (`../shared/models/README.md`).
+/// MobileNet and DS-CNN: the means over all probabilities are at most half of those that the official int8 files of the same weights
+/// have (`../shared/models/README.md`).
 #[test]
 fn networks_of_depthwise_convolutions() {
-    for (name, calibration, official) in
-        [("kws-dscnn", "kws-dscnn.calib125.npy", 0.0018), ("vww-mobilenetv1", "vww-mobilenetv1.in.npy", 0.0205)]
+    for (name, calibration, bar) in
+        [("kws-dscnn", "kws-dscnn.calib125.npy", 0.0009), ("vww-mobilenetv1", "vww-mobilenetv1.in.npy", 0.01025)]
     {
         let part = |file: &str| shared(&format!("models/mlperf-tiny/{file}"));
         let (Some(model), Some(samples), Some(test)) =
@@ -97,7 +119,7 @@ fn networks_of_depthwise_convolutions() {
             "{name}: mean error {:.5}, {:.1} dB, agree {} of {}",
             lost.mean, lost.snr_db, scores.agree, scores.total
         );
-        assert!(lost.mean < official && scores.agree == scores.total, "{name}: {}", lost.mean);
+        assert!(lost.mean <= bar && scores.agree == scores.total, "{name}: {}", lost.mean);
         assert_eq!(converted.plan.arena_len - converted.plan.totals.scratch, converted.plan.lower_bound, "{name}");
     }
 }

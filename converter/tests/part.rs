@@ -163,10 +163,10 @@ fn other_types_than_floats_are_no_inputs() {
     let mut model = pb::ModelProto::decode(&classifier()[..]).unwrap();
     let kind = model.graph.as_mut().unwrap().input[0].r#type.as_mut().unwrap();
     if let Some(pb::type_proto::Value::TensorType(tensor)) = &mut kind.value {
-        tensor.elem_type = DataType::Uint8 as i32;
+        tensor.elem_type = DataType::Int32 as i32;
     }
     let message = refuse(&model.encode_to_vec(), &Options::default());
-    assert_eq!(message, "model: input `x` is of type uint8; supported: float");
+    assert_eq!(message, "model: input `x` is of type int32; supported: float, int8, uint8");
 }
 
 /// The classifier with `w` in another file.

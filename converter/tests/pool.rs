@@ -4,7 +4,7 @@ mod build;
 mod compare;
 
 use build::{Onnx, int, ints, text};
-use compare::{check, weights};
+use compare::{check, defined, weights};
 use escarp_converter::{Converted, Options, read};
 use escarp_runtime::Model;
 use tract_onnx::pb::AttributeProto;
@@ -75,9 +75,115 @@ fn values_that_lie_apart() {
     check(dilated("MaxPool", &[1, 1, 1, 1], &[3, 1], vec![]), 1.5);
     check(dilated("AveragePool", &[0, 0, 0, 0], &[2, 2], strides()), 3.0);
     check(dilated("AveragePool", &[1, 1, 1, 1], &[2, 2], vec![int("count_include_pad", 1)]), 3.0);
-    let onnx = dilated("AveragePool", &[1, 1, 1, 1], &[2, 2], vec![]);
-    let error = read(&onnx.bytes(), &Options::default()).unwrap_err().to_string();
-    assert!(error.contains("node_y") && error.contains("count_include_pad"), "{error}");
+}
+
+/// A pool of three spatial dimensions by its definition; of two, the first is one.
+struct Volume {
+    kernel: [usize; 3],
+    stride: [usize; 3],
+    dilation: [usize; 3],
+    /// Before and behind each.
+    pads: [[usize; 2]; 3],
+    zeros: bool,
+}
+
+impl Volume {
+    fn out(&self, size: [usize; 3]) -> [usize; 3] {
+        std::array::from_fn(|d| {
+            let reach = (self.kernel[d] - 1) * self.dilation[d] + 1;
+            (size[d] + self.pads[d][0] + self.pads[d][1] - reach) / self.stride[d] + 1
+        })
+    }
+
+    fn at(&self, x: &[f32], size: [usize; 3], place: [usize; 3], average: bool) -> f32 {
+        let (mut values, mut all) = (vec![], 0);
+        for tap in 0..self.kernel.iter().product() {
+            let tap =
+                [tap / (self.kernel[1] * self.kernel[2]), tap / self.kernel[2] % self.kernel[1], tap % self.kernel[2]];
+            let at: [Option<usize>; 3] = std::array::from_fn(|d| {
+                let at = place[d] * self.stride[d] + tap[d] * self.dilation[d];
+                at.checked_sub(self.pads[d][0]).filter(|&at| at < size[d])
+            });
+            all += 1;
+            if let [Some(d), Some(h), Some(w)] = at {
+                values.push(x[(d * size[1] + h) * size[2] + w]);
+            }
+        }
+        match average {
+            false => values.into_iter().fold(f32::NEG_INFINITY, f32::max),
+            true => values.iter().sum::<f32>() / if self.zeros { all } else { values.len() } as f32,
+        }
+    }
+}
+
+#[test]
+fn volumes() {
+    let (channels, size) = (3, [4, 5, 6]);
+    let pad = |n: usize| [[n, n], [0, n], [n, 0]];
+    for (kernel, stride, dilation, pads) in [
+        ([2, 2, 2], [1, 1, 1], [1, 1, 1], pad(0)),
+        ([3, 2, 3], [2, 1, 2], [1, 1, 1], pad(1)),
+        ([2, 2, 2], [1, 2, 1], [2, 2, 2], pad(0)),
+        ([2, 3, 2], [1, 1, 2], [2, 1, 3], pad(1)),
+    ] {
+        for (operator, zeros) in [("MaxPool", 0), ("AveragePool", 0), ("AveragePool", 1)] {
+            let of = |all: [usize; 3]| all.map(|n| n as i64);
+            let padded = [0, 1].map(|end| [0, 1, 2].map(|d: usize| pads[d][end] as i64)).concat();
+            let mut all = vec![
+                ints("kernel_shape", &of(kernel)),
+                ints("strides", &of(stride)),
+                ints("dilations", &of(dilation)),
+                ints("pads", &padded),
+            ];
+            if operator == "AveragePool" {
+                all.push(int("count_include_pad", zeros));
+            }
+            let mut onnx = Onnx::open(&[1, 3, 4, 5, 6]).node(operator, &["x"], "y", all);
+            onnx.opset = 19;
+            let volume = Volume { kernel, stride, dilation, pads, zeros: zeros == 1 };
+            defined(onnx, 3.0, |inputs| {
+                let out = volume.out(size);
+                let one = |c: usize, at: usize| {
+                    let place = [at / (out[1] * out[2]), at / out[2] % out[1], at % out[2]];
+                    volume.at(&inputs[0][c * 120..][..120], size, place, operator == "AveragePool")
+                };
+                (0..channels)
+                    .flat_map(|c| (0..out.iter().product()).map(move |at| one(c, at)).collect::<Vec<_>>())
+                    .collect()
+            });
+        }
+    }
+    for operator in ["GlobalMaxPool", "GlobalAveragePool"] {
+        defined(Onnx::open(&[1, 3, 4, 5, 6]).node(operator, &["x"], "y", vec![]), 2.0, |inputs| {
+            let of = |all: &[f32]| match operator {
+                "GlobalMaxPool" => all.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+                _ => all.iter().sum::<f32>() / 120.0,
+            };
+            inputs[0].chunks(120).map(of).collect()
+        });
+    }
+}
+
+#[test]
+fn averages_of_values_that_lie_apart_over_the_edge() {
+    for zeros in [0, 1] {
+        let all = vec![
+            ints("kernel_shape", &[2, 3]),
+            ints("pads", &[1; 4]),
+            ints("dilations", &[2, 2]),
+            int("count_include_pad", zeros),
+        ];
+        let mut onnx = Onnx::open(&[1, 2, 7, 6]).node("AveragePool", &["x"], "y", all);
+        onnx.opset = 19;
+        let pads = [[0, 0], [1, 1], [1, 1]];
+        let volume = Volume { kernel: [1, 2, 3], stride: [1; 3], dilation: [1, 2, 2], pads, zeros: zeros == 1 };
+        defined(onnx, 3.0, |inputs| {
+            let (size, out) = ([1, 7, 6], volume.out([1, 7, 6]));
+            let one =
+                |c: usize, at: usize| volume.at(&inputs[0][c * 42..][..42], size, [0, at / out[2], at % out[2]], true);
+            (0..2).flat_map(|c| (0..out.iter().product()).map(move |at| one(c, at)).collect::<Vec<_>>()).collect()
+        });
+    }
 }
 
 #[test]

@@ -3,7 +3,11 @@
 use std::{io::Read, path::Path};
 
 use escarp_media::{self as media, Content, InputReader, InputShape, Windows, visible};
-use escarp_runtime::{Cpu, Dtype, Meaning, Model, Port, Session, Tensor, frontend::FrontEnd, meta::Tag};
+use escarp_runtime::{
+    Cpu, Dtype, Meaning, Model, Port, Session, Tensor,
+    frontend::{FrontEnd, quantize_wide},
+    meta::Tag,
+};
 
 use crate::Error;
 
@@ -82,6 +86,12 @@ impl Decision {
     }
 }
 
+/// What an input is given, all steps.
+enum Numbers {
+    Int8(Vec<i8>),
+    Int16(Vec<i16>),
+}
+
 /// A session that reads files, one for each input of the model.
 pub struct Runner<'m, 'a> {
     session: Session<'m, 'a>,
@@ -93,12 +103,12 @@ impl<'m, 'a> Runner<'m, 'a> {
     /// Joins a model with its front end and its memory. The front end is the first input's; others take numbers as they are.
     ///
     /// # Errors
-    /// [`Error::Ports`] for a model with an input that is not int8; [`Error::FrontEnd`] if the model's own settings do not fit
+    /// [`Error::Ports`] for a model with an input that is neither int8 nor int16; [`Error::FrontEnd`] if the model's own settings do not fit
     /// its network; an arena that is too small.
     pub fn new(model: &Model<'m>, arena: &'a mut [i8], cpu: Cpu) -> Result<Runner<'m, 'a>, Error> {
         let columns: Vec<String> = model.columns().map(String::from).collect();
         let reader = |(index, port): (usize, Port<'m>)| {
-            if port.tensor.dtype != Dtype::I8 {
+            if port.tensor.dtype == Dtype::I32 {
                 return Err(Error::Ports { names: visible(model.inputs()).to_string() });
             }
             let first = index == 0;
@@ -142,22 +152,32 @@ impl<'m, 'a> Runner<'m, 'a> {
             let inputs = contents.iter().zip(&self.readers).zip(files);
             let quantized =
                 |((content, (tensor, reader)), (name, _)): ((&Content, &(Tensor, InputReader)), &(&str, _))| {
-                    reader.quantized(content, index, tensor.scale, tensor.zero_point).map_err(|e| e.in_file(name))
+                    let Tensor { scale, zero_point, dtype, .. } = *tensor;
+                    let numbers = match dtype {
+                        Dtype::I8 => reader.quantized(content, index, scale, zero_point).map(Numbers::Int8),
+                        _ => reader.floats(content, index).map(|values| {
+                            Numbers::Int16(values.into_iter().map(|v| quantize_wide(v, scale)).collect())
+                        }),
+                    };
+                    numbers.map_err(|e| e.in_file(name))
                 };
-            let inputs: Vec<Vec<i8>> = inputs.map(quantized).collect::<Result<_, _>>()?;
-            let outputs = self.decide_int8(&inputs)?;
+            let inputs: Vec<Numbers> = inputs.map(quantized).collect::<Result<_, _>>()?;
+            let outputs = self.decide_numbers(&inputs)?;
             see(Decision { index, count, windows, outputs })?;
         }
         Ok(())
     }
 
     /// From a fresh state; `inputs` are `[steps][height][width][channels]`, as the readers make them.
-    fn decide_int8(&mut self, inputs: &[Vec<i8>]) -> Result<Vec<Given>, Error> {
+    fn decide_numbers(&mut self, inputs: &[Numbers]) -> Result<Vec<Given>, Error> {
         self.session.reset();
         let lens: Vec<usize> = self.readers.iter().map(|(tensor, _)| tensor.elements() as usize).collect();
         for step in 0..usize::from(self.session.model().sequence()) {
             for (index, (values, &len)) in inputs.iter().zip(&lens).enumerate() {
-                self.session.set_input(index, values.chunks(len).nth(step).unwrap_or(&[]))?;
+                match values {
+                    Numbers::Int8(all) => self.session.set_input(index, all.chunks(len).nth(step).unwrap_or(&[]))?,
+                    Numbers::Int16(all) => self.session.set_input(index, all.chunks(len).nth(step).unwrap_or(&[]))?,
+                }
             }
             self.session.infer()?;
         }

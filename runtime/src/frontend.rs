@@ -47,6 +47,13 @@ pub fn quantize(v: f32, scale: f32, zero_point: i8) -> i8 {
     q.clamp(-128, 127) as i8
 }
 
+/// The int16 that stands for `v` where the zero point is 0: `floor(v / scale + 0.5)`, limited to -32767..=32767; NaN counts as 0.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "the first cast saturates, the second is clamped to its range")]
+pub fn quantize_wide(v: f32, scale: f32) -> i16 {
+    (libm::floorf(v / scale + 0.5) as i32).clamp(-32767, 32767) as i16
+}
+
 impl<'a> FrontEnd<'a> {
     /// Reads a meta entry; means and standard deviations stay in `bytes`.
     ///

@@ -101,6 +101,8 @@ fn foreign_networks() {
             &["--pixels", "mean=0.498039,0.498039,0.498039,std=0.501961,0.501961,0.501961"],
         ),
         ("real/fastestdet.onnx", "real/photos", &["--pixels", "bgr:0..1"]),
+        // Activations of 16 bits, weights of two terms, an input of 16 bits.
+        ("mlperf-tiny/kws-dscnn.onnx", "mlperf-tiny/kws-dscnn.in.npy", &["--snr", "45"]),
     ];
     for (net, samples, more) in nets {
         let Some((net, samples)) = shared(&format!("models/{net}")).zip(shared(&format!("models/{samples}"))) else {

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use crate::{
     epilogue::{Epilogue, Limits},
     error::Error,
+    exporter::{Exported, Exporter},
     qgraph::QOp,
     scale::Scale,
     shape::Shape,
@@ -31,8 +32,15 @@ pub trait Op: fmt::Debug + Send + Sync {
     /// What gives the output its scale.
     fn scale_rule(&self) -> ScaleRule;
 
-    /// The smallest unit that the output may have, for inputs of those scales; asked for with [`ScaleRule::OfValues`] only.
-    fn least_unit(&self, inputs: &[Scale]) -> f64;
+    /// The smallest unit that the output may have, `wide` for an int16 one, for inputs of those scales; asked for with
+    /// [`ScaleRule::OfValues`] only.
+    fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64;
+
+    /// Which of its tensors may be int16.
+    fn widths(&self) -> Widths;
+
+    /// The largest int16 numbers that its sums have room for: those of an input whose values are up to `reach` in size.
+    fn room(&self, reach: f64) -> f64;
 
     /// The operation in integers.
     ///
@@ -67,6 +75,12 @@ pub trait Op: fmt::Debug + Send + Sync {
     /// What it makes of one value of each input, if that is all it does where inputs and output have one shape: the same for all
     /// places, and in every step.
     fn pointwise(&self) -> Option<Pointwise>;
+
+    /// Writes it as ONNX's float operators, with its int8 weights where the site has them; gives the name of what they make.
+    ///
+    /// # Errors
+    /// [`Error::Node`] if it has no such form.
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error>;
 }
 
 /// A function of values that meet, one of each input.
@@ -140,6 +154,19 @@ pub struct Map<'a> {
     pub values: &'a [f32],
     /// `[height, width, channels]`
     pub shape: Shape,
+}
+
+/// Which of an operation's tensors may be int16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Widths {
+    /// None.
+    Int8,
+    /// Each for itself.
+    Each,
+    /// Each for itself, but this input as the output, which is written over it.
+    Over(usize),
+    /// All or none, and then in one scale: values are passed on.
+    Together,
 }
 
 /// What gives an output its scale.

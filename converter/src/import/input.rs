@@ -31,8 +31,18 @@ fn told(name: &str, nodes: &[Node]) -> Hint {
     Hint::Nothing
 }
 
-/// Element types that are values of ours. Halves and doubles are taken as f32.
-const FLOATS: [DataType; 4] = [DataType::Float, DataType::Float16, DataType::Bfloat16, DataType::Double];
+/// Element types that are values of ours. Halves and doubles are taken as f32, int8 and uint8 as the whole numbers that they are.
+const KINDS: [DataType; 6] =
+    [DataType::Float, DataType::Float16, DataType::Bfloat16, DataType::Double, DataType::Int8, DataType::Uint8];
+
+/// Is an input made of numbers of uint8, or of int8? `None` for floats.
+pub(super) fn unsigned(input: &pb::ValueInfoProto) -> Option<bool> {
+    match onnx::declared_type(input)? {
+        DataType::Uint8 => Some(true),
+        DataType::Int8 => Some(false),
+        _ => None,
+    }
+}
 
 /// How ONNX arranges an input, a whole tensor of ours: ONNX does not say which dimension is which, the first nodes that read it do.
 /// `any_batch`: any dimensions will do.
@@ -49,9 +59,9 @@ pub(super) fn read(
     if dims.len() > RANK {
         return Err(Error::Model(format!("input `{name}` has {} dimensions; supported: 2 to 4", dims.len())));
     }
-    if let Some(kind) = onnx::declared_type(input).filter(|k| *k != DataType::Undefined && !FLOATS.contains(k)) {
+    if let Some(kind) = onnx::declared_type(input).filter(|k| *k != DataType::Undefined && !KINDS.contains(k)) {
         let kind = kind.as_str_name().to_lowercase();
-        return Err(Error::Model(format!("input `{name}` is of type {kind}; supported: float")));
+        return Err(Error::Model(format!("input `{name}` is of type {kind}; supported: float, int8, uint8")));
     }
     let told = told(name, nodes);
     let lengths: Option<Vec<usize>> = dims.iter().copied().collect();

@@ -4,25 +4,27 @@ use std::sync::Arc;
 
 use escarp_runtime::{
     kernels::Combine,
-    ops::{AddStep, RATIO_MAX, Step},
+    ops::{AddStep, RATIO_MAX, Step, WIDE_RATIO_MAX},
 };
 
 use super::{
     affine::{Meant, import_with_constant},
     arrange::{Pair, pair, paired},
     function,
+    written::{limited, with_number},
 };
 use crate::{
     blocks::Block,
     constant::Constant,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
-    scale::{Q12, Scale, nearest_i32},
+    scale::{Q12, Q20, Scale, nearest_i32},
     shape::Shape,
     site::Site,
     view::View,
@@ -33,6 +35,7 @@ pub const ONNX: &[(&str, Import)] = &[
     ("Add", Import::new(import).hint(|_| Hint::Through)),
     ("Sub", Import::new(import).hint(|_| Hint::Through)),
     ("Sum", Import::new(import_sum).hint(|_| Hint::Through)),
+    ("Mean", Import::new(import_sum).hint(|_| Hint::Through)),
     ("Max", Import::new(import_extremum).hint(|_| Hint::Through)),
     ("Min", Import::new(import_extremum).hint(|_| Hint::Through)),
 ];
@@ -41,7 +44,7 @@ pub const ONNX: &[(&str, Import)] = &[
 #[derive(Debug)]
 struct Add {
     combine: Combine,
-    /// 1, or -1 for what is subtracted.
+    /// What each operand is multiplied with: 1, or -1 for what is subtracted.
     signs: [f32; 2],
     /// The second operand is one pixel of several.
     pixel: bool,
@@ -52,6 +55,11 @@ struct Add {
 
 impl Add {
     const SUM: Add = Add { combine: Combine::Sum, signs: [1.0, 1.0], pixel: false, keeps: false, limits: Limits::NONE };
+}
+
+/// 1 in units of a multiplier, and the largest multiplier, where a tensor is int16 or none is.
+fn ratios(wide: bool) -> (f64, i32) {
+    if wide { (Q20, WIDE_RATIO_MAX) } else { (Q12, RATIO_MAX) }
 }
 
 fn result(combine: Combine, a: f32, b: f32, limits: Limits) -> f32 {
@@ -90,14 +98,25 @@ impl Op for Add {
         if self.keeps { ScaleRule::OfInput } else { ScaleRule::OfValues }
     }
 
-    fn least_unit(&self, inputs: &[Scale]) -> f64 {
-        inputs.iter().map(|s| f64::from(s.scale) * Q12 / f64::from(RATIO_MAX)).fold(0.0, f64::max)
+    fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
+        let (one, most) = ratios(wide || inputs.iter().any(|s| s.is_wide()));
+        let ratio = |(s, sign): (&Scale, &f32)| f64::from(s.scale) * f64::from(sign.abs()) * one / f64::from(most);
+        inputs.iter().zip(&self.signs).map(ratio).fold(0.0, f64::max)
+    }
+
+    fn widths(&self) -> Widths {
+        if self.keeps { Widths::Together } else { Widths::Each }
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
-        let factor = |i: usize| f64::from(site.inputs[i].scale) / f64::from(site.output.scale) * Q12;
+        let (one, _) = ratios(site.any_wide());
+        let factor = |i: usize| f64::from(site.inputs[i].scale) / f64::from(site.output.scale) * one;
         let multipliers = [0, 1].map(|i| nearest_i32(factor(i) * f64::from(self.signs[i])));
-        Ok(Box::new(QAdd { combine: self.combine, multipliers, limits: self.limits.quantized(site.output) }))
+        Ok(Box::new(QAdd { combine: self.combine, multipliers, one, limits: self.limits.quantized(site.output) }))
     }
 
     fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
@@ -130,21 +149,49 @@ impl Op for Add {
         let sum = move |values: &[f32]| result(combine, first * values[0], second * values[1], limits);
         (!self.pixel).then(|| Arc::new(sum) as Pointwise)
     }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let (mut values, mut signs) = ([site.input(0)?.value.to_owned(), site.input(1)?.value.to_owned()], self.signs);
+        for (value, sign) in values.iter_mut().zip(&mut signs).filter(|(_, sign)| sign.abs() != 1.0) {
+            *value = with_number(to, site, "Mul", value, *sign);
+            *sign = 1.0;
+        }
+        let ([first, second], [mut a, mut b]) = (signs, values.each_ref());
+        let operator = match self.combine {
+            Combine::Sum if first == second => "Add",
+            Combine::Sum => "Sub",
+            Combine::Maximum => "Max",
+            Combine::Minimum => "Min",
+        };
+        if operator == "Sub" && first < 0.0 {
+            (a, b) = (b, a);
+        }
+        let mut value = to.node(operator, site.node, &[a.as_str(), b.as_str()], vec![]);
+        if operator == "Add" && first < 0.0 {
+            value = to.node("Neg", site.node, &[&value], vec![]);
+        }
+        if operator.starts_with('M') && self.signs != [1.0, 1.0] {
+            return Err(site.wrong("an extremum of what is negated has no form"));
+        }
+        Ok(limited(to, site, value, self.limits))
+    }
 }
 
 /// A sum or extremum in integers.
 #[derive(Debug)]
 struct QAdd {
     combine: Combine,
-    /// Operand scales over the output's, Q12; below 0 for what is subtracted.
+    /// Operand scales over the output's, Q12, Q20 where a tensor is int16; below 0 for what is subtracted.
     multipliers: [i32; 2],
+    /// 1 in their units.
+    one: f64,
     limits: (i16, i16),
 }
 
 impl QOp for QAdd {
     fn detail(&self) -> String {
         let combine = if self.combine == Combine::Sum { String::new() } else { format!("{:?} ", self.combine) };
-        format!("{combine}* {:?} / 4096 clamp {}..{}", self.multipliers, self.limits.0, self.limits.1)
+        format!("{combine}* {:?} / {} clamp {}..{}", self.multipliers, self.one, self.limits.0, self.limits.1)
     }
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
@@ -196,15 +243,32 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     importer.define(node, 0, made)
 }
 
-/// Reads a Sum of tensors.
+/// Reads a Sum or Mean of tensors; each counts as much as any other.
 fn import_sum(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[])?;
+    let count = node.inputs().len();
+    let each = if node.operator() == "Mean" { 1.0 / count as f32 } else { 1.0 };
     let mut sum = importer.view(node, 0)?;
-    for index in 1..node.inputs().len() {
+    for index in 1..count {
         let next = importer.view(node, index)?;
-        sum = combined(importer, node, [sum, next], Combine::Sum)?;
+        sum = weighted(importer, node, [sum, next], [if index == 1 { each } else { 1.0 }, each])?;
     }
     importer.define(node, 0, sum)
+}
+
+/// The sum of two tensors whose shapes broadcast, each times a number.
+///
+/// # Errors
+/// As [`paired`].
+pub fn weighted(
+    importer: &mut Importer,
+    node: &Node,
+    [first, second]: [View; 2],
+    factors: [f32; 2],
+) -> Result<View, Error> {
+    let Pair { a, b, swapped } = paired(importer, node, first, second, true)?;
+    let signs = if swapped { [factors[1], factors[0]] } else { factors };
+    emit(importer, node, &a, &b, Add { signs, ..Add::SUM })
 }
 
 /// The difference of two tensors whose shapes broadcast.
@@ -212,9 +276,7 @@ fn import_sum(importer: &mut Importer, node: &Node) -> Result<(), Error> {
 /// # Errors
 /// As [`paired`].
 pub fn difference(importer: &mut Importer, node: &Node, [first, second]: [View; 2]) -> Result<View, Error> {
-    let Pair { a, b, swapped } = paired(importer, node, first, second, true)?;
-    let signs = if swapped { [-1.0, 1.0] } else { [1.0, -1.0] };
-    emit(importer, node, &a, &b, Add { signs, ..Add::SUM })
+    weighted(importer, node, [first, second], [1.0, -1.0])
 }
 
 fn emit(importer: &mut Importer, node: &Node, a: &View, b: &View, add: Add) -> Result<View, Error> {

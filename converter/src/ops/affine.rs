@@ -69,7 +69,8 @@ pub fn import_with_constant(importer: &mut Importer, node: &Node, meant: Meant) 
         return Ok(false);
     }
     let x = importer.view(node, usize::from(first))?;
-    let (x, values) = with_constant(importer, node, x, usize::from(!first))?;
+    let numbers = numbers(importer, node, usize::from(!first))?;
+    let (x, values) = with_constant(importer, node, x, &numbers)?;
     let (scale, shift) =
         meant(values, first).ok_or_else(|| node.unsupported("operands", "a zero divisor", "others"))?;
     let made = emit(importer, node, &x, scale, shift)?;
@@ -82,16 +83,44 @@ pub fn import_with_constant(importer: &mut Importer, node: &Node, meant: Meant) 
 /// # Errors
 /// As [`import_with_constant`].
 pub fn scaled(importer: &mut Importer, node: &Node, x: View, index: usize) -> Result<View, Error> {
-    let (x, scale) = with_constant(importer, node, x, index)?;
+    let numbers = numbers(importer, node, index)?;
+    scaled_by(importer, node, x, &numbers)
+}
+
+/// The product of a tensor and numbers whose shape broadcasts to the tensor's.
+///
+/// # Errors
+/// As [`import_with_constant`].
+pub fn scaled_by(importer: &mut Importer, node: &Node, x: View, numbers: &ArrayD<f32>) -> Result<View, Error> {
+    let (x, scale) = with_constant(importer, node, x, numbers)?;
     let zeros = vec![0.0; scale.len()];
     emit(importer, node, &x, scale, zeros)
 }
 
-/// A whole tensor and what the constant at input `index` has for each of its channels. Where that is not the same for all pixels, the
-/// tensor becomes a row in which each value is a channel.
-fn with_constant(importer: &mut Importer, node: &Node, x: View, index: usize) -> Result<(View, Vec<f32>), Error> {
+/// The sum of a tensor and numbers whose shape broadcasts to the tensor's.
+///
+/// # Errors
+/// As [`import_with_constant`].
+pub fn shifted_by(importer: &mut Importer, node: &Node, x: View, numbers: &ArrayD<f32>) -> Result<View, Error> {
+    let (x, shift) = with_constant(importer, node, x, numbers)?;
+    let ones = vec![1.0; shift.len()];
+    emit(importer, node, &x, ones, shift)
+}
+
+/// The constant at input `index`.
+fn numbers(importer: &Importer, node: &Node, index: usize) -> Result<ArrayD<f32>, Error> {
     let numbers = importer.constant(node, index)?.and_then(Constant::floats);
-    let numbers = numbers.ok_or_else(|| node.wrong("a constant operand must be float"))?.clone();
+    numbers.cloned().ok_or_else(|| node.wrong("a constant operand must be float"))
+}
+
+/// A whole tensor and what the constant has for each of its channels. Where that is not the same for all pixels, the tensor becomes a
+/// row in which each value is a channel.
+fn with_constant(
+    importer: &mut Importer,
+    node: &Node,
+    x: View,
+    numbers: &ArrayD<f32>,
+) -> Result<(View, Vec<f32>), Error> {
     let (lengths, rank) = (x.lengths(), x.dims.len().max(numbers.ndim()));
     let at = |lengths: &[usize], i: usize| (i + lengths.len()).checked_sub(rank).map_or(1, |i| lengths[i]);
     let all: Vec<usize> = (0..rank).map(|i| at(&lengths, i).max(at(numbers.shape(), i))).collect();
@@ -100,7 +129,7 @@ fn with_constant(importer: &mut Importer, node: &Node, x: View, index: usize) ->
         node.unsupported("constant operand", shapes, "shapes that broadcast")
     };
     let x = whole(importer, node, x.expand(&all).ok_or_else(wrong)?)?;
-    if let Some(values) = for_channels(&x, &numbers) {
+    if let Some(values) = for_channels(&x, numbers) {
         return Ok((x, values));
     }
     if x.has_time() || all.iter().product::<usize>() > usize::from(u16::MAX) {

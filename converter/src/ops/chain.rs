@@ -6,7 +6,8 @@ use super::table::QTable;
 use crate::{
     epilogue::Epilogue,
     error::Error,
-    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter, Read},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
     qgraph::QOp,
     scale::Scale,
     shape::Shape,
@@ -20,6 +21,8 @@ pub struct Link {
     pub name: String,
     /// Its meaning.
     pub function: Pointwise,
+    /// The operation that means it.
+    pub op: Arc<dyn Op>,
     /// What it reads: 0 is what the chain reads, `n` what its link `n` makes, the first being 1.
     pub inputs: Vec<usize>,
 }
@@ -85,8 +88,16 @@ impl Op for Chain {
         ScaleRule::OfValues
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
@@ -118,5 +129,24 @@ impl Op for Chain {
     fn pointwise(&self) -> Option<Pointwise> {
         let chain = self.clone();
         Some(Arc::new(move |values| chain.at(values[0], &mut vec![], &mut vec![])))
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let first = site.input(0)?;
+        let mut values = vec![first.value.to_owned()];
+        // What lies between is not rounded.
+        let fine = Scale::int8(f32::MIN_POSITIVE, 0);
+        let scale = |at: usize| if at == 0 { first.scale } else { fine };
+        for link in &self.links {
+            let read: Option<Vec<Read>> = link
+                .inputs
+                .iter()
+                .map(|&at| Some(Read { value: values.get(at)?, scale: scale(at), ..first }))
+                .collect();
+            let inputs = read.ok_or_else(|| site.wrong("a function reads one that comes later"))?;
+            let made = link.op.export(to, &Exported { inputs: &inputs, rows: &[], ..*site })?;
+            values.push(made);
+        }
+        values.pop().ok_or_else(|| site.wrong("a chain of no functions"))
     }
 }

@@ -5,21 +5,26 @@ mod import;
 mod transposed;
 
 use escarp_runtime::{
-    ops::{ConvStep, Groups, LinearStep, RATIO_MAX, Runs, Step},
-    quant::{SHIFT_MIN, SHIFT_MIN_WIDE},
+    kernels::WIDE_BITS,
+    ops::{ConvStep, Groups, LinearStep, RATIO_MAX, Runs, Step, WIDE_RATIO_MAX},
+    quant::SHIFT_MIN_WIDE,
 };
-use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul, s};
 
-use super::window::Geometry;
+use super::{
+    window::Geometry,
+    written::{convolved, filters, limited},
+};
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import},
+    product::{self, Columns, Weights},
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
-    scale::{Q12, Scale, nearest_i32},
+    scale::{Q12, Q20, Scale, nearest_i32},
     shape::Shape,
     site::Site,
 };
@@ -29,6 +34,9 @@ pub const ONNX: &[(&str, Import)] = &[
     ("Conv", Import::new(import::import).hint(|_| Hint::ChannelsFirst)),
     ("ConvTranspose", Import::new(transposed::import).hint(|_| Hint::ChannelsFirst)),
 ];
+
+/// Pixels whose windows are gathered at a time.
+const GATHERED: usize = 96;
 
 /// A convolution with its weights.
 #[derive(Debug)]
@@ -98,19 +106,33 @@ impl Op for Conv {
         } else {
             out.fill(0.0);
         }
-        let weights = ArrayView2::from_shape((channels, depth), &self.weight).expect("weights are channels x depth");
-        let mut y = ArrayViewMut2::from_shape((pixels, channels), &mut *out).expect("out is pixels x channels");
+        // Where every window is a pixel and none is left out, the input is what would be gathered.
+        let pixelwise = self.geometry == Geometry::whole([1, 1, 1]) && x.shape[..2] == shape[..2];
+        let plain = self.groups == 1 && (pixelwise || pixels == 1 && self.geometry == Geometry::whole(x.shape));
+        let mut gathered = vec![0.0; if plain { 0 } else { pixels.min(GATHERED) * depth }];
         for group in 0..self.groups {
-            let mut columns = vec![0.0f32; pixels * depth];
-            for (column, tap) in columns.chunks_exact_mut(self.inputs).zip(self.geometry.taps(x.shape, shape)) {
-                if let Some(p) = tap {
-                    column.copy_from_slice(&x.values[p * x.shape[2] + group * self.inputs..][..self.inputs]);
+            let rows = &self.weight[group * made * depth..][..made * depth];
+            let weights = Weights::new(rows, depth, pixels);
+            let columns = Columns { first: group * made, count: made, stride: channels };
+            let mut taps = self.geometry.taps(x.shape, shape);
+            for first in (0..pixels).step_by(GATHERED) {
+                let count = GATHERED.min(pixels - first);
+                let y = &mut out[first * channels..][..count * channels];
+                if plain {
+                    product::add(&x.values[first * depth..][..count * depth], &weights, y, columns);
+                    continue;
                 }
+                let gathered = &mut gathered[..count * depth];
+                for (column, tap) in gathered.chunks_exact_mut(self.inputs).zip(&mut taps) {
+                    match tap {
+                        Some(p) => {
+                            column.copy_from_slice(&x.values[p * x.shape[2] + group * self.inputs..][..self.inputs])
+                        }
+                        None => column.fill(0.0),
+                    }
+                }
+                product::add(gathered, &weights, y, columns);
             }
-            let a = ArrayView2::from_shape((pixels, depth), &columns).expect("im2col is pixels x depth");
-            let of_group = group * made..(group + 1) * made;
-            let b = weights.slice(s![of_group.clone(), ..]);
-            general_mat_mul(1.0, &a, &b.t(), 1.0, &mut y.slice_mut(s![.., of_group]));
         }
         for pixel in out.chunks_exact_mut(channels) {
             for (y, b) in pixel.iter_mut().zip(&self.bias) {
@@ -123,19 +145,39 @@ impl Op for Conv {
         ScaleRule::OfValues
     }
 
-    fn least_unit(&self, inputs: &[Scale]) -> f64 {
+    fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
         if self.residual {
-            return f64::from(inputs[1].scale) * Q12 / f64::from(RATIO_MAX);
+            let operand = f64::from(inputs[1].scale);
+            return match wide {
+                true => (operand * Q20 / f64::from(WIDE_RATIO_MAX)).max(Q12 * self.rows(inputs[0]).least_unit(true)),
+                false => operand * Q12 / f64::from(RATIO_MAX),
+            };
         }
-        self.rows(inputs[0]).least_unit()
+        // So that an int16 output may be a sum of two steps: then a quarter of a unit of a sum is its least.
+        if wide { Q12 * self.rows(inputs[0]).least_unit(true) } else { self.rows(inputs[0]).least_unit(false) }
+    }
+
+    fn widths(&self) -> Widths {
+        if self.residual { Widths::Over(1) } else { Widths::Each }
+    }
+
+    fn room(&self, reach: f64) -> f64 {
+        self.rows(Scale::int8(1.0, 0)).room(reach)
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         let output = f64::from(site.output.scale);
-        let (unit, smallest_shift) = if self.residual { (output / Q12, SHIFT_MIN_WIDE) } else { (output, SHIFT_MIN) };
+        let adds = self.residual || site.fine;
+        let unit = if adds { output / Q12 } else { output };
+        let smallest_shift = if adds { SHIFT_MIN_WIDE } else { site.shift_min() };
         let rows = self.rows(site.inputs[0]).quantize(site, unit, smallest_shift)?;
+        let rest = site
+            .fine
+            .then(|| self.rows(site.inputs[0]).rest(site, &rows, if self.residual { unit } else { output / REST }))
+            .transpose()?;
         let limits = self.limits.quantized(site.output);
-        let residual = self.residual.then(|| nearest_i32(f64::from(site.inputs[1].scale) / output * Q12));
+        let one = if site.output.is_wide() { Q20 } else { Q12 };
+        let residual = self.residual.then(|| (nearest_i32(f64::from(site.inputs[1].scale) / output * one), one));
         let groups = (self.groups > 1).then(|| {
             let [inputs, outputs] = [self.inputs, self.bias.len() / self.groups].map(u16::try_from);
             Ok(Groups {
@@ -146,7 +188,8 @@ impl Op for Conv {
         let groups = groups.transpose()?;
         let channels = u16::try_from(self.inputs * self.groups).map_err(|_| site.wrong("more than 65535 channels"))?;
         let runs = Runs::new(groups, channels);
-        Ok(Box::new(QConv { geometry: self.geometry, inputs: self.inputs, groups, runs, rows, limits, residual }))
+        let (geometry, inputs) = (self.geometry, self.inputs);
+        Ok(Box::new(QConv { geometry, inputs, groups, runs, rows, rest, limits, residual }))
     }
 
     fn products(&self, input: Shape, output: Shape) -> Option<Products<'_>> {
@@ -196,7 +239,26 @@ impl Op for Conv {
     fn pointwise(&self) -> Option<Pointwise> {
         None
     }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let ([kh, kw], x) = (self.geometry.kernel, site.input(0)?);
+        let filters = filters(to, site, (&self.weight, &self.bias), [self.inputs, kh, kw])?;
+        let mut value = convolved(to, site, x, self.geometry, (self.groups, &filters));
+        if self.residual {
+            value = to.node("Add", site.node, &[&value, site.input(1)?.value], vec![]);
+        }
+        Ok(limited(to, site, value, self.limits))
+    }
 }
+
+/// The factor of an int16 operand in the output's units.
+const ONE: i32 = 1 << WIDE_BITS;
+
+/// Units of what a step makes of the rest of the weights in a unit of the output, so that it is not rounded twice.
+pub const REST: f64 = 16.0;
+
+/// The factor of an operand in these.
+pub const ONE_REST: i32 = ONE / 16;
 
 /// A convolution in integers; over a whole map it is a matrix times a vector.
 #[derive(Debug)]
@@ -209,24 +271,27 @@ struct QConv {
     runs: Runs,
     /// One for each output channel.
     rows: Rows,
+    /// What those leave of the weights: a step of its own, to which theirs adds.
+    rest: Option<Rows>,
     limits: (i16, i16),
-    /// The second input lies in the output's bytes: its scale over the output's, Q12.
-    residual: Option<i32>,
+    /// The second input lies in the output's bytes: its scale over the output's, and 1 in units of that.
+    residual: Option<(i32, f64)>,
 }
 
 impl QOp for QConv {
     fn detail(&self) -> String {
-        let residual = self.residual.map_or(String::new(), |m| format!(" residual * {m} / 4096"));
+        let residual = self.residual.map_or(String::new(), |(m, one)| format!(" residual * {m} / {one}"));
         let groups = self.groups.map_or(String::new(), |g| format!(" groups of {} to {}", g.inputs, g.outputs));
         format!("{}{groups} clamp {}..{}{residual}", self.geometry, self.limits.0, self.limits.1)
     }
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
-        vec![("weight", &self.rows)]
+        [("weight", &self.rows)].into_iter().chain(self.rest.as_ref().map(|rest| ("rest", rest))).collect()
     }
 
+    /// Of two terms nothing is left to refine.
     fn refined(&mut self) -> Option<&mut Rows> {
-        Some(&mut self.rows)
+        if self.rest.is_none() { Some(&mut self.rows) } else { None }
     }
 
     fn in_place(&self) -> InPlace {
@@ -239,21 +304,20 @@ impl QOp for QConv {
 
     fn constants(&self) -> Result<Vec<Block>, Error> {
         let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
-        Ok(match self.groups {
-            None => self.rows.blocks(&self.rows.order(), taps, self.inputs).into(),
-            Some(groups) => self.rows.grouped(taps, groups, self.runs).into(),
-        })
+        let blocks = |rows: &Rows| match self.groups {
+            None => rows.blocks(&rows.order(), taps, self.inputs),
+            Some(groups) => rows.grouped(taps, groups, self.runs),
+        };
+        Ok(self.rest.iter().chain([&self.rows]).flat_map(blocks).collect())
     }
 
     fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
         let (g, x, output) = (self.geometry, placed.input(0)?, placed.output.id);
-        let ([weights, params], (min, max)) = (placed.constants()?, self.limits);
+        let (rest, constants) = placed.constants.split_at(placed.constants.len().saturating_sub(2));
+        let ([weights, params], (min, max)) = (Placed { constants, ..*placed }.constants()?, self.limits);
         let [h, w, _] = x.shape;
         let whole = g.kernel == [h, w] && g.pad == [0, 0] && placed.output.shape[..2] == [1, 1];
-        if whole && self.residual.is_none() && self.groups.is_none() {
-            return Ok(vec![LinearStep { input: x.id, output, weights, params, min, max }.into()]);
-        }
-        let operand = |m| Ok((placed.input(1)?.scale.zero_point, m));
+        let operand = |(m, _)| Ok((placed.input(1)?.scale.zero_point, m));
         let step = ConvStep {
             input: x.id,
             output,
@@ -268,6 +332,16 @@ impl QOp for QConv {
             residual: self.residual.map(operand).transpose()?,
             groups: self.groups,
         };
+        if self.rest.is_some() {
+            // The first step has the operand and no limits; its results are the operand of the second.
+            let [weights, params] = Placed { constants: rest, ..*placed }.constants()?;
+            let first = ConvStep { weights, params, min: i16::MIN, max: i16::MAX, ..step };
+            let operand = if self.residual.is_some() { ONE } else { ONE_REST };
+            return Ok(vec![first.into(), ConvStep { residual: Some((0, operand)), ..step }.into()]);
+        }
+        if whole && self.residual.is_none() && self.groups.is_none() {
+            return Ok(vec![LinearStep { input: x.id, output, weights, params, min, max }.into()]);
+        }
         Ok(vec![step.into()])
     }
 }

@@ -4,19 +4,24 @@
 use std::sync::Arc;
 
 use escarp_runtime::{
-    ops::{DepthwiseStep, Step},
-    quant::SHIFT_MIN,
+    ops::{ConvStep, DepthwiseStep, Groups, Runs, Step},
+    quant::SHIFT_MIN_WIDE,
 };
 
-use super::window::Geometry;
+use super::{
+    conv::{ONE_REST, REST},
+    window::Geometry,
+    written::{convolved, filters, limited, with_number},
+};
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
-    scale::Scale,
+    scale::{Q12, Scale},
     shape::Shape,
     site::Site,
 };
@@ -88,13 +93,26 @@ impl Op for Depthwise {
     }
 
     /// As of a convolution without residual.
-    fn least_unit(&self, inputs: &[Scale]) -> f64 {
-        self.rows(inputs[0]).least_unit()
+    fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
+        if wide { Q12 * self.rows(inputs[0]).least_unit(true) } else { self.rows(inputs[0]).least_unit(false) }
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, reach: f64) -> f64 {
+        self.rows(Scale::int8(1.0, 0)).room(reach)
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
-        let rows = self.rows(site.inputs[0]).quantize(site, f64::from(site.output.scale), SHIFT_MIN)?;
-        Ok(Box::new(QDepthwise { geometry: self.geometry, rows, limits: self.limits.quantized(site.output) }))
+        let (floats, output) = (self.rows(site.inputs[0]), f64::from(site.output.scale));
+        let (unit, shift) = if site.fine { (output / Q12, SHIFT_MIN_WIDE) } else { (output, site.shift_min()) };
+        let rows = floats.quantize(site, unit, shift)?;
+        let rest = site.fine.then(|| floats.rest(site, &rows, output / REST)).transpose()?;
+        let channels = u16::try_from(self.bias.len()).map_err(|_| site.wrong("more than 65535 channels"))?;
+        let (geometry, limits) = (self.geometry, self.limits.quantized(site.output));
+        Ok(Box::new(QDepthwise { geometry, channels, rows, rest, limits }))
     }
 
     fn products(&self, input: Shape, output: Shape) -> Option<Products<'_>> {
@@ -144,6 +162,26 @@ impl Op for Depthwise {
         let alike = self.weight.iter().all(|w| *w == scale) && self.bias.iter().all(|b| *b == shift);
         (one && alike).then(|| Arc::new(move |values: &[f32]| limits.clamp(values[0] * scale + shift)) as Pointwise)
     }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let ([kh, kw], x) = (self.geometry.kernel, site.input(0)?);
+        // Alone among functions of one value, which is the same for all channels.
+        if let (true, &[scale, ..], &[shift, ..]) = (site.rows.is_empty(), &self.weight[..], &self.bias[..])
+            && self.pointwise().is_some()
+        {
+            let mut value = x.value.to_owned();
+            if scale != 1.0 {
+                value = with_number(to, site, "Mul", &value, scale);
+            }
+            if shift != 0.0 {
+                value = with_number(to, site, "Add", &value, shift);
+            }
+            return Ok(limited(to, site, value, self.limits));
+        }
+        let filters = filters(to, site, (&self.weight, &self.bias), [1, kh, kw])?;
+        let value = convolved(to, site, x, self.geometry, (self.bias.len(), &filters));
+        Ok(limited(to, site, value, self.limits))
+    }
 }
 
 /// A depthwise convolution in integers.
@@ -152,7 +190,17 @@ struct QDepthwise {
     geometry: Geometry,
     /// One for each channel.
     rows: Rows,
+    /// What those leave of the weights: a step of its own, to which theirs adds, a convolution in groups of one channel.
+    rest: Option<Rows>,
+    channels: u16,
     limits: (i16, i16),
+}
+
+impl QDepthwise {
+    /// Each channel by itself; one alone is no group.
+    fn groups(&self) -> Option<Groups> {
+        (self.channels > 1).then_some(Groups { inputs: 1, outputs: 1 })
+    }
 }
 
 impl QOp for QDepthwise {
@@ -161,11 +209,12 @@ impl QOp for QDepthwise {
     }
 
     fn rows(&self) -> Vec<(&'static str, &Rows)> {
-        vec![("weight", &self.rows)]
+        [("weight", &self.rows)].into_iter().chain(self.rest.as_ref().map(|rest| ("rest", rest))).collect()
     }
 
+    /// Of two terms nothing is left to refine.
     fn refined(&mut self) -> Option<&mut Rows> {
-        Some(&mut self.rows)
+        if self.rest.is_none() { Some(&mut self.rows) } else { None }
     }
 
     fn in_place(&self) -> InPlace {
@@ -177,11 +226,20 @@ impl QOp for QDepthwise {
     }
 
     fn constants(&self) -> Result<Vec<Block>, Error> {
-        Ok(self.rows.lanes(self.geometry.kernel[0] * self.geometry.kernel[1]).into())
+        let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
+        let Some(rest) = &self.rest else { return Ok(self.rows.lanes(taps).into()) };
+        let rows = match self.groups() {
+            None => self.rows.blocks(&self.rows.order(), taps, 1),
+            Some(groups) => self.rows.grouped(taps, groups, Runs::new(Some(groups), self.channels)),
+        };
+        Ok(rest.lanes(taps).into_iter().chain(rows).collect())
     }
 
     fn records(&self, placed: &Placed) -> Result<Vec<Step>, Error> {
-        let (g, [weights, params], (min, max)) = (self.geometry, placed.constants()?, self.limits);
+        let (first, constants) = placed.constants.split_at(placed.constants.len().saturating_sub(2));
+        let (g, two) = (self.geometry, self.rest.is_some());
+        let [weights, params] = Placed { constants: if two { first } else { constants }, ..*placed }.constants()?;
+        let (min, max) = if two { (i16::MIN, i16::MAX) } else { self.limits };
         let step = DepthwiseStep {
             input: placed.input(0)?.id,
             output: placed.output.id,
@@ -194,6 +252,14 @@ impl QOp for QDepthwise {
             min,
             max,
         };
-        Ok(vec![step.into()])
+        if !two {
+            return Ok(vec![step.into()]);
+        }
+        let DepthwiseStep { input, output, kernel, stride, dilation, pad, .. } = step;
+        let ([weights, params], (min, max)) = (Placed { constants, ..*placed }.constants()?, self.limits);
+        let (residual, groups) = (Some((0, ONE_REST)), self.groups());
+        let second =
+            ConvStep { input, output, kernel, stride, dilation, pad, weights, params, min, max, residual, groups };
+        Ok(vec![step.into(), second.into()])
     }
 }

@@ -2,15 +2,16 @@
 //! Relu and Clip, where what makes their input cannot take them.
 
 mod math;
+mod written;
 
 use std::sync::Arc;
 
-use super::{arrange::whole, table::QTable};
+use super::{arrange::whole, rescale::QRescale, table::QTable, written as common};
 use crate::{
-    constant::Constant,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::QOp,
@@ -50,7 +51,6 @@ pub const ONNX: &[(&str, Import)] = &[
     ("Floor", FUNCTION),
     ("Ceil", FUNCTION),
     ("Round", FUNCTION),
-    ("Pow", Import::new(import_pow).hint(|_| Hint::Through).remark("by a constant")),
 ];
 
 /// A function, and what follows it.
@@ -63,6 +63,11 @@ struct Elementwise {
 impl Elementwise {
     fn at(&self, x: f32) -> f32 {
         self.limits.clamp(self.function.at(x))
+    }
+
+    /// It is limits and nothing else.
+    fn passes(&self) -> bool {
+        matches!(self.function, Function::Identity)
     }
 }
 
@@ -93,11 +98,22 @@ impl Op for Elementwise {
         ScaleRule::OfValues
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
-        0.0
+    fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
+        if self.passes() && (wide || inputs[0].is_wide()) { QRescale::least_unit(inputs[0], wide) } else { 0.0 }
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
+        if self.passes() && site.any_wide() {
+            return Ok(Box::new(QRescale::new(site, self.limits)?));
+        }
         Ok(Box::new(QTable::new(site, |x| self.at(x))))
     }
 
@@ -116,7 +132,7 @@ impl Op for Elementwise {
     }
 
     fn follows(&self) -> Option<Epilogue<'_>> {
-        matches!(self.function, Function::Identity).then_some(Epilogue::Limits(self.limits))
+        self.passes().then_some(Epilogue::Limits(self.limits))
     }
 
     fn absorb(&mut self, next: &Epilogue) -> bool {
@@ -128,6 +144,11 @@ impl Op for Elementwise {
     fn pointwise(&self) -> Option<Pointwise> {
         let one = *self;
         Some(Arc::new(move |values| one.at(values[0])))
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let value = self.function.export(to, site)?;
+        Ok(common::limited(to, site, value, self.limits))
     }
 }
 
@@ -195,23 +216,6 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         Function::HardSigmoid { .. } => importer.means(y.tensor, Meaning::Probabilities),
         _ => {}
     }
-    importer.define(node, 0, y)
-}
-
-/// Reads a Pow whose exponent is one constant.
-fn import_pow(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    node.only(&[])?;
-    let numbers = |constant: &Constant| match constant {
-        Constant::Float(a) => a.iter().copied().collect::<Vec<f32>>(),
-        Constant::Int(a) => a.iter().map(|&v| v as f32).collect(),
-    };
-    let exponents = importer.constant(node, 1)?.filter(|c| c.shape().iter().all(|&d| d == 1)).map(numbers);
-    let exponent = match exponents.as_deref() {
-        Some(&[exponent]) if exponent.is_finite() => exponent,
-        _ => return Err(node.unsupported("exponent", node.input(1).unwrap_or("(absent)"), "one finite constant")),
-    };
-    let x = importer.view(node, 0)?;
-    let y = made(importer, node, x, Function::Pow { exponent }, Limits::NONE)?;
     importer.define(node, 0, y)
 }
 

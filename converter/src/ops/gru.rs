@@ -14,17 +14,20 @@ use escarp_runtime::{
     quant::SHIFT_MIN_WIDE,
 };
 
+use super::written::{dims, reshaped, weights};
 use crate::{
     blocks::Block,
     constant::Constant,
     epilogue::Epilogue,
     error::Error,
-    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
+    proto::int,
     qgraph::{InPlace, Placed, QOp, State},
     rows::{FloatRows, Rows},
-    scale::{Q12, Scale},
+    scale::{Q12, Scale, Width},
     shape::Shape,
     site::Site,
     view::{Axis, View},
@@ -34,10 +37,10 @@ use crate::{
 pub const ONNX: &[(&str, Import)] = &[("GRU", Import::new(import).hint(hint))];
 
 /// The int8 copy of the state, which is the output: h in [-1, 1) in steps of 1/128.
-const COPY: Scale = Scale { scale: GruStep::OUTPUT_SCALE, zero_point: 0 };
+const COPY: Scale = Scale::int8(GruStep::OUTPUT_SCALE, 0);
 
 /// The state itself: Q0.15.
-const STATE: Scale = Scale { scale: GruStep::STATE_SCALE, zero_point: 0 };
+const STATE: Scale = Scale { scale: GruStep::STATE_SCALE, zero_point: 0, width: Width::Int16(i16::MAX) };
 
 /// A GRU with its weights.
 #[derive(Debug)]
@@ -67,10 +70,10 @@ impl Gru {
         let gate = |g: usize| (0..h).map(|i| sigmoid(wx(g * h + i) + u(g * h + i, state))).collect::<Vec<_>>();
         let (z, r) = (gate(0), gate(1));
         let n: Vec<f32> = if self.reset_after {
-            (0..h).map(|i| (wx(2 * h + i) + r[i] * u(2 * h + i, state)).tanh()).collect()
+            (0..h).map(|i| wx(2 * h + i) + r[i] * u(2 * h + i, state)).map(libm::tanhf).collect()
         } else {
             let reset: Vec<f32> = state.iter().zip(&r).map(|(h, r)| h * r).collect();
-            (0..h).map(|i| (wx(2 * h + i) + u(2 * h + i, &reset)).tanh()).collect()
+            (0..h).map(|i| wx(2 * h + i) + u(2 * h + i, &reset)).map(libm::tanhf).collect()
         };
         for i in 0..h {
             state[i] = (1.0 - z[i]) * n[i] + z[i] * state[i];
@@ -111,8 +114,16 @@ impl Op for Gru {
         ScaleRule::Fixed(COPY)
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Int8
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
@@ -150,6 +161,32 @@ impl Op for Gru {
 
     fn pointwise(&self) -> Option<Pointwise> {
         None
+    }
+
+    /// In float, with its int8 weights.
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let (x, name, hidden) = (site.input(0)?, site.node, self.hidden);
+        let mut weight = |at: usize, what: &str, float: &[f32], columns: usize| {
+            let (name, dims) = (format!("{name}.{what}"), [1, 3 * hidden, columns]);
+            match site.rows.get(at) {
+                Some((_, rows)) => weights(to, &name, &dims, 1, &rows.weight, &rows.scale),
+                None => to.floats(&name, &dims, float),
+            }
+        };
+        let w = weight(0, "weight", &self.input_weight, self.inputs);
+        let r = weight(1, "recurrent", &self.state_weight, hidden);
+        let bias =
+            to.floats(&format!("{name}.bias"), &[1, 6 * hidden], &[&self.input_bias[..], &self.state_bias].concat());
+        let steps = site.steps;
+        let sequence = reshaped(to, name, x.value, &dims(x.shape, steps), &[steps, 1, self.inputs]);
+        let attributes = vec![int("hidden_size", hidden), int("linear_before_reset", usize::from(self.reset_after))];
+        // The second output is the state after the last step.
+        let index = usize::from(!site.every_step);
+        let states = to.output("GRU", name, &[&sequence, &w, &r, &bias], attributes, index);
+        to.note(format!("`{name}` computes in float, with int8 weights: ONNX has no integers for its state"));
+        let (made, from): (_, &[usize]) =
+            if site.every_step { (steps, &[steps, 1, 1, hidden]) } else { (1, &[1, 1, hidden]) };
+        Ok(reshaped(to, name, &states, from, &dims([1, 1, hidden], made)))
     }
 }
 
@@ -286,5 +323,5 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
+    1.0 / (1.0 + libm::expf(-x))
 }

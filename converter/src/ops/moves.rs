@@ -1,6 +1,8 @@
 //! Values moved to other places: for a view that is no form of what an operator reads, and for Concat and Pad. One tensor is made of
 //! parts of others, and of one value where no part goes.
 
+mod written;
+
 use escarp_runtime::{
     ConstOffset,
     format::PARAMS_ALIGN,
@@ -11,7 +13,8 @@ use crate::{
     blocks::Block,
     epilogue::Epilogue,
     error::Error,
-    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule, Widths},
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::Scale,
@@ -117,18 +120,30 @@ impl Op for Move {
         if one && self.fill == 0.0 { ScaleRule::OfInput } else { ScaleRule::OfValues }
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        if self.fill == 0.0 { Widths::Together } else { Widths::Int8 }
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         let table = |part: &Part| {
             let input = site.inputs[part.input];
             let entry = |q: i8| site.output.quantize(input.dequantize(q));
-            (input != site.output).then(|| (i8::MIN..=i8::MAX).map(entry).collect())
+            match input == site.output {
+                true => Ok(None),
+                false if site.any_wide() => Err(site.wrong("parts of an int16 tensor that have other scales")),
+                false => Ok(Some((i8::MIN..=i8::MAX).map(entry).collect())),
+            }
         };
-        let parts = self.parts.iter().map(|part| (part.clone(), table(part))).collect();
-        Ok(Box::new(QMove { parts, fill: site.output.quantize(self.fill), shape: self.shape }))
+        let parts = self.parts.iter().map(|part| Ok((part.clone(), table(part)?))).collect::<Result<_, Error>>()?;
+        Ok(Box::new(QMove { parts, fill: site.fill(self.fill)?, shape: self.shape }))
     }
 
     fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
@@ -155,6 +170,10 @@ impl Op for Move {
 
     fn pointwise(&self) -> Option<Pointwise> {
         None
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        self.written(to, site)
     }
 }
 

@@ -2,26 +2,25 @@
 
 use std::sync::Arc;
 
-use escarp_runtime::{
-    ops::{MulStep, Step},
-    quant::SHIFT_MIN,
-};
+use escarp_runtime::ops::{MulStep, Step};
 
 use super::{
     affine::{import_with_constant, scaled},
-    arrange::{Pair, pair, paired},
+    arrange::{Pair, paired},
     function::{Function, applied},
+    written::limited,
 };
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Hint, Import, Importer},
     onnx::Node,
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
-    scale::{SMALLEST_FACTOR, Scale, multiplier},
+    scale::{SMALLEST_FACTOR, Scale, least_unit, multiplier},
     shape::Shape,
     site::Site,
     view::View,
@@ -64,15 +63,24 @@ impl Op for Mul {
         ScaleRule::OfValues
     }
 
-    /// The epilogue takes factors below 1/2: an output step is at least two steps of the product, which loses nothing.
-    fn least_unit(&self, inputs: &[Scale]) -> f64 {
-        2.000_001 * inputs.iter().map(|s| f64::from(s.scale)).product::<f64>()
+    /// The epilogue takes factors below 1/2: an output step is at least two steps of the product, which loses nothing. Of an int16 output
+    /// it takes factors up to 2^14.
+    fn least_unit(&self, inputs: &[Scale], wide: bool) -> f64 {
+        least_unit(wide) * inputs.iter().map(|s| f64::from(s.scale)).product::<f64>()
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Each
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
         let unit: f64 = site.inputs.iter().map(|s| f64::from(s.scale)).product();
         let factor = (unit / f64::from(site.output.scale)).max(SMALLEST_FACTOR);
-        let factor = multiplier(factor, SHIFT_MIN).ok_or_else(|| site.wrong(format!("a factor of {factor}")))?;
+        let factor = multiplier(factor, site.shift_min()).ok_or_else(|| site.wrong(format!("a factor of {factor}")))?;
         Ok(Box::new(QMul { factor, limits: self.limits.quantized(site.output) }))
     }
 
@@ -103,6 +111,11 @@ impl Op for Mul {
     fn pointwise(&self) -> Option<Pointwise> {
         let limits = self.limits;
         Some(Arc::new(move |values| limits.clamp(values[0] * values[1])))
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let value = to.node("Mul", site.node, &[site.input(0)?.value, site.input(1)?.value], vec![]);
+        Ok(limited(to, site, value, self.limits))
     }
 }
 
@@ -155,9 +168,18 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     })? {
         return Ok(());
     }
-    let made = pair(importer, node, [0, 1], true)?;
-    let made = emit(importer, node, made)?;
+    let operands = [importer.view(node, 0)?, importer.view(node, 1)?];
+    let made = product(importer, node, operands)?;
     importer.define(node, 0, made)
+}
+
+/// The product of two tensors whose shapes broadcast.
+///
+/// # Errors
+/// As [`paired`].
+pub fn product(importer: &mut Importer, node: &Node, [first, second]: [View; 2]) -> Result<View, Error> {
+    let made = paired(importer, node, first, second, true)?;
+    emit(importer, node, made)
 }
 
 fn emit(importer: &mut Importer, node: &Node, Pair { a, b, .. }: Pair) -> Result<View, Error> {
@@ -183,8 +205,7 @@ fn import_div(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         scaled(importer, node, inverse, 0)?
     } else {
         let dividend = importer.view(node, 0)?;
-        let made = paired(importer, node, dividend, inverse, true)?;
-        emit(importer, node, made)?
+        product(importer, node, [dividend, inverse])?
     };
     importer.define(node, 0, made)
 }

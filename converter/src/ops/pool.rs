@@ -8,14 +8,19 @@ use escarp_runtime::{
     quant::SHIFT_MIN_WIDE,
 };
 
-use super::window::Geometry;
+use super::{
+    window::Geometry,
+    written::{limited, windowed, with_number},
+};
 use crate::{
     blocks::Block,
     epilogue::{Epilogue, Limits},
     error::Error,
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
     importer::Importer,
     onnx::Node,
+    proto::int,
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::{SMALLEST_FACTOR, Scale, multiplier},
@@ -28,6 +33,8 @@ pub use import::ONNX;
 
 /// Most values in an average: as many differences of at most 255 fit the runtime's i32.
 const MOST_AVERAGED: usize = i32::MAX as usize / 255;
+/// As many numbers of int16.
+const MOST_AVERAGED_WIDE: usize = i32::MAX as usize / 32768;
 /// Most values of a window in an average of those inside the map: as many factors has a step of the runtime.
 const MOST_COUNTED: usize = 4096;
 
@@ -119,8 +126,20 @@ impl Op for Pool {
     }
 
     /// The epilogue takes factors up to 2^14 from the sum's unit to the output's.
-    fn least_unit(&self, inputs: &[Scale]) -> f64 {
+    fn least_unit(&self, inputs: &[Scale], _: bool) -> f64 {
         f64::from(inputs[0].scale) / self.divisors()[0] as f64 / f64::from(1 << 14)
+    }
+
+    fn widths(&self) -> Widths {
+        match self.kind {
+            Kind::Maximum => Widths::Together,
+            _ if self.count() > MOST_AVERAGED_WIDE => Widths::Int8,
+            _ => Widths::Each,
+        }
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
@@ -165,6 +184,26 @@ impl Op for Pool {
 
     fn pointwise(&self) -> Option<Pointwise> {
         None
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let (x, g) = (site.input(0)?, self.geometry);
+        let whole = g == Geometry::whole(x.shape);
+        let value = match self.kind {
+            Kind::Maximum if g == Geometry::whole([1, 1, 1]) => x.value.to_owned(),
+            Kind::Maximum if whole => to.node("GlobalMaxPool", site.node, &[x.value], vec![]),
+            Kind::Maximum => windowed(to, site, x, g, ("MaxPool", vec![])),
+            _ if whole => to.node("GlobalAveragePool", site.node, &[x.value], vec![]),
+            kind => {
+                let zeros = usize::from(kind != Kind::MeanInside);
+                windowed(to, site, x, g, ("AveragePool", vec![int("count_include_pad", zeros)]))
+            }
+        };
+        let value = match self.kind {
+            Kind::Sum => with_number(to, site, "Mul", &value, self.count() as f32),
+            _ => value,
+        };
+        Ok(limited(to, site, value, self.limits))
     }
 }
 

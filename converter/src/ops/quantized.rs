@@ -1,21 +1,21 @@
 //! Networks that were quantized before: QuantizeLinear and DequantizeLinear around float operators, and operators on integers. What they
 //! hold is read as the real numbers it means, rounded to the scales that the file gives: those are kept, for activations and weights.
 
+mod rounding;
+mod scales;
+
 use tract_onnx::pb;
 
-use super::table::QTable;
+use super::expanded::{Expanded, axis, float};
 use crate::{
     constant::Constant,
-    epilogue::Epilogue,
     error::Error,
-    graph::{Channels, Cost, Map, Op, Pointwise, Products, ScaleRule},
-    importer::{Hint, Import, Importer},
+    importer::{Hint, Import, Importer, Integers},
     onnx::Node,
-    qgraph::QOp,
-    scale::Scale,
-    shape::Shape,
-    site::Site,
 };
+
+pub use scales::{allows, as_numbers, numbers, pass_on};
+use scales::{import_dequantize, import_dynamic, import_quantize};
 
 /// What is read here.
 pub const ONNX: &[(&str, Import)] = &[
@@ -41,200 +41,32 @@ pub fn is_of_onnxruntime(operator: &str) -> bool {
     ONNX.iter().any(|(name, import)| *name == operator && !import.remark.is_empty())
 }
 
-/// Values rounded to a scale.
-#[derive(Debug)]
-struct Rounding {
-    scale: Scale,
-}
-
-impl Op for Rounding {
-    fn detail(&self) -> String {
-        format!("scale {} zero {}", self.scale.scale, self.scale.zero_point)
-    }
-
-    fn weights(&self) -> Vec<(&'static str, &[f32])> {
-        vec![]
-    }
-
-    fn cost(&self, _: Shape) -> Cost {
-        Cost::NONE
-    }
-
-    fn state_len(&self) -> usize {
-        0
-    }
-
-    fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], _: Shape) {
-        for (y, &x) in out.iter_mut().zip(inputs[0].values) {
-            *y = self.scale.dequantize(self.scale.quantize(x));
-        }
-    }
-
-    fn scale_rule(&self) -> ScaleRule {
-        ScaleRule::Fixed(self.scale)
-    }
-
-    fn least_unit(&self, _: &[Scale]) -> f64 {
-        0.0
-    }
-
-    fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
-        Ok(Box::new(QTable::new(site, |x| x)))
-    }
-
-    fn products(&self, _: Shape, _: Shape) -> Option<Products<'_>> {
-        None
-    }
-
-    fn channels(&self) -> Channels {
-        Channels::FIXED
-    }
-
-    fn scale_channels(&mut self, _: &[f32], _: &[f32]) {}
-
-    fn alone(&self) -> Result<(), &'static str> {
-        Ok(())
-    }
-
-    fn follows(&self) -> Option<Epilogue<'_>> {
-        Some(Epilogue::Grid(self.scale))
-    }
-
-    fn absorb(&mut self, _: &Epilogue) -> bool {
-        false
-    }
-
-    fn pointwise(&self) -> Option<Pointwise> {
-        None
-    }
-}
-
-/// The scale at two inputs of a node, scale and zero point; `None` if they are more than one number.
-fn scale(importer: &Importer, node: &Node, [scale, zero]: [usize; 2]) -> Result<Option<Scale>, Error> {
-    let unsupported = |index: usize, what: &str| node.unsupported(&format!("input {index}"), what, "constant numbers");
-    let values = importer.constant(node, scale)?.and_then(Constant::floats);
-    let values = values.ok_or_else(|| unsupported(scale, "a scale that is not constant"))?;
-    let unsigned = importer.is_unsigned(node, zero);
-    let zeros: Vec<i64> = match (node.input(zero), importer.constant(node, zero)?) {
-        (None, _) => vec![],
-        (_, Some(Constant::Int(zeros))) => zeros.iter().copied().collect(),
-        _ => return Err(unsupported(zero, "a zero point that is not constant")),
-    };
-    let (&[scale], [] | [_]) = (&values.iter().copied().collect::<Vec<f32>>()[..], &zeros[..]) else { return Ok(None) };
-    // uint8 numbers are 128 above ours; without a zero point they are uint8 (ONNX, QuantizeLinear).
-    let zero_point = zeros.first().copied().unwrap_or(0) - if unsigned || zeros.is_empty() { 128 } else { 0 };
-    let zero_point = i8::try_from(zero_point);
-    match zero_point {
-        Ok(zero_point) if scale.is_finite() && scale > 0.0 => Ok(Some(Scale { scale, zero_point })),
-        _ => {
-            Err(node
-                .wrong(format!("a scale of {scale} with the zero point {zeros:?}; allowed: above 0, of int8 or uint8")))
-        }
-    }
-}
-
-/// QuantizeLinear: `saturate(round(x / scale) + zero point)`, read as the real number that it means.
-fn import_quantize(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    node.only(&["axis", "saturate", "output_dtype", "block_size"])?;
-    let scale = scale(importer, node, [1, 2])?;
-    let scale =
-        scale.ok_or_else(|| node.unsupported("y_scale", "several numbers", "one scale for a whole activation"))?;
-    let x = importer.view(node, 0)?;
-    let x = super::arrange::whole(importer, node, x)?;
-    let tensor = importer.emit(node, Rounding { scale }, vec![x.tensor], x.shape)?;
-    importer.stands_for_integers(node, 0);
-    importer.define(node, 0, x.on(tensor))
-}
-
-/// DequantizeLinear of what was quantized with that scale: it is read as real numbers already.
-fn import_dequantize(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    node.only(&["axis", "block_size"])?;
-    let scale = scale(importer, node, [1, 2])?;
-    scale.ok_or_else(|| node.unsupported("x_scale", "several numbers", "one scale for a whole activation"))?;
-    let x = importer.view(node, 0)?;
-    importer.define(node, 0, x)
-}
-
-/// DynamicQuantizeLinear: a scale for each sample would round less than ours, which is the same for all; its numbers are read as the
-/// reals they stand for, of scale 1 and zero point 0.
-fn import_dynamic(importer: &mut Importer, node: &Node) -> Result<(), Error> {
-    node.only(&[])?;
-    let x = importer.view(node, 0)?;
-    (0..3).for_each(|output| importer.stands_for_integers(node, output));
-    importer.define(node, 0, x)?;
-    importer.define_constant(node, 1, Constant::Float(ndarray::arr0(1.0).into_dyn()))?;
-    importer.define_constant(node, 2, Constant::Int(ndarray::arr0(0).into_dyn()))
-}
-
-/// A node that is read in the place of another.
-struct Written<'a> {
-    node: &'a Node<'a>,
-    count: usize,
-}
-
-impl Written<'_> {
-    /// Reads a node of that operator; gives the name of what it makes.
-    fn run(
-        &mut self,
-        importer: &mut Importer,
-        operator: &str,
-        inputs: &[&str],
-        attribute: Vec<pb::AttributeProto>,
-        last: bool,
-    ) -> Result<String, Error> {
-        let name = self.node.output(0).unwrap_or_default();
-        // No name of the file has a control character in front that people would see.
-        let output = if last { name.to_owned() } else { format!("\u{1}{name} {}", self.count) };
-        self.count += 1;
-        let proto = pb::NodeProto {
-            name: self.node.name().into(),
-            op_type: operator.into(),
-            input: inputs.iter().map(|&i| i.to_owned()).collect(),
-            output: vec![output.clone()],
-            attribute,
-            ..Default::default()
-        };
-        // Scales along an axis are of operator set 13.
-        super::read(importer, &Node::new(&proto, self.node.opset.max(13)))?;
-        Ok(output)
-    }
-}
-
-fn axis(axis: i64) -> Vec<pb::AttributeProto> {
-    vec![pb::AttributeProto {
-        name: "axis".into(),
-        r#type: pb::attribute_proto::AttributeType::Int as i32,
-        i: axis,
-        ..Default::default()
-    }]
-}
-
 /// QLinearConv: what it means between DequantizeLinear and QuantizeLinear.
 fn import_conv(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
-    let mut written = Written { node, count: 0 };
-    let x = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
-    let w = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(0), false)?;
+    let mut expanded = Expanded::new(node);
+    let x = expanded.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let w = expanded.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(0), false)?;
     let mut inputs = vec![x, w];
     if node.input(8).is_some() {
         // int32 in units of both scales.
-        let unit = written.run(importer, "Mul", &[name(1), name(4)], vec![], false)?;
-        inputs.push(written.run(importer, "DequantizeLinear", &[name(8), &unit], axis(0), false)?);
+        let unit = expanded.run(importer, "Mul", &[name(1), name(4)], vec![], false)?;
+        inputs.push(expanded.run(importer, "DequantizeLinear", &[name(8), &unit], axis(0), false)?);
     }
     let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    let y = written.run(importer, "Conv", &inputs, node.attributes().to_vec(), false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
+    let y = expanded.run(importer, "Conv", &inputs, node.attributes().to_vec(), false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
 }
 
 /// QLinearMatMul, likewise.
 fn import_matmul(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     node.only(&[])?;
     let name = |index: usize| node.input(index).unwrap_or_default();
-    let mut written = Written { node, count: 0 };
-    let a = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
-    let b = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(1), false)?;
-    let y = written.run(importer, "MatMul", &[&a, &b], vec![], false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
+    let mut expanded = Expanded::new(node);
+    let a = expanded.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let b = expanded.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], axis(1), false)?;
+    let y = expanded.run(importer, "MatMul", &[&a, &b], vec![], false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
 }
 
 /// What an operator of onnxruntime does in float: the one without "QLinear", and its attributes but for those that only that has.
@@ -251,58 +83,59 @@ fn float_form(node: &Node) -> Result<(String, Vec<pb::AttributeProto>), Error> {
 fn import_of_one(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
     let (operator, attributes) = float_form(node)?;
-    let mut written = Written { node, count: 0 };
-    let x = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
-    let y = written.run(importer, &operator, &[&x], attributes, false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(3), name(4)], vec![], true).map(drop)
+    let mut expanded = Expanded::new(node);
+    let x = expanded.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let y = expanded.run(importer, &operator, &[&x], attributes, false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(3), name(4)], vec![], true).map(drop)
 }
 
 /// An operator of two tensors, each with its scale and zero point.
 fn import_of_two(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
     let (operator, attributes) = float_form(node)?;
-    let mut written = Written { node, count: 0 };
-    let a = written.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
-    let b = written.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], vec![], false)?;
-    let y = written.run(importer, &operator, &[&a, &b], attributes, false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
+    let mut expanded = Expanded::new(node);
+    let a = expanded.run(importer, "DequantizeLinear", &[name(0), name(1), name(2)], vec![], false)?;
+    let b = expanded.run(importer, "DequantizeLinear", &[name(3), name(4), name(5)], vec![], false)?;
+    let y = expanded.run(importer, &operator, &[&a, &b], attributes, false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(6), name(7)], vec![], true).map(drop)
 }
 
 /// QLinearConcat: scale and zero point of the output, then those of each tensor behind it.
 fn import_concat(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
     let (operator, attributes) = float_form(node)?;
-    let mut written = Written { node, count: 0 };
+    let mut expanded = Expanded::new(node);
     let mut parts = vec![];
     for first in (2..node.inputs().len()).step_by(3) {
         let inputs = [name(first), name(first + 1), name(first + 2)];
-        parts.push(written.run(importer, "DequantizeLinear", &inputs, vec![], false)?);
+        parts.push(expanded.run(importer, "DequantizeLinear", &inputs, vec![], false)?);
     }
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let y = written.run(importer, &operator, &parts, attributes, false)?;
-    written.run(importer, "QuantizeLinear", &[&y, name(0), name(1)], vec![], true).map(drop)
+    let y = expanded.run(importer, &operator, &parts, attributes, false)?;
+    expanded.run(importer, "QuantizeLinear", &[&y, name(0), name(1)], vec![], true).map(drop)
 }
 
-/// ConvInteger and MatMulInteger of what DynamicQuantizeLinear made: sums of products of its numbers and those of the weights, whose scales
-/// follow as constants.
+/// ConvInteger and MatMulInteger: sums of products of numbers and those of the weights. What DynamicQuantizeLinear made is read as real
+/// values, whose scales follow as constants; numbers that are given lose their zero point.
 fn import_integer(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let name = |index: usize| node.input(index).unwrap_or_default();
     let (operator, along) = if node.operator() == "ConvInteger" { ("Conv", 0) } else { ("MatMul", 1) };
-    if importer.constant(node, 2)?.is_none_or(|zero| *zero != Constant::Int(ndarray::arr0(0).into_dyn())) {
+    let given = matches!(importer.integers(node, 0), Some(Integers::Numbers { .. }));
+    let zero = importer.constant(node, 2)?;
+    if !given && zero.is_none_or(|zero| *zero != Constant::Int(ndarray::arr0(0).into_dyn())) {
         return Err(node.unsupported(
             "x",
-            "not of DynamicQuantizeLinear",
+            "not of DynamicQuantizeLinear, nor numbers of int8 or uint8 that are given",
             "QLinearConv, QLinearMatMul, or QuantizeLinear and DequantizeLinear",
         ));
     }
-    let mut written = Written { node, count: 0 };
-    let value = pb::AttributeProto {
-        name: "value_float".into(),
-        r#type: pb::attribute_proto::AttributeType::Float as i32,
-        f: 1.0,
-        ..Default::default()
-    };
-    let one = written.run(importer, "Constant", &[], vec![value], false)?;
-    let w = written.run(importer, "DequantizeLinear", &[name(1), &one, name(3)], axis(along), false)?;
-    written.run(importer, operator, &[name(0), &w], node.attributes().to_vec(), true).map(drop)
+    let mut expanded = Expanded::new(node);
+    let one = expanded.run(importer, "Constant", &[], vec![float("value_float", 1.0)], false)?;
+    let w = expanded.run(importer, "DequantizeLinear", &[name(1), &one, name(3)], axis(along), false)?;
+    let mut x = name(0).to_owned();
+    if given {
+        x = expanded.run(importer, "DequantizeLinear", &[&x, &one, name(2)], vec![], false)?;
+        importer.stands_for_integers(node, 0, Integers::Sums);
+    }
+    expanded.run(importer, operator, &[&x, &w], node.attributes().to_vec(), true).map(drop)
 }

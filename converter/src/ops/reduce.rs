@@ -4,7 +4,9 @@
 use super::{
     arrange::{moved, whole},
     function::{Function, applied},
+    mul::product,
     pool::{Kind, pooled},
+    select::part,
     window::Geometry,
 };
 use crate::{
@@ -26,6 +28,7 @@ pub const ONNX: &[(&str, Import)] = &[
     ("ReduceSumSquare", Import::new(import)),
     ("ReduceLogSum", Import::new(import)),
     ("ReduceLogSumExp", Import::new(import)),
+    ("ReduceProd", Import::new(import)),
 ];
 
 fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
@@ -33,6 +36,8 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let x = importer.view(node, 0)?;
     let square = Function::Pow { exponent: 2.0 };
     let (before, kind, after) = match node.operator() {
+        // No pool: the kind is not looked at.
+        "ReduceProd" => (None, Kind::Sum, None),
         "ReduceMean" => (None, Kind::Mean, None),
         "ReduceSum" => (None, Kind::Sum, None),
         "ReduceMax" => (None, Kind::Maximum, None),
@@ -59,7 +64,10 @@ fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         None => Ok(x),
     };
     let x = apply(importer, x, before)?;
-    let reduced = reduced(importer, node, x, &axes, kind)?;
+    let reduced = match node.operator() {
+        "ReduceProd" => multiplied(importer, node, x, &axes)?,
+        _ => reduced(importer, node, x, &axes, kind)?,
+    };
     let mut view = apply(importer, reduced, after)?;
     if node.int("keepdims")?.unwrap_or(1) == 0 {
         axes.iter().rev().for_each(|&axis| drop(view.dims.remove(axis)));
@@ -84,6 +92,32 @@ pub fn reduced(importer: &mut Importer, node: &Node, x: View, axes: &[usize], ki
     // What is left of them becomes the rows of a map.
     let x = moved(importer, node, &x, &as_rows(&x, axes))?;
     over_sides(importer, node, &x, axes, (&[Axis::Height], kind))
+}
+
+/// The product of these dimensions, each of which becomes one: of both halves, until one position is left.
+fn multiplied(importer: &mut Importer, node: &Node, mut x: View, axes: &[usize]) -> Result<View, Error> {
+    for &axis in axes {
+        if x.dims[axis].has_time() {
+            return Err(node.unsupported("axes", format!("{axis}, which is time"), "dimensions of one time step"));
+        }
+        let mut left = vec![];
+        loop {
+            let (length, half) = (x.dims[axis].length(), x.dims[axis].length() / 2);
+            if length == 1 {
+                break;
+            }
+            if length % 2 == 1 {
+                left.push(part(importer, node, &x, axis, [length - 1, 1], 1)?);
+            }
+            let first = part(importer, node, &x, axis, [0, half], 1)?;
+            let second = part(importer, node, &x, axis, [half, half], 1)?;
+            x = product(importer, node, [first, second])?;
+        }
+        for other in left {
+            x = product(importer, node, [x, other])?;
+        }
+    }
+    Ok(x)
 }
 
 /// The sides of the map, rows or columns, that the dimensions together run over, and nothing else does.

@@ -1,7 +1,9 @@
-//! Resize and Upsample of two dimensions at most: each row and each column of the result lies at one of the input's, or between two.
+//! Resize and Upsample: each row and each column of the result lies at one of the input's, or between two. What lies between more, or
+//! outside, or is of more than two dimensions, is a sum along each dimension.
 
 mod import;
 mod side;
+mod weighted;
 
 use escarp_runtime::{
     format::PARAMS_ALIGN,
@@ -13,7 +15,9 @@ use crate::{
     epilogue::Epilogue,
     epilogue::Limits,
     error::Error,
-    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Factors, Map, Op, Pointwise, Products, ScaleRule, Widths},
+    proto::{ints, string},
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::Scale,
@@ -22,13 +26,15 @@ use crate::{
 };
 
 pub use import::ONNX;
-use side::{Place, Side};
+use side::{Mode, Place, Rule, Side};
 
 /// Where the rows and columns of the result lie.
 #[derive(Clone, Debug)]
 struct Resize {
     rows: Side,
     columns: Side,
+    /// How the file finds them, and how many times as many they become.
+    rule: Option<(Rule, [f32; 2])>,
 }
 
 impl Resize {
@@ -73,8 +79,16 @@ impl Op for Resize {
         ScaleRule::OfInput
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Together
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, _: &Site) -> Result<Box<dyn QOp>, Error> {
@@ -105,6 +119,33 @@ impl Op for Resize {
 
     fn pointwise(&self) -> Option<Pointwise> {
         None
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        let (x, name) = (site.input(0)?, site.node);
+        let simple = Rule::repeated();
+        let form = match self.factors() {
+            Some(factors) => Some((&simple, factors.map(|f| f as f32))),
+            None => self.rule.as_ref().map(|(rule, scales)| (rule, *scales)),
+        };
+        if let Some((rule, [tall, wide])) = form.filter(|(rule, _)| rule.is_lasting()) {
+            let scales = to.floats(&format!("{name}.scales"), &[4], &[1.0, 1.0, tall, wide]);
+            let attributes = vec![
+                string("mode", if rule.mode == Mode::Linear { "linear" } else { "nearest" }),
+                string("coordinate_transformation_mode", &rule.coordinates),
+                string("nearest_mode", &rule.nearest),
+            ];
+            return Ok(to.node("Resize", name, &[x.value, "", &scales], attributes));
+        }
+        let ([from_h, from_w, _], [h, w, _]) = (x.shape, site.output);
+        let turned =
+            |to: &mut Exporter, value: &str| to.node("Transpose", name, &[value], vec![ints("perm", &[0, 1, 3, 2])]);
+        let rows = to.floats(&format!("{name}.rows"), &[from_h, h], &self.rows.turned());
+        let columns = to.floats(&format!("{name}.columns"), &[from_w, w], &self.columns.turned());
+        let value = to.node("MatMul", name, &[x.value, &columns], vec![]);
+        let value = turned(to, &value);
+        let value = to.node("MatMul", name, &[&value, &rows], vec![]);
+        Ok(turned(to, &value))
     }
 }
 

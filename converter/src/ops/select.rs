@@ -23,7 +23,10 @@ pub const ONNX: &[(&str, Import)] = &[
 const MOST_RUNS: usize = 64;
 
 /// `count` positions of a dimension, moved first where they are no runs.
-fn part(
+///
+/// # Errors
+/// If they are steps of time, but for the last one.
+pub fn part(
     importer: &mut Importer,
     node: &Node,
     x: &View,

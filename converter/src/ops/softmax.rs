@@ -18,9 +18,11 @@ use crate::{
     blocks::Block,
     epilogue::Epilogue,
     error::Error,
-    graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule},
+    exporter::{Exported, Exporter},
+    graph::{Channels, Cost, Map, Meaning, Op, Pointwise, Products, ScaleRule, Widths},
     importer::{Import, Importer},
     onnx::Node,
+    proto::int,
     qgraph::{InPlace, Placed, QOp, State},
     rows::Rows,
     scale::{Scale, nearest_i64},
@@ -56,18 +58,26 @@ impl Op for ChannelSoftmax {
     fn eval(&self, inputs: &[Map], _: &mut [f32], out: &mut [f32], [_, _, channels]: Shape) {
         for (out, values) in out.chunks_exact_mut(channels).zip(inputs[0].values.chunks_exact(channels)) {
             let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            out.iter_mut().zip(values).for_each(|(y, x)| *y = (x - largest).exp());
+            out.iter_mut().zip(values).for_each(|(y, x)| *y = libm::expf(x - largest));
             let sum: f32 = out.iter().sum();
             out.iter_mut().for_each(|y| *y /= sum);
         }
     }
 
     fn scale_rule(&self) -> ScaleRule {
-        ScaleRule::Fixed(Scale { scale: SOFTMAX_SCALE, zero_point: i8::MIN })
+        ScaleRule::Fixed(Scale::int8(SOFTMAX_SCALE, i8::MIN))
     }
 
-    fn least_unit(&self, _: &[Scale]) -> f64 {
+    fn least_unit(&self, _: &[Scale], _: bool) -> f64 {
         0.0
+    }
+
+    fn widths(&self) -> Widths {
+        Widths::Int8
+    }
+
+    fn room(&self, _: f64) -> f64 {
+        i16::MAX.into()
     }
 
     fn quantize(&self, site: &Site) -> Result<Box<dyn QOp>, Error> {
@@ -102,6 +112,10 @@ impl Op for ChannelSoftmax {
 
     fn pointwise(&self) -> Option<Pointwise> {
         None
+    }
+
+    fn export(&self, to: &mut Exporter, site: &Exported) -> Result<String, Error> {
+        Ok(to.node("Softmax", site.node, &[site.input(0)?.value], vec![int("axis", 1)]))
     }
 }
 

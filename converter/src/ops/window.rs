@@ -2,6 +2,8 @@
 
 use std::{fmt, ops::RangeInclusive};
 
+use tract_onnx::pb;
+
 use super::arrange::arranged;
 use crate::{
     error::Error,
@@ -157,6 +159,31 @@ pub fn pair(
     match spatial {
         1 => node.sizes(name, [default], range).map(|[one]| [1, one]),
         _ => node.sizes(name, [default; 2], range),
+    }
+}
+
+/// A node of `spatial` dimensions with its attributes for those of `kept` only; one that is `None` is left as it is.
+pub fn narrowed(node: &Node, spatial: usize, kept: &[Option<usize>]) -> pb::NodeProto {
+    let mut attribute = node.attributes().to_vec();
+    for a in &mut attribute {
+        let otherwise = match a.name.as_str() {
+            "kernel_shape" | "strides" | "dilations" => 1,
+            "pads" | "output_padding" => 0,
+            _ => continue,
+        };
+        // Others are refused by who reads them.
+        if a.ints.len().is_multiple_of(spatial) {
+            let of = |all: &[i64]| kept.iter().map(|d| d.map_or(otherwise, |d| all[d])).collect::<Vec<_>>();
+            a.ints = a.ints.chunks_exact(spatial).flat_map(of).collect();
+        }
+    }
+    pb::NodeProto {
+        name: node.name().into(),
+        op_type: node.operator().into(),
+        input: node.inputs().to_vec(),
+        output: node.outputs().to_vec(),
+        attribute,
+        ..Default::default()
     }
 }
 

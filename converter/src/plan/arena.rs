@@ -53,12 +53,16 @@ pub(super) fn lifetimes(graph: &QGraph) -> Vec<Buffer> {
                 buffers[b].last = i;
             }
         }
+        // What is wider does not fit, and what is narrower is not moved together.
+        let alike = |id: usize| graph.tensors[id].dtype == graph.tensors[node.output].dtype;
         let dies = |id: usize| !is_output(id) && last_read[id].is_none_or(|last| last <= i);
         let alone = |id: usize| node.inputs.iter().filter(|&&other| other == id).count() == 1;
         let in_place = match node.op.in_place() {
             InPlace::No => None,
             InPlace::Always(input) => node.inputs.get(input).copied(),
-            InPlace::IfItDies(input) => node.inputs.get(input).copied().filter(|&id| alone(id) && dies(id)),
+            InPlace::IfItDies(input) => {
+                node.inputs.get(input).copied().filter(|&id| alone(id) && dies(id) && alike(id))
+            }
         };
         match in_place.and_then(|id| home[id]) {
             Some(b) => {

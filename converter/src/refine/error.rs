@@ -1,37 +1,35 @@
-//! How far int8 values are from float ones, and the mean of that for each channel.
+//! How far quantized values are from float ones, and the mean of that for each channel.
 
-use super::{scores::softmax, walk::Values};
-use crate::scale::Scale;
+use escarp_runtime::Dtype;
+
+use crate::{
+    epilogue::Limits,
+    qgraph::QTensor,
+    scale::{Scale, nearest_i16},
+};
 
 /// Squared values and squared differences.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Error {
     /// Of the float values.
     pub signal: f64,
-    /// Of their differences from the int8 values.
+    /// Of their differences from the quantized values.
     pub noise: f64,
 }
 
 impl Error {
     /// Over all samples.
-    pub fn new(floats: &Values<f32>, ints: &Values<i8>, scale: Scale) -> Error {
-        Error::of_output(floats, ints, scale, false)
+    pub fn new(floats: &[Vec<f32>], ints: &[Vec<i16>], scale: Scale) -> Error {
+        Error::within(floats, ints, scale, (f32::NEG_INFINITY, f32::INFINITY))
     }
 
-    /// Over all samples; of scores, over their probabilities.
-    pub fn of_output(floats: &Values<f32>, ints: &Values<i8>, scale: Scale, scores: bool) -> Error {
+    /// Over all samples, of float values as far as they lie within limits.
+    pub fn within(floats: &[Vec<f32>], ints: &[Vec<i16>], scale: Scale, (low, high): (f32, f32)) -> Error {
         let mut sum = Error::default();
-        let mut add = |float: f64, int: f64| {
+        for (&float, &int) in floats.iter().flatten().zip(ints.iter().flatten()) {
+            let (float, int) = (f64::from(float.clamp(low, high)), f64::from(scale.dequantize(int)));
             sum.signal += float * float;
             sum.noise += (float - int) * (float - int);
-        };
-        for (floats, ints) in floats.iter().zip(ints) {
-            let floats = floats.iter().map(|&v| f64::from(v));
-            let ints = ints.iter().map(|&q| f64::from(scale.dequantize(q)));
-            match scores {
-                true => softmax(floats).zip(softmax(ints)).for_each(|(float, int)| add(float, int)),
-                false => floats.zip(ints).for_each(|(float, int)| add(float, int)),
-            }
         }
         sum
     }
@@ -42,10 +40,18 @@ impl Error {
     }
 }
 
-/// Mean difference, float minus int8, for each channel, over values that lie within the limits: what is clamped has no error that a bias
+/// Where values of a tensor are clamped.
+pub fn ends(limits: Limits, tensor: &QTensor) -> (i16, i16) {
+    match tensor.dtype {
+        Dtype::I8 => limits.quantized(tensor.scale),
+        _ => [limits.min, limits.max].map(|end| nearest_i16(f64::from(end) / f64::from(tensor.scale.scale))).into(),
+    }
+}
+
+/// Mean difference, float minus quantized, for each channel, over values that lie within the limits: what is clamped has no error that a bias
 /// could mend.
 pub fn offsets(
-    (floats, ints): (&Values<f32>, &Values<i8>),
+    (floats, ints): (&[Vec<f32>], &[Vec<i16>]),
     scale: Scale,
     (low, high): (i16, i16),
     channels: usize,
@@ -54,7 +60,7 @@ pub fn offsets(
     for (floats, ints) in floats.iter().zip(ints) {
         for (floats, ints) in floats.chunks_exact(channels).zip(ints.chunks_exact(channels)) {
             for ((sum, &float), &int) in sums.iter_mut().zip(floats).zip(ints) {
-                if low < int.into() && i16::from(int) < high {
+                if low < int && int < high {
                     sum.0 += f64::from(float) - f64::from(scale.dequantize(int));
                     sum.1 += 1;
                 }

@@ -21,11 +21,12 @@ const TILE: usize = 16;
 /// Columns at a time: as many products of two differences of int8, at most 255 each, fit i32, and a tile's fit the cache.
 const PANEL: usize = 2048;
 
-/// Covariances of inputs, `[input][input]`, from `[input][column]`; the lower triangle.
+/// Covariances of inputs, `[input][input]`, from `[input][column]`; the lower triangle. Exact sums but for the last steps.
 pub fn covariance(values: &[i16], depth: usize) -> Vec<f64> {
     let count = values.len() / depth;
     let row = |i: usize| &values[i * count..][..count];
     let sums: Vec<f64> = (0..depth).map(|i| row(i).iter().map(|&v| i64::from(v)).sum::<i64>() as f64).collect();
+    let small = values.iter().all(|v| v.unsigned_abs() <= 255);
     let mut all = vec![0.0; depth * depth];
     all.par_chunks_mut(depth * TILE).enumerate().for_each(|(tile, lines)| {
         let first = tile * TILE;
@@ -37,8 +38,9 @@ pub fn covariance(values: &[i16], depth: usize) -> Vec<f64> {
                 let b = &row(j)[panel.clone()];
                 for i in first.max(j)..last {
                     let a = &row(i)[panel.clone()];
-                    let sum: i32 = a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
-                    products[(i - first) * depth + j] += i64::from(sum);
+                    let pairs = a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b));
+                    products[(i - first) * depth + j] +=
+                        if small { i64::from(pairs.sum::<i32>()) } else { pairs.map(i64::from).sum() };
                 }
             }
         }

@@ -11,10 +11,12 @@ use crate::{
     plan::plan,
     qgraph::{QGraph, QNode, QOutput, QTensor},
     samples::Samples,
+    scale::nearest_i16,
     shape::TensorId,
 };
 
-/// One tensor's values, for each sample those of all steps, one after the other.
+/// One tensor's values, for each sample those of all steps, one after the other. Integers are `i16` here whether the tensor is int8 or
+/// int16.
 pub type Values<T> = Vec<Vec<T>>;
 
 /// What all tensors hold that later nodes will read.
@@ -27,8 +29,22 @@ pub struct Walk<'g> {
     last: Vec<usize>,
     /// Of the float network, by tensor.
     pub float: Vec<Values<f32>>,
-    /// Of the int8 network, by tensor.
-    pub int8: Vec<Values<i8>>,
+    /// Of the network in integers, by tensor.
+    pub ints: Vec<Values<i16>>,
+}
+
+/// A value as the tensor holds it.
+fn quantized(v: f32, tensor: &QTensor) -> i16 {
+    if tensor.dtype == Dtype::I8 {
+        tensor.scale.quantize(v).into()
+    } else {
+        nearest_i16(f64::from(v) / f64::from(tensor.scale.scale))
+    }
+}
+
+/// A value of an int8 tensor in its own type; nothing is lost.
+fn narrow(q: i16) -> i8 {
+    i8::try_from(q).unwrap_or(if q < 0 { i8::MIN } else { i8::MAX })
 }
 
 /// The last node that reads each tensor.
@@ -69,7 +85,7 @@ impl<'g> Walk<'g> {
         let read = picks.par_iter().map(|&pick| samples.get(pick)).collect::<Result<Vec<_>, _>>()?;
         let last = last_read(graph);
         let mut float = vec![vec![]; graph.tensors.len()];
-        let mut int8 = vec![vec![]; graph.tensors.len()];
+        let mut ints = vec![vec![]; graph.tensors.len()];
         let mut start = 0;
         for input in &graph.inputs {
             let (id, len) = (input.tensor, graph.len(input.tensor));
@@ -77,10 +93,10 @@ impl<'g> Walk<'g> {
                 sample.chunks_exact(graph.step_len()).flat_map(|step| &step[start..start + len]).copied().collect()
             };
             float[id] = read.iter().map(part).collect();
-            int8[id] = float[id].iter().map(|v| v.iter().map(|&v| tensors[id].scale.quantize(v)).collect()).collect();
+            ints[id] = float[id].iter().map(|v| v.iter().map(|&v| quantized(v, &tensors[id])).collect()).collect();
             start += len;
         }
-        Ok(Walk { graph, cpu, samples: picks.len(), last, float, int8 })
+        Ok(Walk { graph, cpu, samples: picks.len(), last, float, ints })
     }
 
     /// What a node makes in the float network.
@@ -103,13 +119,13 @@ impl<'g> Walk<'g> {
         (0..self.samples).into_par_iter().map(of).collect()
     }
 
-    /// What a node makes in the int8 network, and the node again; nothing where a tensor is wider.
+    /// What a node makes in the network in integers, and the node again; nothing where a tensor is int32.
     ///
     /// # Errors
     /// [`Error::Pack`] if it cannot be packed or run.
-    pub fn ints(&self, node: QNode, tensors: &[QTensor]) -> Result<(QNode, Values<i8>), Error> {
-        // Numbers wider than int8 stand at the end, where nothing is left to refine.
-        if node.inputs.iter().chain([&node.output]).any(|&id| tensors[id].dtype != Dtype::I8) {
+    pub fn ints(&self, node: QNode, tensors: &[QTensor]) -> Result<(QNode, Values<i16>), Error> {
+        // Numbers of int32 stand at the end, where nothing is left to refine.
+        if node.inputs.iter().chain([&node.output]).any(|&id| tensors[id].dtype == Dtype::I32) {
             return Ok((node, vec![vec![]; self.samples]));
         }
         let failed = |e: &dyn std::fmt::Display| Error::Pack(format!("running a step: {e}"));
@@ -144,28 +160,38 @@ impl<'g> Walk<'g> {
                 for step in 0..steps {
                     for (at, &id) in ids.iter().enumerate() {
                         let len = self.graph.len(id);
-                        let values = &self.int8[id][sample][step * len..][..len];
-                        session.set_input(at, values).map_err(|e| failed(&e))?;
+                        let values = &self.ints[id][sample][step * len..][..len];
+                        let set = match tensors[id].dtype {
+                            Dtype::I8 => session.set_input(at, &values.iter().map(|&q| narrow(q)).collect::<Vec<_>>()),
+                            _ => session.set_input(at, values),
+                        };
+                        set.map_err(|e| failed(&e))?;
                     }
                     session.infer().map_err(|e| failed(&e))?;
-                    all.extend_from_slice(session.output::<i8>(0).map_err(|e| failed(&e))?);
+                    match tensors[output].dtype {
+                        Dtype::I8 => {
+                            let made: &[i8] = session.output(0).map_err(|e| failed(&e))?;
+                            all.extend(made.iter().map(|&q| i16::from(q)));
+                        }
+                        _ => all.extend_from_slice(session.output(0).map_err(|e| failed(&e))?),
+                    }
                 }
                 made.push(all);
             }
             Ok(made)
         });
-        let made = parts.collect::<Result<Vec<Values<i8>>, Error>>()?.into_iter().flatten().collect();
+        let made = parts.collect::<Result<Vec<Values<i16>>, Error>>()?.into_iter().flatten().collect();
         let node = plan.graph.nodes.pop().ok_or_else(|| Error::Pack("a step without its node".into()))?;
         Ok((QNode { inputs: original, output, ..node }, made))
     }
 
     /// Goes past a node: what it made stands for what reads it, what nobody reads any more is dropped.
-    pub fn pass(&mut self, at: usize, float: Values<f32>, int8: Values<i8>) {
+    pub fn pass(&mut self, at: usize, float: Values<f32>, ints: Values<i16>) {
         let node = &self.graph.nodes[at];
         self.float[node.output] = float;
-        self.int8[node.output] = int8;
+        self.ints[node.output] = ints;
         for &id in node.inputs.iter().filter(|&&id| self.last[id] == at) {
-            (self.float[id], self.int8[id]) = (vec![], vec![]);
+            (self.float[id], self.ints[id]) = (vec![], vec![]);
         }
     }
 }

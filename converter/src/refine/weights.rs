@@ -70,8 +70,8 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Rounds all rows for the inputs they meet; a row whose sums could not be proved any more stays as it is. Gives how many changed.
-pub fn round(columns: &Columns, rows: &mut Rows, ints: &Values<i8>, input: Scale) -> usize {
+/// Rounds all rows for the inputs they meet, of a tensor of int8 or of one of int16, whose zero point is 0; a row whose sums could not be proved any more stays as it is. Gives how many changed.
+pub fn round(columns: &Columns, rows: &mut Rows, ints: &Values<i16>, input: Scale) -> usize {
     let (products, depth) = (columns.products, columns.depth());
     let made = products.bias.len() / products.groups;
     let zero = i16::from(input.zero_point);
@@ -92,7 +92,7 @@ pub fn round(columns: &Columns, rows: &mut Rows, ints: &Values<i8>, input: Scale
                 let count = count(part.len());
                 let mut values = vec![0i16; part.len() * count];
                 columns.each(group, part.clone(), count, |column, at, sample, place| {
-                    values[at * count + column] = i16::from(ints[sample][place]) - zero;
+                    values[at * count + column] = ints[sample][place] - zero;
                 });
                 let Some(rounder) = Rounder::new(&covariance(&values, part.len()), part.len()) else { continue };
                 new.par_iter_mut().zip(of_group.clone()).for_each(|(new, row)| {
@@ -109,7 +109,7 @@ pub fn round(columns: &Columns, rows: &mut Rows, ints: &Values<i8>, input: Scale
 }
 
 /// Shifts each bias by the mean difference of the sums: of the float network's on `floats`, and of the int8 network's on `ints`.
-pub fn centre(columns: &Columns, rows: &mut Rows, (floats, ints): (&Values<f32>, &Values<i8>), input: Scale) {
+pub fn centre(columns: &Columns, rows: &mut Rows, (floats, ints): (&Values<f32>, &Values<i16>), input: Scale) {
     let (products, depth) = (columns.products, columns.depth());
     let made = products.bias.len() / products.groups;
     let count = columns.all.min(COLUMNS);

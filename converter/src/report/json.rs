@@ -21,7 +21,7 @@ pub(super) fn render(report: &Report) -> String {
                 "snr_db": l.snr_db.is_finite().then_some(l.snr_db),
                 "scale": tensor.scale.scale,
                 "zero_point": tensor.scale.zero_point,
-                "dtype": dtype(tensor.dtype),
+                "dtype": tensor.dtype.name(),
             })
         })
         .collect();

@@ -84,6 +84,16 @@ impl Onnx {
         onnx.output("y")
     }
 
+    /// The first input's elements are of that type.
+    pub fn given(mut self, kind: DataType) -> Self {
+        if let Some(type_proto::Value::TensorType(tensor)) =
+            self.graph.input[0].r#type.as_mut().and_then(|t| t.value.as_mut())
+        {
+            tensor.elem_type = kind as i32;
+        }
+        self
+    }
+
     /// One input more.
     pub fn input(mut self, name: &str, dims: &[i64]) -> Self {
         self.graph.input.push(value(name, dims));

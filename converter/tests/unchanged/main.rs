@@ -59,7 +59,7 @@ fn answers(file: &[u8], graph: &Graph, samples: &[f32]) -> u32 {
         for mut step in sample.chunks_exact(graph.step_len()) {
             for (at, port) in model.inputs().enumerate() {
                 let (values, rest) = step.split_at(port.tensor.elements() as usize);
-                let scale = Scale { scale: port.tensor.scale, zero_point: port.tensor.zero_point };
+                let scale = Scale::int8(port.tensor.scale, port.tensor.zero_point);
                 let values: Vec<i8> = values.iter().map(|&v| scale.quantize(v)).collect();
                 session.set_input(at, &values).expect("the step fits");
                 step = rest;

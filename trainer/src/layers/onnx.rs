@@ -1,9 +1,8 @@
 //! An ONNX graph under construction: nodes in order, tensors by name.
 
-use tract_onnx::{
-    pb,
-    pb::{attribute_proto::AttributeType, tensor_proto::DataType, tensor_shape_proto, type_proto},
-};
+use escarp_converter::proto::{self, Dimension};
+pub use escarp_converter::proto::{int, ints, string};
+use tract_onnx::{pb, pb::tensor_proto::DataType};
 
 use crate::engine::scalar::Scalar;
 
@@ -66,13 +65,7 @@ impl Graph {
     }
 
     fn raw(&mut self, name: &str, shape: &[usize], kind: DataType, raw_data: Vec<u8>) -> Value {
-        self.tensors.push(pb::TensorProto {
-            name: name.to_owned(),
-            dims: shape.iter().map(|&d| d as i64).collect(),
-            data_type: kind as i32,
-            raw_data,
-            ..Default::default()
-        });
+        self.tensors.push(proto::tensor(name, shape, kind, raw_data));
         Value { name: name.to_owned(), rank: shape.len(), time_major: false }
     }
 
@@ -211,36 +204,12 @@ pub fn transposed<T: Scalar>(matrix: &[T], width: usize, columns: std::ops::Rang
 
 /// An input or output of shape `[batch, rest...]`.
 pub(crate) fn value(name: &str, rest: &[usize], elements: DataType) -> pb::ValueInfoProto {
-    use tensor_shape_proto::{Dimension, dimension::Value};
-    let dimension = |value| Dimension { value: Some(value), ..Default::default() };
-    let batch = dimension(Value::DimParam("batch".into()));
-    let rest = rest.iter().map(|&d| dimension(Value::DimValue(d as i64)));
-    let shape = pb::TensorShapeProto { dim: std::iter::once(batch).chain(rest).collect() };
-    let tensor = type_proto::Tensor { elem_type: elements as i32, shape: Some(shape) };
-    let kind = pb::TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
-    pb::ValueInfoProto { name: name.to_owned(), r#type: Some(kind), ..Default::default() }
-}
-
-/// An attribute that is one integer.
-pub fn int(name: &str, value: usize) -> pb::AttributeProto {
-    let kind = AttributeType::Int as i32;
-    pb::AttributeProto { name: name.to_owned(), r#type: kind, i: value as i64, ..Default::default() }
-}
-
-/// An attribute that is one word.
-pub fn string(name: &str, value: &str) -> pb::AttributeProto {
-    let kind = AttributeType::String as i32;
-    pb::AttributeProto { name: name.to_owned(), r#type: kind, s: value.as_bytes().to_vec(), ..Default::default() }
+    let dims: Vec<Dimension> =
+        std::iter::once(Dimension::Open("batch")).chain(rest.iter().copied().map(Dimension::Of)).collect();
+    proto::value(name, &dims, elements)
 }
 
 /// An attribute that is one number.
 pub fn float(name: &str, value: f64) -> pb::AttributeProto {
-    let kind = AttributeType::Float as i32;
-    pb::AttributeProto { name: name.to_owned(), r#type: kind, f: value as f32, ..Default::default() }
-}
-
-/// An attribute that is a list of integers.
-pub fn ints(name: &str, values: &[usize]) -> pb::AttributeProto {
-    let ints = values.iter().map(|&v| v as i64).collect();
-    pb::AttributeProto { name: name.to_owned(), r#type: AttributeType::Ints as i32, ints, ..Default::default() }
+    proto::float(name, value as f32)
 }

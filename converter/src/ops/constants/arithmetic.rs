@@ -27,7 +27,7 @@ fn float(operator: &str, a: f32, b: f32) -> f32 {
         "Mod" => a % b,
         "Min" => a.min(b),
         "Max" => a.max(b),
-        _ => a.powf(b),
+        _ => libm::powf(a, b),
     }
 }
 
@@ -72,7 +72,7 @@ pub fn binary(job: &Job) -> Result<Constant, Error> {
             }
             // A power of a float by a whole number.
             (Constant::Float(a), Constant::Int(b)) if operator == "Pow" => {
-                Ok(Constant::Float(zipped(job, (a, b), &dims, |a, b| Some(a.powf(b as f32)))?))
+                Ok(Constant::Float(zipped(job, (a, b), &dims, |a, b| Some(libm::powf(a, b as f32)))?))
             }
             _ => Err(node.wrong("inputs of different types")),
         }
@@ -143,8 +143,8 @@ pub fn unary(job: &Job) -> Result<Constant, Error> {
         "Neg" => -v,
         "Abs" => v.abs(),
         "Sqrt" => v.sqrt(),
-        "Exp" => v.exp(),
-        "Log" => v.ln(),
+        "Exp" => libm::expf(v),
+        "Log" => libm::logf(v),
         "Reciprocal" => 1.0 / v,
         "Floor" => v.floor(),
         "Ceil" => v.ceil(),

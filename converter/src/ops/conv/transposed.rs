@@ -2,12 +2,12 @@
 //! over them. Output position `p` takes the tap `k` of input position `i` where `i * stride + k * dilation - before = p`: with the first
 //! pixel at `reach - 1 - before` of the spread input that is a plain convolution without padding. It multiplies the zeros too.
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis as Along, concatenate};
 
 use super::{
     super::{
         moves::{Move, Part},
-        window::{Geometry, made, map, pair},
+        window::{Geometry, as_map, made, narrowed, pair},
     },
     import::{Kernel, emit, groups, weights},
 };
@@ -33,13 +33,48 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
         "output_padding",
         "output_shape",
     ])?;
-    let (x, spatial) = map(importer, node)?;
-    let [h, w, channels] = x.shape;
-    let weight = weights(importer, node, spatial)?;
-    let [ins, per_group, kh, kw] = weight.shape().try_into().unwrap_or([0; 4]);
-    let groups = groups(node, channels)?;
-    if ins != channels || per_group == 0 {
-        return Err(node.wrong(format!("weights {:?} do not fit an input of {channels} channels", weight.shape())));
+    let x = importer.view(node, 0)?;
+    let made = match x.dims.len() {
+        5 => of_volume(importer, node, &x)?,
+        _ => {
+            let spatial = x.dims.len().saturating_sub(2);
+            let weight = weights(importer, node, spatial)?;
+            if weight.is_empty() {
+                return Err(node.wrong(format!("weights {:?}", weight.shape())));
+            }
+            let bias = importer.bias(node, 2, weight.shape()[1].saturating_mul(groups(node, weight.shape()[0])?))?;
+            of_map(importer, node, x, weight, &bias)?
+        }
+    };
+    importer.define(node, 0, made)
+}
+
+/// Of a map, or of several: each is a group of channels then.
+fn of_map(importer: &mut Importer, node: &Node, x: View, mut weight: ArrayD<f32>, bias: &[f32]) -> Result<View, Error> {
+    let spatial = x.dims.len().saturating_sub(2);
+    let lengths = x.lengths();
+    let count = if spatial == 0 { 1 } else { lengths[0] };
+    let (mut groups, mut bias) = (groups(node, weight.shape()[0])?, bias.to_vec());
+    if spatial > 0 && weight.shape()[0] != lengths[1] {
+        let (shape, channels) = (weight.shape(), lengths[1]);
+        return Err(node.wrong(format!("weights {shape:?} do not fit an input of {channels} channels")));
+    }
+    let mut one = x.clone();
+    if count > 1 {
+        let bytes = weight.len().saturating_mul(count).saturating_mul(size_of::<f32>());
+        importer.charge(node, "its weights for each of the batch", bytes)?;
+        let mut merged = vec![1, count.saturating_mul(lengths[1])];
+        merged.extend(&lengths[2..]);
+        one = x.reshape(&merged).ok_or_else(|| node.unsupported("input", format!("{lengths:?}"), "a batch of 1"))?;
+        let views = vec![weight.view(); count];
+        weight = concatenate(Along(0), &views).map_err(|e| node.wrong(e.to_string()))?;
+        (groups, bias) = (groups * count, bias.repeat(count));
+    }
+    let x = as_map(importer, node, &one)?;
+    let [h, w, _] = x.shape;
+    let [_, per_group, kh, kw] = weight.shape().try_into().unwrap_or([0; 4]);
+    if per_group == 0 {
+        return Err(node.wrong(format!("weights {:?} make no channels", weight.shape())));
     }
     let stride = pair(node, "strides", 1, spatial, 1..=255)?;
     let dilation = pair(node, "dilations", 1, spatial, 1..=255)?;
@@ -51,11 +86,56 @@ pub fn import(importer: &mut Importer, node: &Node) -> Result<(), Error> {
     let spread = spread(importer, node, &x, &Spread { stride, reach, before, size })?;
     let geometry = Geometry { kernel: [kh, kw], stride: [1, 1], dilation, pad: [0, 0] };
     let out = per_group * groups;
-    let bias = importer.bias(node, 2, out)?;
     let shape = [size[0], size[1], out];
     let kernel = Kernel { geometry, groups, weight: turned(&weight, groups), bias };
     let id = emit(importer, node, spread, kernel, shape)?;
-    importer.define(node, 0, made(id, shape, x.steps, spatial))
+    let made = made(id, shape, x.steps, spatial);
+    if count == 1 {
+        return Ok(made);
+    }
+    let mut lengths = made.lengths();
+    lengths.splice(..2, [count, out / count]);
+    made.reshape(&lengths).ok_or_else(|| node.wrong(format!("an output of {lengths:?}")))
+}
+
+/// Of a volume: each channel's planes are channels, and the weights between two planes those of the tap that is between them.
+fn of_volume(importer: &mut Importer, node: &Node, x: &View) -> Result<View, Error> {
+    let given = importer.weights(node, 1)?;
+    let (Ok([n, c, d, h, w]), Ok([ins, per_group, kd, kh, kw])) =
+        (<[usize; 5]>::try_from(x.lengths()), <[usize; 5]>::try_from(given.shape()))
+    else {
+        return Err(node.unsupported(
+            "W",
+            format!("{:?}", given.shape()),
+            "[channels, channels, depth, height, width]",
+        ));
+    };
+    let groups = groups(node, ins)?;
+    if ins != c || given.is_empty() || node.ints("output_shape")?.is_some() || node.text("auto_pad")?.is_some() {
+        let what = format!("weights {:?}, an input of {:?}, output_shape or auto_pad", given.shape(), x.lengths());
+        return Err(node.unsupported("input", what, "of three spatial dimensions those that fit, and pads"));
+    }
+    let [stride, dilation] = [node.sizes("strides", [1; 3], 1..=255)?[0], node.sizes("dilations", [1; 3], 1..=255)?[0]];
+    let (extra, pads) = (node.sizes("output_padding", [0; 3], 0..=255)?[0], node.sizes("pads", [0; 6], 0..=255)?);
+    let planes = ((d - 1) * stride + (kd - 1) * dilation + 1 + extra).checked_sub(pads[0] + pads[3]).filter(|&p| p > 0);
+    let planes = planes.ok_or_else(|| node.wrong(format!("pads {pads:?} leave nothing of {d} planes")))?;
+    let dims = [c.saturating_mul(d), per_group.saturating_mul(planes), kh, kw];
+    let bytes = dims.iter().fold(3 * size_of::<f32>(), |all, &n| all.saturating_mul(n));
+    importer.charge(node, "its weights between planes", bytes)?;
+    let weight = ArrayD::from_shape_fn(dims.to_vec(), |at| {
+        let (from, to) = (at[0] % d, at[1] % planes);
+        let tap =
+            (to + pads[0]).checked_sub(from * stride).filter(|t| t.is_multiple_of(dilation)).map(|t| t / dilation);
+        tap.filter(|&tap| tap < kd).map_or(0.0, |tap| given[[at[0] / d, at[1] / planes, tap, at[2], at[3]]])
+    });
+    let bias = importer.bias(node, 2, per_group * groups)?;
+    let bias: Vec<f32> = bias.iter().flat_map(|&b| vec![b; planes]).collect();
+    let flat = x.reshape(&[n, c.saturating_mul(d), h, w]);
+    let flat = flat.ok_or_else(|| node.unsupported("input", format!("{:?}", x.lengths()), "no time"))?;
+    let plane = narrowed(node, 3, &[Some(1), Some(2)]);
+    let made = of_map(importer, &Node::new(&plane, node.opset), flat, weight, &bias)?;
+    let lengths = [&[n, per_group * groups, planes], &made.lengths()[2..]].concat();
+    made.reshape(&lengths).ok_or_else(|| node.wrong(format!("an output of {lengths:?}")))
 }
 
 /// How much of the whole output is cut off before it, and how much is left, for height and width.
@@ -73,20 +153,25 @@ fn output(
         "NOTSET" | "VALID" => None,
         _ => return Err(node.unsupported("auto_pad", auto, "NOTSET, VALID, SAME_UPPER, SAME_LOWER")),
     };
-    let [mut top, mut left, mut bottom, mut right] = match spatial {
-        1 => node.sizes("pads", [0; 2], 0..=255).map(|[left, right]| [0, left, 0, right])?,
-        _ => node.sizes("pads", [0; 4], 0..=255)?,
-    };
     if let Some(wanted) = wanted {
         let total = [0, 1].map(|d| whole[d].saturating_sub(wanted[d]));
         // ONNX: only SAME_UPPER has the larger half behind.
         let first = total.map(|t| if auto == "SAME_UPPER" { t / 2 } else { t.div_ceil(2) });
-        [top, left, bottom, right] = [first[0], first[1], total[0] - first[0], total[1] - first[1]];
+        // What of a told shape is more than the whole lies behind it, where nothing of the input reaches.
+        let told = node.ints("output_shape")?.is_some();
+        let fits = |d: usize| (1..=usize::from(u16::MAX)).contains(&wanted[d]) && (told || wanted[d] <= whole[d]);
+        return match fits(0) && fits(1) {
+            true => Ok((first, wanted)),
+            false => Err(node.wrong(format!("an output of {wanted:?} from a whole one of {whole:?}"))),
+        };
     }
+    let [top, left, bottom, right] = match spatial {
+        1 => node.sizes("pads", [0; 2], 0..=255).map(|[left, right]| [0, left, 0, right])?,
+        _ => node.sizes("pads", [0; 4], 0..=255)?,
+    };
     let size = [whole[0].checked_sub(top + bottom), whole[1].checked_sub(left + right)];
-    match (size, wanted) {
-        ([Some(h @ 1..), Some(w @ 1..)], None) => Ok(([top, left], [h, w])),
-        ([Some(h), Some(w)], Some(wanted)) if [h, w] == wanted && h * w > 0 => Ok(([top, left], [h, w])),
+    match size {
+        [Some(h @ 1..), Some(w @ 1..)] => Ok(([top, left], [h, w])),
         _ => Err(node.wrong(format!("pads {:?} and a whole output of {whole:?}", [top, left, bottom, right]))),
     }
 }

@@ -43,15 +43,114 @@ pub struct Side {
     from: usize,
 }
 
+/// What lies between positions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mode {
+    /// What lies at the nearest.
+    Nearest,
+    /// On the line between the two nearest.
+    Linear,
+    /// On a cubic through the four nearest, of this coefficient.
+    Cubic(f32),
+}
+
 /// How a node finds the places.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Between the two nearest, not at the nearest.
-    pub linear: bool,
+    /// What lies between positions.
+    pub mode: Mode,
     /// ONNX's `coordinate_transformation_mode`.
     pub coordinates: String,
     /// ONNX's `nearest_mode`.
     pub nearest: String,
+    /// Where a side shrinks, the kernel becomes as much wider.
+    pub antialias: bool,
+    /// Positions outside the input have no weight; else the outermost one stands for them.
+    pub exclude_outside: bool,
+    /// What lies outside where a part of the input is read: of `tf_crop_and_resize`.
+    pub outside: f32,
+}
+
+/// A side that gets another length.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Of the input.
+    pub from: usize,
+    /// Of the result.
+    pub to: usize,
+    /// How much larger each position becomes.
+    pub scale: f32,
+    /// First and last position that are read, as parts of the input's length: of `tf_crop_and_resize`.
+    pub part: [f32; 2],
+}
+
+impl Rule {
+    /// Each position several times.
+    pub fn repeated() -> Rule {
+        Rule {
+            mode: Mode::Nearest,
+            coordinates: "asymmetric".into(),
+            nearest: "floor".into(),
+            antialias: false,
+            exclude_outside: false,
+            outside: 0.0,
+        }
+    }
+
+    /// Does it read a part of the input, beyond which lies something else?
+    pub fn crops(&self) -> bool {
+        self.coordinates == "tf_crop_and_resize"
+    }
+
+    /// Where position `at` of the result lies in the input. In f32, as others compute it: halves fall where theirs do.
+    ///
+    /// # Errors
+    /// For rules that are not known.
+    pub fn coordinate(&self, node: &Node, at: usize, sizes: Sizes) -> Result<f32, Error> {
+        let Sizes { from, to, scale, part: [first, end] } = sizes;
+        let (last, from, whole, at) = (from as f32 - 1.0, from as f32, to as f32, at as f32);
+        Ok(match self.coordinates.as_str() {
+            "half_pixel" => (at + 0.5) / scale - 0.5,
+            "half_pixel_symmetric" => from / 2.0 * (1.0 - whole / (scale * from)) + (at + 0.5) / scale - 0.5,
+            "pytorch_half_pixel" | "align_corners" if to == 1 => 0.0,
+            "pytorch_half_pixel" => (at + 0.5) / scale - 0.5,
+            "align_corners" => at * last / (whole - 1.0),
+            "tf_half_pixel_for_nn" => (at + 0.5) / scale,
+            "asymmetric" => at / scale,
+            "tf_crop_and_resize" if to == 1 => 0.5 * (first + end) * last,
+            "tf_crop_and_resize" => first * last + at * (end - first) * last / (whole - 1.0),
+            other => {
+                let known = "half_pixel, half_pixel_symmetric, pytorch_half_pixel, align_corners, asymmetric, tf_half_pixel_for_nn, \
+                     tf_crop_and_resize";
+                return Err(node.unsupported("coordinate_transformation_mode", other, known));
+            }
+        })
+    }
+
+    /// The position nearest to a place, of so many.
+    ///
+    /// # Errors
+    /// For rules that are not known.
+    pub fn nearest(&self, node: &Node, x: f32, from: usize) -> Result<usize, Error> {
+        let found = match self.nearest.as_str() {
+            "round_prefer_floor" => (x - 0.5).ceil(),
+            "round_prefer_ceil" => (x + 0.5).floor(),
+            "floor" => x.floor(),
+            "ceil" => x.ceil(),
+            other => {
+                let known = "round_prefer_floor, round_prefer_ceil, floor, ceil";
+                return Err(node.unsupported("nearest_mode", other, known));
+            }
+        };
+        Ok(index(found, from))
+    }
+}
+
+impl Rule {
+    /// Do all operator sets from 11 on have it?
+    pub fn is_lasting(&self) -> bool {
+        matches!(self.coordinates.as_str(), "half_pixel" | "pytorch_half_pixel" | "align_corners" | "asymmetric")
+    }
 }
 
 impl Side {
@@ -61,43 +160,20 @@ impl Side {
         Side { places, from: length }
     }
 
-    /// `from` rows or columns as `to`, each `scale` times as large. In f32, as others compute it: halves fall where theirs do.
+    /// Rows or columns in another number, each at one of the input's or between two.
     ///
     /// # Errors
     /// For rules that are not known.
-    pub fn new(node: &Node, [from, to]: [usize; 2], scale: f32, rule: &Rule) -> Result<Side, Error> {
-        let (last, from_f, to_f) = (from as f32 - 1.0, from as f32, to as f32);
+    pub fn new(node: &Node, sizes: Sizes, rule: &Rule) -> Result<Side, Error> {
+        let Sizes { from, to, .. } = sizes;
         let place = |at: usize| {
-            let at = at as f32;
-            let x = match rule.coordinates.as_str() {
-                "half_pixel" => (at + 0.5) / scale - 0.5,
-                "half_pixel_symmetric" => from_f / 2.0 * (1.0 - to_f / (scale * from_f)) + (at + 0.5) / scale - 0.5,
-                "pytorch_half_pixel" | "align_corners" if to == 1 => 0.0,
-                "pytorch_half_pixel" => (at + 0.5) / scale - 0.5,
-                "align_corners" => at * last / (to_f - 1.0),
-                "tf_half_pixel_for_nn" => (at + 0.5) / scale,
-                "asymmetric" => at / scale,
-                other => {
-                    let known = "half_pixel, half_pixel_symmetric, pytorch_half_pixel, align_corners, asymmetric, tf_half_pixel_for_nn";
-                    return Err(node.unsupported("coordinate_transformation_mode", other, known));
-                }
-            };
-            if rule.linear {
-                let x = x.clamp(0.0, last);
+            let x = rule.coordinate(node, at, sizes)?;
+            if rule.mode == Mode::Linear {
+                let x = x.clamp(0.0, from as f32 - 1.0);
                 let low = index(x.floor(), from);
                 return Ok(Place { low, high: (low + 1).min(from - 1), weight: x - x.floor() });
             }
-            let found = match rule.nearest.as_str() {
-                "round_prefer_floor" => (x - 0.5).ceil(),
-                "round_prefer_ceil" => (x + 0.5).floor(),
-                "floor" => x.floor(),
-                "ceil" => x.ceil(),
-                other => {
-                    let known = "round_prefer_floor, round_prefer_ceil, floor, ceil";
-                    return Err(node.unsupported("nearest_mode", other, known));
-                }
-            };
-            let low = index(found, from);
+            let low = rule.nearest(node, x, from)?;
             Ok(Place { low, high: low, weight: 0.0 })
         };
         Ok(Side { places: (0..to).map(place).collect::<Result<_, _>>()?, from })
@@ -124,6 +200,12 @@ impl Side {
             row[place.high] += place.weight;
         }
         all
+    }
+
+    /// The same, `[from][to]`.
+    pub fn turned(&self) -> Vec<f32> {
+        let (matrix, to) = (self.matrix(), self.places.len());
+        (0..self.from).flat_map(|i| (0..to).map(move |o| (o, i))).map(|(o, i)| matrix[o * self.from + i]).collect()
     }
 }
 

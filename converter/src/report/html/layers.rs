@@ -29,7 +29,7 @@ pub(super) fn section(converted: &Converted) -> Markup {
         p {
             "Signal-to-noise of each int8 output against the float network, all errors before it included: 20 dB is a tenth of \
              the signal, 40 dB a hundredth. The curve shows how often each float value occurred (square root of the count), \
-             the line under it the range that 256 steps cover."
+             the line under it the range that its numbers cover: 256 steps, or the more of int16."
         }
         (wide(table))
     };
@@ -39,7 +39,8 @@ pub(super) fn section(converted: &Converted) -> Markup {
 fn row(converted: &Converted, place: usize) -> Markup {
     let (layer, node) = (&converted.layers[place], &converted.graph.nodes[place]);
     let scale = converted.plan.graph.tensors[node.output].scale;
-    let (low, high) = (scale.dequantize(-128), scale.dequantize(127));
+    let (least, most) = scale.ends();
+    let (low, high) = (scale.dequantize(least), scale.dequantize(most));
     let width = if layer.snr_db.is_finite() { (layer.snr_db / 60.0 * 100.0).clamp(1.0, 100.0) } else { 100.0 };
     let class = graded(layer.snr_db);
     html! {
@@ -47,7 +48,7 @@ fn row(converted: &Converted, place: usize) -> Markup {
             td title=(layer.name) { b { (layer.operator) } small { (short(&layer.name)) } }
             td { (layer.shape) }
             td.bar { div { i class=(class) style={ "width:" (Tenths(width)) "%" } {} } span { (decibels(layer.snr_db)) } }
-            td.num { (range(low, high)) }
+            td.num { (range(low, high)) @if scale.is_wide() { br; small { "int16" } } }
             td { (histogram(&converted.seen[node.output], (low, high))) }
             td.num { (weights(&*node.op)) }
         }

@@ -9,11 +9,17 @@ use crate::{
     page::thousands,
     qgraph::QTensor,
     report::{Report, decibels, dtype, graded, short},
+    scale::Width,
     shape::show_shape,
 };
 
-const LEGEND: &[(&str, &str)] =
-    &[("good", "25 dB and more"), ("fair", "15 to 25 dB"), ("bad", "less than 15 dB"), ("port", "inputs and outputs")];
+const LEGEND: &[(&str, &str)] = &[
+    ("good", "25 dB and more"),
+    ("fair", "15 to 25 dB"),
+    ("bad", "less than 15 dB"),
+    ("port", "inputs and outputs"),
+    ("long", "more than 8 bits"),
+];
 
 pub(super) fn picture(report: &Report) -> Picture {
     let plan = &report.converted.plan;
@@ -84,11 +90,17 @@ fn step(report: &Report, at: usize) -> Item {
             (super::origin(report, origin, true))
         }
     };
+    let (holds, numbers) = match tensor.scale.width {
+        Width::Int8 => ("int8 holds", [-128, 127]),
+        Width::Int16(most) => ("int16 holds", [-most, most]),
+    };
+    let range = numbers.map(|q: i16| tensor.scale.dequantize(q));
     let mut facts = vec![
         ("step", html! { (at) " (" (records.join(", ")) ") " (node.op.detail()) }),
         ("stands for", origins),
         ("height, width, channels", html! { (show_shape(tensor.shape)) }),
         ("values", scaled(tensor)),
+        (holds, html! { (format!("{:.4} … {:.4}", range[0], range[1])) }),
         ("signal to noise", html! { (decibels(snr)) }),
     ];
     if cost.macs > 0 {
