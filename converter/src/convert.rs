@@ -144,6 +144,7 @@ pub fn read(onnx: &[u8], options: &Options) -> Result<Graph, Error> {
         folder: options.folder.as_deref(),
     };
     let mut graph = compose(fold(import(onnx, &request)?)?);
+    graph.tell_several();
     if graph.outputs.is_empty() {
         return Ok(graph);
     }

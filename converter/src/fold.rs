@@ -31,12 +31,13 @@ pub fn fold(mut graph: Graph) -> Result<Graph, Error> {
 fn drop_unread(graph: &mut Graph) {
     let mut needed = vec![false; graph.tensors.len()];
     graph.outputs.iter().for_each(|o| needed[o.tensor] = true);
+    let ended: Vec<Change> = graph.changes.iter().filter(|change| change.kind == Kind::Ended).cloned().collect();
     let mut kept = Vec::with_capacity(graph.nodes.len());
     for node in graph.nodes.drain(..).rev() {
         if needed[node.output] {
             node.inputs.iter().for_each(|&i| needed[i] = true);
             kept.push(node);
-        } else if !graph.changes.iter().any(|c| c.kind == Kind::Ended && c.nodes == node.origins) {
+        } else if !ended.iter().any(|change| change.nodes == node.origins) {
             let change = Change { kind: Kind::Unread, nodes: node.origins, into: None, detail: String::new() };
             graph.changes.push(change);
         }
@@ -171,6 +172,10 @@ impl Folding {
             producer.output = node.output;
             producer.operator.push('+');
             producer.operator.push_str(&node.operator);
+            // What a node of the file is made of, is its own.
+            if producer.origins.ends_with(&node.origins) {
+                return;
+            }
             let (nodes, into) = (node.origins.clone(), producer.origins.first().copied());
             self.graph.changes.push(Change { kind, nodes, into, detail: String::new() });
             producer.origins.extend(&node.origins);

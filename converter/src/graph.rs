@@ -8,7 +8,7 @@ pub use escarp_runtime::Meaning;
 
 use crate::{
     constant::Constant,
-    history::{Change, Origin},
+    history::{Change, Kind, Origin},
     metadata::Metadata,
     scale::Scale,
     shape::{Shape, TensorId, show_shape},
@@ -165,6 +165,19 @@ impl Graph {
 
     fn costs(&self) -> impl Iterator<Item = Cost> {
         self.nodes.iter().map(|n| n.op.cost(self.shape(n.output)))
+    }
+
+    /// Notes which of the file's nodes are done in several steps, those apart that only bring their inputs into order.
+    pub(crate) fn tell_several(&mut self) {
+        let mut steps = vec![0usize; self.origins.len()];
+        self.nodes.iter().flat_map(|node| &node.origins).for_each(|&origin| steps[origin] += 1);
+        for change in self.changes.iter().filter(|change| change.kind == Kind::Copied) {
+            change.nodes.iter().for_each(|&origin| steps[origin] = steps[origin].saturating_sub(1));
+        }
+        for (origin, steps) in steps.into_iter().enumerate().filter(|&(_, steps)| steps > 1) {
+            let detail = format!("{steps} steps");
+            self.changes.push(Change { kind: Kind::Several, nodes: vec![origin], into: None, detail });
+        }
     }
 
     /// Multiply-accumulates of one step.

@@ -96,7 +96,7 @@ impl Kind {
             Kind::Limits => "limits taken over by the step before",
             Kind::Grid => "scales of the file kept",
             Kind::Sum => "sum written in place",
-            Kind::Table => "functions put into one table",
+            Kind::Table => "functions put together into tables",
             Kind::Several => "done in several steps",
             Kind::Copied => "values that have to be moved",
         }

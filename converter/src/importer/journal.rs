@@ -34,21 +34,12 @@ impl Importer<'_> {
             Some(Value::Constant(constant)) => constant.shape().to_vec(),
             Some(Value::Unknown) | None => vec![],
         };
-        // What only brings its input into order is told as such.
-        let here = self.current();
-        let told = self.graph.changes.iter().rev().take_while(|c| c.nodes.first().copied() == here);
-        let moves = told.filter(|c| c.kind == Kind::Copied).count();
-        let steps = self.graph.nodes.len() - self.reading.unwrap_or(0);
-        let kind = match (steps, made) {
-            (0, Some(Value::Constant(_))) => Some(Kind::Constant),
-            (0, Some(Value::View(view))) if reads(view) => Some(Kind::Same),
-            (0, _) => Some(Kind::View),
-            _ if steps > moves + 1 => Some(Kind::Several),
-            _ => None,
-        };
-        if let Some(kind) = kind {
-            let detail = if kind == Kind::Several { format!("{} steps", steps - moves) } else { String::new() };
-            self.tell(kind, detail);
+        let made_nodes = self.graph.nodes.len() > self.reading.unwrap_or(0);
+        match made {
+            _ if made_nodes => {}
+            Some(Value::Constant(_)) => self.tell(Kind::Constant, String::new()),
+            Some(Value::View(view)) if reads(view) => self.tell(Kind::Same, String::new()),
+            _ => self.tell(Kind::View, String::new()),
         }
         if let Some(origin) = self.graph.origins.last_mut() {
             origin.lengths = lengths;

@@ -31,6 +31,8 @@ struct Item {
     id: String,
     /// Its colour.
     class: &'static str,
+    /// Its numbers have more than 8 bits.
+    long: bool,
     /// What stands in it; the first in bold.
     lines: Vec<String>,
     /// What the mouse shows.
@@ -114,7 +116,7 @@ impl Item {
     fn draw(&self, (x, y): (f64, f64), size: Size) -> Markup {
         let first = y + (size.height - LINE * self.lines.len() as f64) / 2.0 + 10.5;
         html! {
-            a href={ "#" (self.id) } class=(self.class) {
+            a href={ "#" (self.id) } class={ (self.class) @if self.long { " long" } } {
                 title { (self.title) }
                 rect x=(Tenths(x)) y=(Tenths(y)) width=(Tenths(size.width)) height=(Tenths(size.height)) rx="5" {}
                 @for (i, line) in self.lines.iter().enumerate() {

@@ -1,9 +1,11 @@
 //! The steps, each in the colour of what it lost.
 
+use escarp_runtime::Dtype;
 use maud::{Markup, html};
 
 use super::{Item, Picture};
 use crate::{
+    graph::Cost,
     page::thousands,
     qgraph::QTensor,
     report::{Report, decibels, dtype, graded, short},
@@ -11,8 +13,13 @@ use crate::{
     shape::show_shape,
 };
 
-const LEGEND: &[(&str, &str)] =
-    &[("good", "25 dB and more"), ("fair", "15 to 25 dB"), ("bad", "less than 15 dB"), ("port", "inputs and outputs")];
+const LEGEND: &[(&str, &str)] = &[
+    ("good", "25 dB and more"),
+    ("fair", "15 to 25 dB"),
+    ("bad", "less than 15 dB"),
+    ("port", "inputs and outputs"),
+    ("long", "more than 8 bits"),
+];
 
 pub(super) fn picture(report: &Report) -> Picture {
     let plan = &report.converted.plan;
@@ -63,20 +70,22 @@ fn port(id: String, what: &'static str, name: &str, t: &QTensor) -> Item {
         ("values", scaled(t)),
     ];
     let title = format!("{what} {name}: {}", show_shape(t.shape));
-    Item { id, class: "port", lines: lines(short(name), t), title, facts }
+    Item { id, class: "port", long: t.dtype != Dtype::I8, lines: lines(short(name), t), title, facts }
 }
 
 fn step(report: &Report, at: usize) -> Item {
     let c = report.converted;
-    let (node, before) = (&c.plan.graph.nodes[at], &c.graph.nodes[at]);
+    let node = &c.plan.graph.nodes[at];
+    // What the float network has no node for costs nothing there.
+    let before = c.graph.nodes.get(at).filter(|before| before.output == node.output);
     let tensor = &c.plan.graph.tensors[node.output];
-    let snr = c.layers[at].snr_db;
-    let cost = before.op.cost(tensor.shape);
+    let snr = c.layers.get(at).map_or(f64::INFINITY, |layer| layer.snr_db);
+    let cost = before.map_or(Cost::NONE, |before| before.op.cost(tensor.shape));
     let share = 100.0 * cost.macs as f64 / c.plan.graph.macs.max(1) as f64;
     let records: Vec<&str> =
         c.plan.steps.iter().zip(&c.plan.nodes).filter(|(_, node)| **node == at).map(|(step, _)| step.name()).collect();
     let origins = html! {
-        @for (i, &origin) in before.origins.iter().enumerate() {
+        @for (i, &origin) in before.iter().flat_map(|before| &before.origins).enumerate() {
             @if i > 0 { ", " }
             (super::origin(report, origin, true))
         }
@@ -109,5 +118,5 @@ fn step(report: &Report, at: usize) -> Item {
     );
     let mut lines = lines(format!("{at} {}", node.operator), tensor);
     lines[1] = format!("{} · {}", lines[1], decibels(snr));
-    Item { id: format!("s{at}"), class: graded(snr), lines, title, facts }
+    Item { id: format!("s{at}"), class: graded(snr), long: tensor.dtype != Dtype::I8, lines, title, facts }
 }

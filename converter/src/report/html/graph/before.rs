@@ -72,6 +72,7 @@ fn input(graph: &Graph, at: usize) -> Item {
     Item {
         id: format!("bi{at}"),
         class: "port",
+        long: false,
         title: format!("input {name}: {shape}"),
         lines: vec![short(name), shape],
         facts,
@@ -85,6 +86,7 @@ fn output(graph: &Graph, at: usize) -> Item {
     Item {
         id: format!("bo{at}"),
         class: "port",
+        long: false,
         title: format!("output {name}: {shape}"),
         lines: vec![short(name), shape],
         facts,
@@ -122,5 +124,5 @@ fn node(report: &Report, at: usize, told: &[&Change], step: Option<(usize, bool)
         told.iter().map(|change| change.kind.title()).chain(step.map(|_| "a step").filter(|_| told.is_empty()));
     let title = format!("{} {}: {}", origin.operator, short(&origin.name), became.collect::<Vec<_>>().join("; "));
     let lines = vec![origin.operator.clone(), lengths(&origin.lengths)];
-    Item { id: format!("b{at}"), class, lines, title, facts }
+    Item { id: format!("b{at}"), class, long: false, lines, title, facts }
 }
