@@ -49,7 +49,7 @@ pub enum Failure {
     /// It went wrong.
     Run(Error),
     /// It went wrong with that file.
-    Of(PathBuf, Error),
+    Of(PathBuf, Box<Error>),
     /// All was done, and said; the answer is no.
     Answer,
 }
@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
         (Some(Question::Check(order)), _) => check::run(&order),
         (Some(Question::Compare(order)), _) => compare::run(&order),
         (None, Some(order)) => convert::run(&order).map_err(|failure| match failure {
-            Failure::Run(error) => Failure::Of(order.model, error),
+            Failure::Run(error) => Failure::Of(order.model, error.into()),
             other => other,
         }),
         (None, None) => Err(Failure::Usage("nothing to do: give a network and --samples, or --help".into())),
@@ -79,23 +79,20 @@ pub fn main() -> ExitCode {
             eprintln!("escarp-convert: {}", visible(message));
             ExitCode::from(2)
         }
-        // These name their own file.
-        Err(
-            Failure::Run(error) | Failure::Of(_, error @ (Error::Io { .. } | Error::Samples(_) | Error::Labels(_))),
-        ) => {
-            eprintln!("escarp-convert: {}", visible(error));
-            ExitCode::from(1)
-        }
-        // Several lines, of which each is fit for a terminal.
-        Err(Failure::Of(path, Error::Several(all))) => {
-            eprintln!("escarp-convert: {}: {}", visible(path.display()), visible_lines(all));
-            ExitCode::from(1)
-        }
-        Err(Failure::Of(path, error)) => {
-            eprintln!("escarp-convert: {}: {}", visible(path.display()), visible(error));
-            ExitCode::from(1)
-        }
+        Err(Failure::Run(error)) => failed(&visible(error)),
+        Err(Failure::Of(path, error)) => match &*error {
+            // These name their own file.
+            Error::Io { .. } | Error::Samples(_) | Error::Labels(_) => failed(&visible(error)),
+            // Several lines, of which each is fit for a terminal.
+            Error::Several(all) => failed(&format_args!("{}: {}", visible(path.display()), visible_lines(all))),
+            error => failed(&format_args!("{}: {}", visible(path.display()), visible(error))),
+        },
     }
+}
+
+fn failed(why: &dyn fmt::Display) -> ExitCode {
+    eprintln!("escarp-convert: {why}");
+    ExitCode::from(1)
 }
 
 /// Prints a text of several lines. Whoever has read enough of it (`| head`) still gets the files.
@@ -134,7 +131,7 @@ pub fn read_model(path: &Path) -> Result<Vec<u8>, Failure> {
             "{} is a network as ONNX; needed here: a model file, as -o writes it",
             path.display()
         ))),
-        Err(e) => Err(Failure::Of(path.to_owned(), Error::Pack(format!("the runtime refuses the file: {e}")))),
+        Err(e) => Err(Failure::Of(path.to_owned(), Error::Pack(format!("the runtime refuses the file: {e}")).into())),
     }
 }
 

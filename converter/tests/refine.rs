@@ -34,7 +34,7 @@ fn uneven(seed: u64, rows: usize, depth: usize, scale: f32) -> Vec<f32> {
 
 /// Convolution, ReLU6, depthwise convolution, PRelu, a convolution whose result is added to what an earlier one made, pool, scores.
 fn net() -> Onnx {
-    let onnx = Onnx::new(&[1, 3, 8, 8], &[1, 5])
+    Onnx::new(&[1, 3, 8, 8], &[1, 5])
         .floats("w0", &[12, 3, 3, 3], uneven(1, 12, 27, 0.8))
         .floats("b0", &[12], weights(2, 12, 0.2))
         .node("Conv", &["x", "w0", "b0"], "c0", vec![ints("pads", &[1; 4])])
@@ -56,8 +56,7 @@ fn net() -> Onnx {
         .node("GlobalAveragePool", &["r3"], "p", vec![])
         .node("Flatten", &["p"], "f", vec![])
         .floats("w4", &[16, 5], weights(7, 80, 0.9))
-        .node("MatMul", &["f", "w4"], "y", vec![]);
-    onnx
+        .node("MatMul", &["f", "w4"], "y", vec![])
 }
 
 #[test]

@@ -61,8 +61,8 @@ pub fn run(order: &Order) -> Result<(), Failure> {
             order.network.display()
         )));
     }
-    let of_network = |e: Error| Failure::Of(order.network.clone(), e);
-    let of_file = |e: Error| Failure::Of(order.file.clone(), e);
+    let of_network = |e: Error| Failure::Of(order.network.clone(), e.into());
+    let of_file = |e: Error| Failure::Of(order.file.clone(), e.into());
     let model = Model::parse(&file).map_err(|e| of_file(Error::Pack(e.to_string())))?;
     let (graph, options) = network(order, &onnx, &model).map_err(|failure| match failure {
         Failure::Run(e) => of_network(e),

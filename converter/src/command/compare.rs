@@ -42,7 +42,7 @@ pub fn run(order: &Order) -> Result<(), Failure> {
     let inputs = [("the first model", order.first.clone()), ("the second model", order.second.clone())];
     apart(inputs.into_iter().chain(samples), order.report.iter().map(|path| ("--report", path.clone())))?;
     let read = [read_model(paths[0])?, read_model(paths[1])?];
-    let of = |at: usize| move |e: Error| Failure::Of(paths[at].clone(), e);
+    let of = |at: usize| move |e: Error| Failure::Of(paths[at].clone(), e.into());
     let sides = [0, 1].map(|at| side(paths[at].display().to_string(), &read[at]).map_err(of(at)));
     let [first, second] = sides;
     let sides = [first?, second?];
