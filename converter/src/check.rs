@@ -4,10 +4,17 @@
 //! is what is left when the float operation gets what the file's step got: rounding, and weights in int8. A layer whose own error is as
 //! large as its values computes something else than the network says.
 
-use escarp_runtime::{Cpu, Dtype, Model, Session, Tensor, ops::Step};
+mod magnified;
+
+use escarp_runtime::{
+    Cpu, Dtype, Model, Session, Tensor,
+    frontend::{quantize, quantize_wide},
+    ops::Step,
+};
 use rayon::prelude::*;
 
 use crate::{
+    equalize::sets,
     error::Error,
     eval::{Evaluator, share},
     graph::{Graph, Map, Node},
@@ -15,6 +22,7 @@ use crate::{
     samples::Samples,
     shape::{Shape, show_shape},
 };
+use magnified::{Factors, Reach, magnified, reaches};
 
 /// An own error below so many decibels parts a layer from its float form...
 const OWN_DB: f64 = 12.0;
@@ -93,18 +101,32 @@ pub fn check(file: &[u8], graph: &Graph, samples: &dyn Samples, picks: &[usize],
         Err(why) => return Ok(Checked { layers: vec![], verdict: Verdict::Built(why), remarks }),
     };
     let count = graph.nodes.len();
-    let parts: Vec<Vec<Seen>> = picks
-        .par_chunks(share(graph, picks.len(), 2))
-        .map(|picks| {
+    let beside = |factors: &Factors| {
+        let part = |picks: &[usize]| {
             let (model, mut arena) = open(file)?;
             let session = Session::new(&model, &mut arena, cpu).map_err(failed)?;
-            let mut beside = Beside::new(graph, &model, &last);
+            let mut beside = Beside::new(graph, &model, &last, factors);
             beside.run(session, samples, picks)?;
-            Ok(beside.seen)
-        })
-        .collect::<Result<_, Error>>()?;
+            Ok((beside.seen, beside.reach))
+        };
+        picks.par_chunks(share(graph, picks.len(), 2)).map(part).collect::<Result<Vec<_>, Error>>()
+    };
+    let sets = sets(graph);
+    let mut factors = vec![None; graph.tensors.len()];
+    if sets.iter().any(Option::is_some) {
+        let reach: Vec<Reach> = beside(&factors)?.into_iter().map(|(_, reach)| reach).collect();
+        factors = magnified(&sets, &reach);
+        let tensors = factors.iter().flatten().count();
+        if tensors > 0 {
+            remarks.push(format!(
+                "the file has channels of {tensors} tensors magnified, as --refine does to bring them together; that is taken into account"
+            ));
+        }
+    }
     let mut total = vec![Seen::default(); count + graph.inputs.len()];
-    parts.iter().for_each(|part| total.iter_mut().zip(part).for_each(|(total, part)| total.join(part)));
+    for (part, _) in beside(&factors)? {
+        total.iter_mut().zip(&part).for_each(|(total, part)| total.join(part));
+    }
     let (inputs, nodes) = total.split_at(graph.inputs.len());
     for (input, seen) in graph.inputs.iter().zip(inputs).filter(|(_, seen)| seen.thousandths() > CLIPPED) {
         remarks.push(format!(
@@ -273,6 +295,10 @@ fn ends(tensor: &Tensor) -> [f32; 2] {
 /// Both, while they run.
 struct Beside<'g> {
     graph: &'g Graph,
+    /// By how much the file has channels magnified.
+    factors: &'g Factors,
+    /// What tells it.
+    reach: Reach,
     /// Numbers of each tensor.
     ends: Vec<[f32; 2]>,
     /// Half a unit of each.
@@ -284,7 +310,7 @@ struct Beside<'g> {
 }
 
 impl<'g> Beside<'g> {
-    fn new(graph: &'g Graph, model: &Model, last: &[(usize, u16)]) -> Self {
+    fn new(graph: &'g Graph, model: &Model, last: &[(usize, u16)], factors: &'g Factors) -> Self {
         let mut tensors: Vec<Option<Tensor>> = vec![None; graph.tensors.len()];
         for (input, port) in graph.inputs.iter().zip(model.inputs()) {
             tensors[input.tensor] = Some(port.tensor);
@@ -296,6 +322,8 @@ impl<'g> Beside<'g> {
         }
         Beside {
             graph,
+            factors,
+            reach: graph.tensors.iter().map(|t| vec![[0.0; 3]; t.shape[2]]).collect(),
             ends: tensors.iter().map(|t| t.as_ref().map_or([0.0; 2], ends)).collect(),
             halves: tensors.iter().map(|t| t.map_or(0.0, |t| t.scale / 2.0)).collect(),
             tensors,
@@ -348,7 +376,10 @@ impl<'g> Beside<'g> {
             let (float, rest) = step.split_at(self.graph.len(id));
             if let Some(t) = self.tensors[id] {
                 let real = |&v: &f32| {
-                    let q = escarp_runtime::frontend::quantize(v, t.scale, t.zero_point);
+                    let q: i16 = match t.dtype {
+                        Dtype::I8 => quantize(v, t.scale, t.zero_point).into(),
+                        _ => quantize_wide(v, t.scale),
+                    };
                     t.scale * (f32::from(q) - f32::from(t.zero_point))
                 };
                 values[id] = float.iter().map(real).collect();
@@ -362,20 +393,29 @@ impl<'g> Beside<'g> {
     /// A node's output, as the file has stored it.
     fn node(&mut self, at: usize, stored: &[i8], float: &[f32], values: &mut [Vec<f32>], state: &mut [f32]) {
         let node = &self.graph.nodes[at];
-        let (id, place, graph) = (node.output, self.graph.inputs.len() + at, self.graph);
+        let (id, place, graph, factors) = (node.output, self.graph.inputs.len() + at, self.graph, self.factors);
         let Some(tensor) = self.tensors[id] else { return };
         let ours = reals(stored, &tensor);
-        self.count(place, id, float, &ours);
+        reaches(&mut self.reach[id], float, &ours);
+        let magnify = |values: &mut [f32], back: bool| {
+            let factors = factors[id].iter().flat_map(|factors| factors.iter().cycle());
+            values.iter_mut().zip(factors).for_each(|(v, f)| *v *= if back { 1.0 / f } else { *f });
+        };
+        let mut float = float.to_vec();
+        magnify(&mut float, false);
+        self.count(place, id, &float, &ours);
         let input = |&id: &usize| Map { values: &values[id], shape: graph.shape(id) };
         let inputs: Vec<Map> = node.inputs.iter().map(input).collect();
         let (mut own, [low, high]) = (vec![0.0; ours.len()], self.ends[id]);
         node.op.eval(&inputs, state, &mut own, graph.shape(id));
         graph.tensors[id].round(&mut own);
+        magnify(&mut own, false);
         // Where a function has no value, a table takes that of the nearest with one.
         for (own, &ours) in own.iter().zip(&ours).filter(|(own, _)| !own.is_nan()) {
             self.seen[place].own.add(own.clamp(low, high), ours.into());
         }
         values[id] = ours;
+        magnify(&mut values[id], true);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 const MOST: f64 = 64.0;
 
 /// For each tensor the first of those that must have its factors too; `None` where channels must be what they are.
-fn sets(graph: &Graph) -> Vec<Option<TensorId>> {
+pub fn sets(graph: &Graph) -> Vec<Option<TensorId>> {
     fn first(before: &[TensorId], mut id: TensorId) -> TensorId {
         while before[id] != id {
             id = before[id];

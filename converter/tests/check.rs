@@ -132,3 +132,35 @@ fn wrong_orders_are_told() {
     );
     shop.fails(&["check", "net.escarp", "images/cat/0.png", "--samples", "images"], 1, &["images/cat/0.png: ONNX"]);
 }
+
+/// Channels that the conversion has brought together are not taken for another network's.
+#[test]
+fn channels_brought_together() {
+    let uneven: Vec<f32> = Numbers::new(3)
+        .take(16 * 27)
+        .iter()
+        .enumerate()
+        .map(|(i, w)| if i / 27 % 4 == 0 { *w } else { w / 40.0 })
+        .collect();
+    let shop = Workshop::new();
+    let net = |gain: f32| {
+        Onnx::new(&[1, 3, 8, 8], &[1, 2])
+            .floats("w", &[16, 3, 3, 3], uneven.clone())
+            .floats("v", &[8, 16, 1, 1], Numbers::new(4).take(128).iter().map(|v| v * gain).collect())
+            .floats("fc", &[8, 2], Numbers::new(6).take(16))
+            .node("Conv", &["x", "w"], "c", vec![])
+            .node("Relu", &["c"], "r", vec![])
+            .node("Conv", &["r", "v"], "d", vec![])
+            .node("Relu", &["d"], "s", vec![])
+            .node("GlobalAveragePool", &["s"], "p", vec![])
+            .node("Flatten", &["p"], "f", vec![])
+            .node("MatMul", &["f", "fc"], "y", vec![])
+            .bytes()
+    };
+    fs::write(shop.path("net.onnx"), net(1.0)).unwrap();
+    fs::write(shop.path("other.onnx"), net(0.2)).unwrap();
+    let (code, text) = said(&shop.convert(&WHOLE));
+    assert!(code == Some(0) && text.contains("brought closer together"), "{text}");
+    check(&shop, &["net.onnx", "--samples", "images"], 0, &["they compute the same", "tensors magnified"]);
+    check(&shop, &["other.onnx", "--samples", "images"], 1, &["they part at layer"]);
+}
