@@ -29,7 +29,25 @@ pub struct Columns {
 /// # Panics
 /// If `w` has not `count` rows, or `y` fewer rows than `a`.
 pub fn add(a: &[f32], w: &Weights, y: &mut [f32], columns: Columns) {
-    pulp::Arch::new().dispatch(|| add_here(a, w, y, columns));
+    pulp::Arch::new().dispatch(Sums { a, w, y, columns });
+}
+
+/// [`add_here`], compiled for each kind of machine. Not a closure: where one is not inlined, it is compiled for the least of them, and
+/// each fused step becomes a call.
+struct Sums<'a, 'w> {
+    a: &'a [f32],
+    w: &'a Weights<'w>,
+    y: &'a mut [f32],
+    columns: Columns,
+}
+
+impl pulp::NullaryFnOnce for Sums<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        add_here(self.a, self.w, self.y, self.columns);
+    }
 }
 
 /// `[column][term]` weights of a product, as it wants them.
