@@ -125,7 +125,7 @@ impl Rounder {
 mod tests {
     use super::*;
 
-    /// Inputs that go together in pairs, some noise between them; any order of threads.
+    /// Inputs that go together, with some noise of their own.
     fn inputs(depth: usize, count: usize) -> Vec<i16> {
         let mut state = 1u32;
         let mut next = || {
@@ -150,13 +150,18 @@ mod tests {
         let (depth, count) = (37, 5000);
         let covariance = covariance(&inputs(depth, count), depth);
         let rounder = Rounder::new(&covariance, depth).unwrap();
-        let row: Vec<f64> = (0..depth).map(|i| (i as f64 * 0.73).sin() * 90.0).collect();
-        let error = |ints: &[i8]| -> Vec<f64> { row.iter().zip(ints).map(|(w, &q)| w - f64::from(q)).collect() };
-        let nearest: Vec<i8> = row.iter().map(|w| w.round() as i8).collect();
-        let rounded = rounder.round(&row);
-        let [near, best] = [&nearest, &rounded].map(|ints| cost(&covariance, depth, &error(ints)));
+        // A row by itself may be lucky.
+        let (mut near, mut best) = (0.0, 0.0);
+        for turn in 0..20 {
+            let row: Vec<f64> = (0..depth).map(|i| (i as f64 * 0.73 + f64::from(turn)).sin() * 90.0).collect();
+            let error = |ints: &[i8]| -> Vec<f64> { row.iter().zip(ints).map(|(w, &q)| w - f64::from(q)).collect() };
+            let nearest: Vec<i8> = row.iter().map(|&w| nearest_i8(w)).collect();
+            let rounded = rounder.round(&row);
+            near += cost(&covariance, depth, &error(&nearest));
+            best += cost(&covariance, depth, &error(&rounded));
+            assert!(error(&rounded).iter().all(|e| e.abs() < 4.0));
+        }
         assert!(best < near / 2.0, "{best} {near}");
-        assert!(error(&rounded).iter().all(|e| e.abs() < 4.0));
     }
 
     #[test]
