@@ -31,7 +31,7 @@ fn escarp_run_refuses_wrong_usage() {
     let escarp = program("escarp-run");
     let model = models().join("residual.escarp");
     let model = model.to_str().unwrap();
-    refused(&run(&escarp, [model]), 2, &["<FILES>"]);
+    refused(&run(&escarp, [model]), 2, &["<FILE>..."]);
     refused(&run(&escarp, [model, "--isa", "sse9", "x"]), 2, &["sse9", "portable, neon, avx2"]);
     let foreign = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
     refused(&run(&escarp, ["info", model, "--isa", foreign]), 2, &[foreign, "does not have it"]);
