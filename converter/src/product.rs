@@ -1,6 +1,8 @@
 //! Matrix products of f32 that give the same bits on every machine: each sum has one order, each step of it is one fused multiply-add,
 //! and a machine's vectors only take more outputs at a time.
 
+use pulp::{Simd, WithSimd};
+
 /// Outputs of a row that are made at a time: two vectors of AVX2, four of NEON.
 const LANES: usize = 16;
 
@@ -32,8 +34,7 @@ pub fn add(a: &[f32], w: &Weights, y: &mut [f32], columns: Columns) {
     pulp::Arch::new().dispatch(Sums { a, w, y, columns });
 }
 
-/// [`add_here`], compiled for each kind of machine. Not a closure: where one is not inlined, it is compiled for the least of them, and
-/// each fused step becomes a call.
+/// What [`add`] is to do.
 struct Sums<'a, 'w> {
     a: &'a [f32],
     w: &'a Weights<'w>,
@@ -41,12 +42,18 @@ struct Sums<'a, 'w> {
     columns: Columns,
 }
 
-impl pulp::NullaryFnOnce for Sums<'_, '_> {
+impl WithSimd for Sums<'_, '_> {
     type Output = ();
 
+    /// A tile's sums are one to sixteen vectors: their number has to be known for them to stay in registers.
     #[inline(always)]
-    fn call(self) {
-        add_here(self.a, self.w, self.y, self.columns);
+    fn with_simd<S: Simd>(self, simd: S) {
+        match LANES / S::F32_LANES {
+            1 => self.run::<S, 1>(simd),
+            2 => self.run::<S, 2>(simd),
+            4 => self.run::<S, 4>(simd),
+            _ => self.run::<pulp::Scalar, LANES>(pulp::Scalar::new()),
+        }
     }
 }
 
@@ -84,77 +91,66 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// [`add`] as it is compiled where it is called.
-#[inline(always)]
-fn add_here(a: &[f32], w: &Weights, y: &mut [f32], columns: Columns) {
-    if w.packed.is_empty() {
-        return few(a, w, y, columns);
-    }
-    let (depth, rows) = (w.depth, a.len() / w.depth);
-    let mut at = 0;
-    for from in (0..depth).step_by(TERMS) {
-        let terms = TERMS.min(depth - from);
-        for first in (0..columns.count).step_by(LANES) {
-            let panel = &w.packed[at..][..terms * LANES];
-            at += terms * LANES;
-            let lanes = LANES.min(columns.count - first);
-            let mut row = 0;
-            while row + ROWS <= rows {
-                tile::<ROWS>(
-                    &a[row * depth + from..],
-                    depth,
-                    panel,
-                    &mut y[row * columns.stride..],
-                    columns,
-                    first,
-                    lanes,
-                );
-                row += ROWS;
-            }
-            while row < rows {
-                tile::<1>(
-                    &a[row * depth + from..],
-                    depth,
-                    panel,
-                    &mut y[row * columns.stride..],
-                    columns,
-                    first,
-                    lanes,
-                );
-                row += 1;
+impl Sums<'_, '_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
+        let Sums { a, w, y, columns } = self;
+        if w.packed.is_empty() {
+            return few(a, w, y, columns);
+        }
+        let (depth, rows) = (w.depth, a.len() / w.depth);
+        let mut at = 0;
+        for from in (0..depth).step_by(TERMS) {
+            let terms = TERMS.min(depth - from);
+            for first in (0..columns.count).step_by(LANES) {
+                let panel = S::as_simd_f32s(&w.packed[at..][..terms * LANES]).0;
+                at += terms * LANES;
+                let lanes = LANES.min(columns.count - first);
+                let mut row = 0;
+                while row < rows {
+                    let (a, y) = (&a[row * depth + from..], &mut y[row * columns.stride + columns.first + first..]);
+                    row += if row + ROWS <= rows {
+                        tile::<S, ROWS, V>(simd, (a, panel), [depth, columns.stride, lanes], y)
+                    } else {
+                        tile::<S, 1, V>(simd, (a, panel), [depth, columns.stride, lanes], y)
+                    };
+                }
             }
         }
     }
 }
 
-/// So many rows of so many outputs, some terms of their sums.
+/// So many rows of so many outputs, some terms of their sums; gives how many rows. `depth` and `stride` lead from one row of `a` and of
+/// `y` to the next.
 #[inline(always)]
-fn tile<const R: usize>(
-    a: &[f32],
-    depth: usize,
-    panel: &[f32],
+fn tile<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    (a, panel): (&[f32], &[S::f32s]),
+    [depth, stride, lanes]: [usize; 3],
     y: &mut [f32],
-    columns: Columns,
-    first: usize,
-    lanes: usize,
-) {
-    let mut sums = [[0.0f32; LANES]; R];
+) -> usize {
+    let mut sums = [[simd.splat_f32s(0.0); V]; R];
     for (row, sums) in sums.iter_mut().enumerate() {
-        sums[..lanes].copy_from_slice(&y[row * columns.stride + columns.first + first..][..lanes]);
+        let mut whole = [0.0; LANES];
+        whole[..lanes].copy_from_slice(&y[row * stride..][..lanes]);
+        sums.copy_from_slice(S::as_simd_f32s(&whole).0);
     }
-    let (weights, _) = panel.as_chunks::<LANES>();
+    let (weights, _) = panel.as_chunks::<V>();
     let a: [&[f32]; R] = std::array::from_fn(|row| &a[row * depth..][..weights.len()]);
     for (k, w) in weights.iter().enumerate() {
         for (sums, a) in sums.iter_mut().zip(&a) {
-            let a = a[k];
+            let a = simd.splat_f32s(a[k]);
             for (sum, w) in sums.iter_mut().zip(w) {
-                *sum = a.mul_add(*w, *sum);
+                *sum = simd.mul_add_f32s(a, *w, *sum);
             }
         }
     }
     for (row, sums) in sums.iter().enumerate() {
-        y[row * columns.stride + columns.first + first..][..lanes].copy_from_slice(&sums[..lanes]);
+        let mut whole = [0.0; LANES];
+        S::as_mut_simd_f32s(&mut whole).0.copy_from_slice(sums);
+        y[row * stride..][..lanes].copy_from_slice(&whole[..lanes]);
     }
+    R
 }
 
 /// Of few rows: sixteen sums of every sixteenth term each, added up in their order.
@@ -228,7 +224,9 @@ mod tests {
     #[test]
     fn the_bits_are_those_of_every_other_machine() {
         for sizes in SIZES {
-            let (here, portable) = (made(sizes, add), made(sizes, add_here));
+            let portable =
+                made(sizes, |a, w, y, columns| Sums { a, w, y, columns }.run::<_, LANES>(pulp::Scalar::new()));
+            let here = made(sizes, add);
             assert!(here.iter().zip(&portable).all(|(a, b)| a.to_bits() == b.to_bits()), "{sizes:?}");
         }
         let sums: u32 =
