@@ -205,8 +205,7 @@ pub fn convert(onnx: &[u8], samples: &dyn Samples, options: &Options) -> Result<
         }
         None => {
             let again = || read(onnx, options);
-            let wishes = Wishes { method: options.method, refine: options.refine, cpu: options.cpu, again: &again };
-            let fitted = fit((graph, seen), (samples, &picks), &wishes)?;
+            let fitted = fit((graph, seen), (samples, &picks), &Wishes { again: &again, ..wishes })?;
             notes.extend(fitted.notes);
             (fitted.graph, fitted.seen, fitted.quantized)
         }

@@ -22,6 +22,7 @@ const ROOTS: [u32; 2] = [2, 1];
 const TRIED: u64 = 1 << 36;
 
 /// What the caller decides.
+#[derive(Clone, Copy)]
 pub struct Wishes<'a> {
     /// How activation ranges are chosen.
     pub method: Method,
